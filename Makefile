@@ -1,0 +1,63 @@
+# Everything runs in .venv, made on first use. `make PYTHON=/path/to/python3.12 test` chooses the Python.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit lint format docs clean
+
+help:
+	@echo 'make demo    train a Keras model on a Spark cluster on this machine'
+	@echo 'make test    lint, then every test'
+	@echo 'make unit    only the tests without Spark and TensorFlow'
+	@echo 'make lint    ruff and mypy'
+	@echo 'make format  let ruff format and fix'
+	@echo 'make docs    build the documentation into site/'
+	@echo 'make clean   remove .venv and everything built'
+
+demo: $(VENV)/local.stamp
+	$(BIN)/python examples/mnist_keras.py
+
+test: lint
+	$(BIN)/python -m pytest
+
+unit: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest tests/unit
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/dev.stamp
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests tools examples -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamps are made anew only when pyproject.toml has changed.
+$(VENV)/local.stamp: pyproject.toml | $(BIN)/python
+	$(PIP) install -e '.[local]'
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
+	$(PIP) install -e '.[dev]'
+	@touch $@ $(VENV)/local.stamp
+
+# The first that works, as a name on the PATH may be of a Python that is not there.
+$(BIN)/python:
+	@for python in '$(PYTHON)' python3.13 python3.12 python3.11; do \
+	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	      2>/dev/null; then \
+	    echo "$$python -m venv $(VENV)"; \
+	    exec "$$python" -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo 'No Python 3.11, 3.12 or 3.13 with venv was found: make PYTHON=/path/to/python3.12 ...' >&2; \
+	exit 1
