@@ -1,0 +1,1 @@
+"""The data plane: Arrow columns, the spool, lockstep, transport. No Spark and no TensorFlow."""

@@ -1,0 +1,163 @@
+"""Lockstep: the rule by which all nodes of a cluster yield the same number of batches.
+
+While a feed is open, a node may yield a batch only if every node holds the rows for it. When the
+feed closes, surplus rows move until all nodes hold ⌊T/N⌋ or ⌈T/N⌉ of the T rows, and the last
+batches are cut so that every node ends with the same batch. Pure arithmetic: no I/O, no clocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Rows that move from the end of one node's share to another node.
+
+    Attributes:
+        source: Rank that gives.
+        target: Rank that receives.
+        rows: How many rows move.
+    """
+
+    source: int
+    target: int
+    rows: int
+
+
+def balance(rows: Sequence[int]) -> list[Transfer]:
+    """Plan the transfers after which shares differ by at most one row.
+
+    The nodes that hold the most keep the odd rows, so that the fewest rows move. No node gives
+    away rows below the smallest share, which is all that any node may have yielded until then.
+
+    Args:
+        rows: Rows held by each rank.
+
+    Returns:
+        The transfers, each rank being either a source or a target.
+    """
+    total, nodes = sum(rows), len(rows)
+    base, odd = divmod(total, nodes)
+    largest_first = sorted(range(nodes), key=lambda rank: (-rows[rank], rank))
+    target = {rank: base + (place < odd) for place, rank in enumerate(largest_first)}
+    surplus = [(rank, rows[rank] - target[rank]) for rank in range(nodes)]
+    givers = [[rank, extra] for rank, extra in surplus if extra > 0]
+    takers = [[rank, -extra] for rank, extra in surplus if extra < 0]
+    transfers = []
+    while givers and takers:
+        (source, extra), (taker, missing) = givers[-1], takers[-1]
+        moved = min(extra, missing)
+        transfers.append(Transfer(source, taker, moved))
+        givers[-1][1] -= moved
+        takers[-1][1] -= moved
+        if not givers[-1][1]:
+            givers.pop()
+        if not takers[-1][1]:
+            takers.pop()
+    return transfers
+
+
+@dataclass(frozen=True)
+class ClosedFeed:
+    """What every node knows about a feed once it is closed.
+
+    Attributes:
+        total: Rows of the feed, over all nodes.
+        nodes: Number of nodes that share it.
+        rows: Rows of this node after balancing.
+    """
+
+    total: int
+    nodes: int
+    rows: int
+
+    @property
+    def smallest_share(self) -> int:
+        """Rows of the node that holds the fewest."""
+        return self.total // self.nodes
+
+    @property
+    def largest_share(self) -> int:
+        """Rows of the node that holds the most: at most one more than the smallest share."""
+        return -(-self.total // self.nodes)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a pass: the batches that all nodes yield at the same time.
+
+    Attributes:
+        rows: Rows of this node's batch.
+        weight: The batch's rows, relative to an even share of the step's rows. The mean over a
+            batch times this, averaged over the nodes, is the mean over all rows of the step.
+        smaller: Rows of the batch of a node with the smallest share.
+        larger: Rows of the batch of a node with the largest share.
+    """
+
+    rows: int
+    weight: float
+    smaller: int
+    larger: int
+
+
+class PassCursor:
+    """Where a node stands in one pass over a feed, and how large its next batch is.
+
+    All nodes that ask for the same batch sizes reach the end after the same number of batches. A
+    batch has no rows only where a node has none to give: fewer rows than nodes, or batches of one
+    row that do not divide evenly.
+    """
+
+    def __init__(self) -> None:
+        self.yielded = 0
+        # The same of the nodes with the smallest and with the largest share. All batches are of
+        # one size, except where a smaller share is cut to have a last batch at all.
+        self._by_smaller = 0
+        self._by_larger = 0
+
+    def next_while_open(self, held_by_all: int, size: int, drop_remainder: bool) -> Step | None:
+        """Return the next step while rows may still come, or None when the node must wait.
+
+        Unless the remainder is dropped, one row is held back on every node, because the feed may
+        close with one more batch, which every node must take part in.
+
+        Args:
+            held_by_all: Rows of the pass that every node is known to hold.
+            size: Rows of a full batch.
+            drop_remainder: Whether only full batches are yielded.
+        """
+        needed = size if drop_remainder else size + 1
+        return Step(size, 1.0, size, size) if held_by_all - self.yielded >= needed else None
+
+    def next_when_closed(self, feed: ClosedFeed, size: int, drop_remainder: bool) -> Step | None:
+        """Return the next step once the feed is closed, or None at the end of the pass.
+
+        Args:
+            feed: The rows of all nodes and of this one.
+            size: Rows of a full batch.
+            drop_remainder: Whether only batches that are full on every node are yielded.
+        """
+        smallest_left = feed.smallest_share - self._by_smaller
+        largest_left = feed.largest_share - self._by_larger
+        if drop_remainder:
+            return Step(size, 1.0, size, size) if smallest_left >= size else None
+        if largest_left <= 0:
+            return None
+        larger = min(size, largest_left)
+        if largest_left <= size or size == 1 or smallest_left == largest_left:
+            smaller = min(size, smallest_left)
+        else:
+            # One row is kept for the batch that the nodes with one more row will need.
+            smaller = min(size, smallest_left - 1)
+        rows = larger if feed.rows == feed.largest_share else smaller
+        nodes_with_more = feed.total % feed.nodes
+        all_rows = larger * nodes_with_more + smaller * (feed.nodes - nodes_with_more)
+        return Step(rows, rows * feed.nodes / all_rows, smaller, larger)
+
+    def advance(self, step: Step) -> None:
+        """Record that a step was taken."""
+        self.yielded += step.rows
+        self._by_smaller += step.smaller
+        self._by_larger += step.larger

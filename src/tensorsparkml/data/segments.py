@@ -1,0 +1,152 @@
+"""Segments: the files in which a spool keeps rows, and reading rows from them without copying.
+
+A segment is an Arrow IPC file, written once and then memory-mapped by whoever reads it. Every
+record batch carries where Spark had its first row, so that an error can name a row as the user
+knows it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a record batch comes from.
+
+    Attributes:
+        partition: Index of the Spark partition.
+        row: Place in that partition of the batch's first row.
+    """
+
+    partition: int
+    row: int
+
+    def describe(self, offset: int) -> str:
+        """Name the row at an offset of the batch."""
+        return f"row {self.row + offset} of partition {self.partition}"
+
+    def moved(self, offset: int) -> Origin:
+        """Return the origin of the row at an offset of the batch."""
+        return Origin(self.partition, self.row + offset)
+
+    def encode(self) -> bytes:
+        """Return the origin as bytes, for a message's metadata."""
+        return json.dumps([self.partition, self.row]).encode()
+
+    @classmethod
+    def decode(cls, data: Any) -> Origin:
+        """Return the origin that `encode` wrote."""
+        partition, row = json.loads(bytes(data))
+        return cls(partition, row)
+
+
+@dataclass(frozen=True)
+class LocatedBatch:
+    """A record batch and where its first row comes from."""
+
+    batch: pa.RecordBatch
+    origin: Origin
+
+
+_ORIGIN = b"origin"
+
+
+class SegmentWriter:
+    """Writes one segment.
+
+    Args:
+        path: The file; it appears under this name once it is complete.
+        schema: Schema of all batches.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._path = path
+        self._partial = path.with_suffix(".partial")
+        self._file = pa.OSFile(str(self._partial), "wb")
+        self._writer = pa.ipc.new_file(self._file, schema)
+
+    def write(self, located: LocatedBatch) -> None:
+        """Append a batch."""
+        metadata = {_ORIGIN: located.origin.encode()}
+        self._writer.write_batch(located.batch, custom_metadata=metadata)
+
+    def finish(self) -> None:
+        """Complete the file."""
+        self._writer.close()
+        self._file.close()
+        self._partial.rename(self._path)
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+
+class _Segment:
+    """An open segment: its batches by row offset."""
+
+    def __init__(self, path: str) -> None:
+        self._reader = pa.ipc.open_file(pa.memory_map(path))
+        self._starts = [0]
+        for index in range(self._reader.num_record_batches):
+            self._starts.append(self._starts[-1] + self._reader.get_batch(index).num_rows)
+
+    def read(self, start: int, count: int) -> Iterator[LocatedBatch]:
+        index = bisect.bisect_right(self._starts, start) - 1
+        while count:
+            found: Any = self._reader.get_batch_with_custom_metadata(index)
+            offset = start - self._starts[index]
+            rows = min(count, found.batch.num_rows - offset)
+            if rows:
+                origin = Origin.decode(found.custom_metadata[_ORIGIN]).moved(offset)
+                yield LocatedBatch(found.batch.slice(offset, rows), origin)
+            start, count, index = start + rows, count - rows, index + 1
+
+
+class RowReader:
+    """Reads a sequence of segments as one run of rows, by position."""
+
+    def __init__(self) -> None:
+        self._paths: list[str] = []
+        self._starts = [0]
+        self._open: dict[int, _Segment] = {}
+
+    @property
+    def segments(self) -> int:
+        """How many segments were added."""
+        return len(self._paths)
+
+    @property
+    def rows(self) -> int:
+        """How many rows the segments hold."""
+        return self._starts[-1]
+
+    def append(self, path: str, rows: int) -> None:
+        """Add a segment whose rows follow those that are there."""
+        self._paths.append(path)
+        self._starts.append(self._starts[-1] + rows)
+
+    def read(self, start: int, count: int) -> list[LocatedBatch]:
+        """Return `count` rows from position `start` on, as slices of the files' batches."""
+        found: list[LocatedBatch] = []
+        index = bisect.bisect_right(self._starts, start) - 1
+        while count:
+            offset = start - self._starts[index]
+            rows = min(count, self._starts[index + 1] - start)
+            if rows:
+                found.extend(self._segment(index).read(offset, rows))
+            start, count, index = start + rows, count - rows, index + 1
+        return found
+
+    def _segment(self, index: int) -> _Segment:
+        if index not in self._open:
+            self._open[index] = _Segment(self._paths[index])
+        return self._open[index]

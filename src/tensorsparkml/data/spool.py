@@ -1,0 +1,125 @@
+"""The spool: an agent's local store of the rows of its node, as segments on disk.
+
+Feeders write segments, unseen; the coordinator publishes, releases and closes; the trainer waits
+here for what it may read, and then reads the files themselves.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tensorsparkml.control.messages import Close, Give, Publish, Release
+from tensorsparkml.data.segments import LocatedBatch, RowReader, SegmentWriter
+
+
+@dataclass
+class _Share:
+    """This node's part of one feed."""
+
+    segments: list[tuple[str, int]] = field(default_factory=list)
+    reader: RowReader = field(default_factory=RowReader)
+    held_by_all: int = 0
+    closed: Close | None = None
+
+
+class Spool:
+    """The shares of all feeds on one node.
+
+    Args:
+        directory: Where the segments lie; made if it is not there.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._shares: dict[str, _Share] = {}
+        self._changed = threading.Condition()
+
+    def receive(self, feed: str, segment: str, schema: pa.Schema) -> SegmentWriter:
+        """Begin a segment; its rows count only when it is published."""
+        path = self._path(feed, segment)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return SegmentWriter(path, schema)
+
+    def publish(self, directive: Publish) -> None:
+        """Append a complete segment to the node's share."""
+        with self._changed:
+            share = self._share(directive.feed)
+            path = str(self._path(directive.feed, directive.segment))
+            share.segments.append((path, directive.rows))
+            share.reader.append(path, directive.rows)
+            self._changed.notify_all()
+
+    def release(self, directive: Release) -> None:
+        """Let the trainer read as far as every node can."""
+        with self._changed:
+            self._share(directive.feed).held_by_all = directive.rows
+            self._changed.notify_all()
+
+    def close(self, directive: Close) -> None:
+        """Let the trainer read to the end."""
+        with self._changed:
+            self._share(directive.feed).closed = directive
+            self._changed.notify_all()
+
+    def last_rows(self, directive: Give) -> list[LocatedBatch]:
+        """Return the rows that the node must give away: the last of its share."""
+        with self._changed:
+            reader = self._share(directive.feed).reader
+            return reader.read(reader.rows - directive.rows, directive.rows)
+
+    def window(
+        self, feed: str, segments: int, held_by_all: int, wait_seconds: float
+    ) -> dict[str, Any]:
+        """Wait until there is more of a feed than the caller knows, and return it.
+
+        Args:
+            feed: Name of the feed.
+            segments: How many segments the caller knows.
+            held_by_all: The released rows that the caller knows.
+            wait_seconds: How long to wait at most.
+
+        Returns:
+            `segments`: new ones as pairs of path and rows; `held_by_all`: rows; `closed`: None, or
+            the fields of `Close`.
+        """
+
+        def news() -> bool:
+            share = self._share(feed)
+            return bool(
+                len(share.segments) > segments or share.held_by_all > held_by_all or share.closed
+            )
+
+        with self._changed:
+            self._changed.wait_for(news, wait_seconds)
+            share = self._share(feed)
+            closed = share.closed
+            return {
+                "segments": share.segments[segments:],
+                "held_by_all": share.held_by_all,
+                "closed": closed
+                and {"total": closed.total, "rows": closed.rows, "passes": closed.passes},
+            }
+
+    def stored_bytes(self) -> int:
+        """Return the size of all segments on disk."""
+        return sum(path.stat().st_size for path in self._files())
+
+    def remove(self) -> None:
+        """Delete everything."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _files(self) -> Iterator[Path]:
+        return self._directory.rglob("*.arrow")
+
+    def _share(self, feed: str) -> _Share:
+        return self._shares.setdefault(feed, _Share())
+
+    def _path(self, feed: str, segment: str) -> Path:
+        return self._directory / feed / f"{segment}.arrow"
