@@ -1,0 +1,58 @@
+"""The settings of a cluster, with their defaults, checked when they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tensorsparkml.errors import ConfigurationError
+
+SlotMode = Literal["auto", "hold", "release"]
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """What can be set about a cluster.
+
+    Attributes:
+        num_workers: Number of nodes that train; the first one is the chief.
+        slots: Whether launch tasks keep their Spark task slots while the nodes run (`hold`), give
+            them back for the tasks that feed the nodes (`release`), or hold them where enough are
+            left (`auto`).
+        log_dir: Folder for the nodes' logs and event files: one that all hosts share, or a local
+            one that is made on each host. None is a folder below `work_dir`.
+        work_dir: Local folder for spools on each host. None is the system's temporary folder.
+        environment: Environment variables for the nodes' TensorFlow processes.
+        packages: Import names that every executor must have, checked before the nodes start.
+        lease_seconds: Silence after which agents and driver give each other up.
+        start_seconds: How long the nodes may take to start.
+    """
+
+    num_workers: int = 1
+    slots: SlotMode = "auto"
+    log_dir: str | None = None
+    work_dir: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    packages: tuple[str, ...] = ("tensorflow",)
+    lease_seconds: float = 6.0
+    start_seconds: float = 120.0
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if not isinstance(self.num_workers, int) or self.num_workers < 1:
+            raise ConfigurationError(
+                f"num_workers must be a positive integer, not {self.num_workers!r}"
+            )
+        if self.slots not in ("auto", "hold", "release"):
+            raise ConfigurationError(
+                f'slots must be "auto", "hold" or "release", not {self.slots!r}'
+            )
+        for name in ("lease_seconds", "start_seconds"):
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(f"{name} must be positive, not {getattr(self, name)!r}")
+
+    @property
+    def roles(self) -> tuple[tuple[str, int], ...]:
+        """Role and task index of every node by rank."""
+        return (("chief", 0), *(("worker", index) for index in range(self.num_workers - 1)))

@@ -1,0 +1,181 @@
+"""The cluster's state machine: events in, directives to nodes out. No sockets and no clocks.
+
+Times are seconds of any monotonic clock; the caller passes `now`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
+from tensorsparkml.control.messages import Directive, End, Failure, FeedProgress, Peer, Stop
+
+
+class Phase(Enum):
+    """What a node is doing."""
+
+    PENDING = "pending"  # its agent has not called yet
+    RUNNING = "running"  # its main runs
+    FINISHED = "finished"  # its main has returned
+    FAILED = "failed"
+
+
+@dataclass
+class Node:
+    """What the coordinator knows of one node."""
+
+    name: str
+    peer: Peer | None = None
+    phase: Phase = Phase.PENDING
+    gone: bool = False
+    last_heard: float | None = None
+    result: bytes | None = None
+
+
+class ClusterState:
+    """All nodes and feeds of one cluster.
+
+    Args:
+        names: The nodes' names by rank.
+        lease_seconds: Silence after which an agent counts as lost.
+        settle_seconds: How long after a failure other nodes may still report theirs, before the
+            root cause is chosen.
+    """
+
+    def __init__(
+        self, names: Sequence[str], lease_seconds: float, settle_seconds: float = 1.0
+    ) -> None:
+        self.nodes = [Node(name) for name in names]
+        self.feeds: dict[str, FeedLedger] = {}
+        self.failures: list[Failure] = []
+        self.ending = False
+        self._lease_seconds = lease_seconds
+        self._settle_seconds = settle_seconds
+        self._failed_at: float | None = None
+
+    # Nodes
+
+    def started(self, rank: int, peer: Peer) -> None:
+        """Record that a node's trainer runs, and where the node is."""
+        node = self.nodes[rank]
+        node.peer, node.phase = peer, Phase.RUNNING
+
+    def heard(self, rank: int, now: float) -> None:
+        """Record a sign of life of an agent."""
+        self.nodes[rank].last_heard = now
+
+    def finished(self, rank: int, result: bytes) -> Addressed:
+        """Record a main's result; when it is the last one, all trainers may exit."""
+        node = self.nodes[rank]
+        node.phase, node.result = Phase.FINISHED, result
+        if self.all_finished and not self.failures:
+            self.ending = True
+            return self._to_all(End())
+        return []
+
+    def failed(self, failure: Failure, now: float) -> Addressed:
+        """Record a failure of a node, of a feed, or of the launch; the first one stops all."""
+        for node in self.nodes:
+            if node.name == failure.node:
+                node.phase = Phase.FAILED
+        if self.ending:
+            return []
+        self.failures.append(failure)
+        if self._failed_at is not None:
+            return []
+        self._failed_at = now
+        return self._to_all(Stop(failure.message))
+
+    def gone(self, rank: int) -> None:
+        """Record that nothing of a node is left."""
+        self.nodes[rank].gone = True
+
+    def expire(self, now: float) -> Addressed:
+        """Fail the nodes whose agents have been silent for longer than their lease."""
+        addressed: Addressed = []
+        for rank, node in enumerate(self.nodes):
+            silent = now - node.last_heard if node.last_heard is not None else 0.0
+            if not node.gone and silent > self._lease_seconds:
+                self.gone(rank)
+                message = (
+                    f"its agent has not called for {silent:.1f} s (lease: "
+                    f"{self._lease_seconds:g} s); its host, its network or the process is gone"
+                )
+                addressed += self.failed(Failure("AgentLostError", message, node.name), now)
+        return addressed
+
+    # Feeds
+
+    def open_feed(self, ledger: FeedLedger) -> None:
+        """Add a feed."""
+        self.feeds[ledger.name] = ledger
+
+    def consumed(self, rank: int, feed: str, progress: FeedProgress) -> None:
+        """Record how far a node has read a feed."""
+        if feed in self.feeds:
+            self.feeds[feed].consumed(rank, progress)
+
+    def feed_done(self, name: str, passes: int) -> bool:
+        """Whether every node has read the feed that often, wants no more of it, or has finished."""
+        return all(
+            node.phase is Phase.FINISHED or self.feeds[name].node_done(rank, passes)
+            for rank, node in enumerate(self.nodes)
+        )
+
+    def feed_unwanted(self, name: str) -> bool:
+        """Whether no node wants another row of the feed."""
+        ledger = self.feeds[name]
+        return all(
+            node.phase is Phase.FINISHED or ledger.progress[rank].terminated
+            for rank, node in enumerate(self.nodes)
+        )
+
+    # Outcome
+
+    @property
+    def all_started(self) -> bool:
+        """Whether every node's trainer runs, or has run."""
+        return all(node.peer is not None for node in self.nodes)
+
+    @property
+    def peers(self) -> list[Peer]:
+        """Where the nodes are that have started, by rank."""
+        return [node.peer for node in self.nodes if node.peer is not None]
+
+    @property
+    def all_finished(self) -> bool:
+        """Whether every main has returned."""
+        return all(node.phase is Phase.FINISHED for node in self.nodes)
+
+    @property
+    def all_gone(self) -> bool:
+        """Whether nothing of any node that ever started is left."""
+        return all(node.gone or node.peer is None for node in self.nodes)
+
+    def settled(self, now: float) -> bool:
+        """Whether the root cause can be named: no further report is to be waited for."""
+        if self._failed_at is None:
+            return False
+        return self.all_gone or now - self._failed_at >= self._settle_seconds
+
+    def verdict(self) -> tuple[Failure, list[Failure]]:
+        """Return the root cause and what failed after it.
+
+        The root cause is the first failure that is not merely what nodes suffer when another one
+        fails: a broken collective may be reported before the crash that broke it.
+        """
+        causes = [failure for failure in self.failures if not failure.consequence]
+        root = causes[0] if causes else self.failures[0]
+        return root, [failure for failure in self.failures if failure is not root]
+
+    def _to_all(self, directive: Directive) -> Addressed:
+        return [(rank, directive) for rank in range(len(self.nodes))]
+
+
+def describe(failure: Failure) -> str:
+    """One line about a failure."""
+    where = f"[{failure.node}] " if failure.node else ""
+    first_line = failure.message.split("\n", 1)[0]
+    return f"{where}{failure.kind}: {first_line}"

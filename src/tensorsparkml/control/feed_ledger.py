@@ -1,0 +1,102 @@
+"""The coordinator's account of one feed: who holds how many rows, and when it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensorsparkml.control.messages import Close, Directive, FeedProgress, Give, Publish, Release
+from tensorsparkml.data.lockstep import balance
+
+Addressed = list[tuple[int, Directive]]
+
+
+class FeedLedger:
+    """Counts what feeders committed, and plans what nodes must still exchange.
+
+    A feeder first writes its rows to the nodes' spools, unseen, and then commits them here. A key
+    (usually the Spark partition) is accepted once, so rows of a task that Spark repeats or runs
+    twice count once.
+
+    Args:
+        name: Name of the feed.
+        nodes: Number of nodes that share its rows.
+        passes: How often a `DataFeed` delivers the rows.
+    """
+
+    def __init__(self, name: str, nodes: int, passes: int = 1) -> None:
+        self.name = name
+        self.passes = passes
+        self.rows = [0] * nodes
+        self.progress = [FeedProgress()] * nodes
+        self.closed = False
+        self._closing = False
+        self._released = 0
+        self._committed: set[str] = set()
+        self._given: dict[str, Give] = {}
+
+    @property
+    def total(self) -> int:
+        """Rows of the feed over all nodes."""
+        return sum(self.rows)
+
+    def commit(self, key: str, segment: str, rows: Sequence[int]) -> Addressed | None:
+        """Accept the rows that a feeder wrote under a segment name, or None if the key is known.
+
+        Args:
+            key: What the rows are; the same for every attempt to feed them.
+            segment: Name under which each node's spool holds its part.
+            rows: Rows of the segment on each rank.
+        """
+        if self._closing:
+            return None
+        if key in self._committed:
+            return None
+        self._committed.add(key)
+        addressed: Addressed = []
+        for rank, count in enumerate(rows):
+            if count:
+                self.rows[rank] += count
+                addressed.append((rank, Publish(self.name, segment, count)))
+        held_by_all = min(self.rows)
+        if held_by_all > self._released:
+            self._released = held_by_all
+            addressed += [(rank, Release(self.name, held_by_all)) for rank in range(len(self.rows))]
+        return addressed
+
+    def close(self) -> Addressed:
+        """Take no more rows, and even out what the nodes hold."""
+        if self._closing:
+            return []
+        self._closing = True
+        addressed: Addressed = []
+        for number, move in enumerate(balance(self.rows)):
+            give = Give(self.name, f"given-{number}", move.target, move.rows)
+            self._given[give.segment] = give
+            self.rows[move.source] -= move.rows
+            self.rows[move.target] += move.rows
+            addressed.append((move.source, give))
+        return addressed or self._complete()
+
+    def given(self, segment: str) -> Addressed:
+        """Record that a transfer has arrived at its target's spool."""
+        give = self._given.pop(segment, None)
+        if give is None:
+            return []
+        addressed: Addressed = [(give.target, Publish(self.name, segment, give.rows))]
+        return addressed if self._given else addressed + self._complete()
+
+    def consumed(self, rank: int, progress: FeedProgress) -> None:
+        """Record how far a node has read."""
+        self.progress[rank] = progress
+
+    def node_done(self, rank: int, passes: int) -> bool:
+        """Whether a node has read the feed that often, or wants no more of it."""
+        progress = self.progress[rank]
+        return progress.terminated or progress.passes >= passes
+
+    def _complete(self) -> Addressed:
+        self.closed = True
+        return [
+            (rank, Close(self.name, self.total, rows, self.passes))
+            for rank, rows in enumerate(self.rows)
+        ]

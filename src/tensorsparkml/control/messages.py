@@ -1,0 +1,160 @@
+"""The messages between coordinator, agents, feeders and trainers, as JSON.
+
+Every message is a frozen dataclass of plain values. Directives go from the coordinator to one
+agent, in order, each exactly once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tensorsparkml.control.plan import node_name
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Where a node is.
+
+    Attributes:
+        rank: Place of the node among all nodes, from 0.
+        role: `chief`, `worker`, `ps` or `evaluator`.
+        task_index: Place of the node among the nodes of its role, from 0.
+        host: Address under which the other nodes reach it.
+        data_port: Port of its agent's Flight server.
+        tensorflow_port: Port that is held for its TensorFlow server.
+    """
+
+    rank: int
+    role: str
+    task_index: int
+    host: str
+    data_port: int
+    tensorflow_port: int
+
+    @property
+    def name(self) -> str:
+        """The node's name in logs and errors, such as `worker:1`."""
+        return node_name(self.role, self.task_index)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong, where.
+
+    Attributes:
+        kind: Name of a class in `tensorsparkml.errors`.
+        message: What happened and what to change.
+        node: Name of the node, or None for the driver.
+        remote_traceback: The traceback as the node formatted it.
+        log_tail: The node's last output lines.
+        consequence: Whether this is what nodes suffer when another one fails first.
+    """
+
+    kind: str
+    message: str
+    node: str | None = None
+    remote_traceback: str | None = None
+    log_tail: tuple[str, ...] = ()
+    consequence: bool = False
+
+
+@dataclass(frozen=True)
+class Publish:
+    """A segment of the spool is now part of the feed; the next rows of the node's share."""
+
+    feed: str
+    segment: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Release:
+    """Every node holds at least this many rows of the open feed."""
+
+    feed: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Give:
+    """Move the last rows of the node's share to another node, as a segment of its spool."""
+
+    feed: str
+    segment: str
+    target: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Close:
+    """The feed is complete and balanced.
+
+    Attributes:
+        feed: Name of the feed.
+        total: Rows over all nodes.
+        rows: Rows of the node addressed.
+        passes: How often a `DataFeed` delivers them.
+    """
+
+    feed: str
+    total: int
+    rows: int
+    passes: int
+
+
+@dataclass(frozen=True)
+class End:
+    """Every node's main has returned: the trainer may exit."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The cluster failed or was stopped: end the trainer."""
+
+    reason: str
+
+
+Directive = Publish | Release | Give | Close | End | Stop
+_DIRECTIVES: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (Publish, Release, Give, Close, End, Stop)
+}
+
+
+def encode_directive(directive: Directive) -> dict[str, Any]:
+    """Return the directive as a JSON object that names its kind."""
+    return {"kind": type(directive).__name__, **dataclasses.asdict(directive)}
+
+
+def decode_directive(body: Mapping[str, Any]) -> Directive:
+    """Return the directive that `encode_directive` wrote."""
+    fields = dict(body)
+    directive: Directive = _DIRECTIVES[fields.pop("kind")](**fields)
+    return directive
+
+
+def encode_failure(failure: Failure) -> dict[str, Any]:
+    """Return the failure as a JSON object."""
+    return dataclasses.asdict(failure)
+
+
+def decode_failure(body: Mapping[str, Any]) -> Failure:
+    """Return the failure that `encode_failure` wrote."""
+    return Failure(**{**body, "log_tail": tuple(body["log_tail"])})
+
+
+@dataclass(frozen=True)
+class FeedProgress:
+    """How far a node's program has read a feed.
+
+    Attributes:
+        passes: Complete passes.
+        rows: Rows read since the feed began, over all passes.
+        terminated: Whether the program wants no more of it.
+    """
+
+    passes: int = 0
+    rows: int = 0
+    terminated: bool = False

@@ -1,0 +1,68 @@
+"""What every process of a cluster is told when it starts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ClusterPlan:
+    """One cluster, as the driver decided it.
+
+    Attributes:
+        cluster_id: Names the cluster in paths and in Spark's job tags.
+        token: What every call between its processes carries.
+        coordinator: Flight location of the coordinator.
+        roles: Role and task index by rank.
+        hold: Whether launch tasks live as long as the nodes.
+        direct_feed: Name of the feed that launch tasks deliver, or None.
+        lease_seconds: Silence after which agent and coordinator give each other up.
+        version: Version of this library on the driver.
+        python: Python version of the driver, such as `3.12`.
+        packages: Import names that every executor must have.
+        default_fs: Hadoop's default filesystem, such as `hdfs://nameservice`.
+        working_dir: The driver's working directory.
+        log_dir: Folder for node logs and event files, or None for one below the work folder.
+        work_dir: Folder for spools and logs on each host, or None for the system's own.
+        environment: Environment variables for the trainers.
+    """
+
+    cluster_id: str
+    token: str = field(repr=False)
+    coordinator: str
+    roles: tuple[tuple[str, int], ...]
+    hold: bool
+    direct_feed: str | None
+    lease_seconds: float
+    version: str
+    python: str
+    packages: tuple[str, ...]
+    default_fs: str
+    working_dir: str
+    log_dir: str | None
+    work_dir: str | None
+    environment: dict[str, str]
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes."""
+        return len(self.roles)
+
+    def encode(self) -> bytes:
+        """Return the plan as JSON."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> ClusterPlan:
+        """Return the plan that `encode` wrote."""
+        body: dict[str, Any] = json.loads(data)
+        body["roles"] = tuple((role, index) for role, index in body["roles"])
+        body["packages"] = tuple(body["packages"])
+        return cls(**body)
+
+
+def node_name(role: str, task_index: int) -> str:
+    """Return a node's name in logs and errors, such as `worker:1`."""
+    return f"{role}:{task_index}"
