@@ -1,0 +1,197 @@
+"""The coordinator: the driver's control server, a thin shell around `ClusterState`.
+
+All state is behind one condition. Calls of agents and feeders change it from Flight's threads; the
+user's thread waits on it.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tensorsparkml.control.cluster_state import ClusterState
+from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
+from tensorsparkml.control.messages import (
+    Directive,
+    Failure,
+    FeedProgress,
+    Peer,
+    Stop,
+    decode_failure,
+    encode_directive,
+)
+from tensorsparkml.control.rpc import RpcServer, tcp_location
+from tensorsparkml.driver.node_log import relay_epoch, relay_lines
+
+_SETTLE_LIMIT_SECONDS = 5.0
+
+
+class Coordinator:
+    """Serves one cluster.
+
+    Args:
+        state: The cluster's state machine.
+        token: What every call must carry.
+        host: Address to listen on, under which executors reach the driver.
+    """
+
+    def __init__(self, state: ClusterState, token: str, host: str) -> None:
+        self._state = state
+        self._changed = threading.Condition()
+        self._mailboxes: list[list[Directive]] = [[] for _ in state.nodes]
+        self._direct_tasks_left = 0
+        self._closing = False
+        self._server = RpcServer(
+            tcp_location(host),
+            token,
+            {
+                "poll": self._on_poll,
+                "report": self._on_report,
+                "commit": self._on_commit,
+                "fed": self._on_fed,
+            },
+        )
+        self.location = tcp_location(host, self._server.port)
+
+    # For the user's thread
+
+    def wait_for(self, condition: Callable[[ClusterState], bool], timeout: float) -> bool:
+        """Wait until a condition on the state holds, and return whether it does.
+
+        Args:
+            condition: Looked at after every change, and a few times a second.
+            timeout: Seconds.
+        """
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                self._send(self._state.expire(time.monotonic()))
+                if condition(self._state):
+                    return True
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                # Short waits: time itself changes the state, and Ctrl-C must be seen.
+                self._changed.wait(min(left, 0.25))
+
+    def failure(self) -> tuple[Failure, list[Failure]] | None:
+        """Return the root cause and what followed, or None if nothing failed.
+
+        It waits until the other nodes had the time to report theirs.
+        """
+        if not self._state.failures:
+            return None
+        self.wait_for(lambda state: state.settled(time.monotonic()), _SETTLE_LIMIT_SECONDS)
+        with self._changed:
+            return self._state.verdict()
+
+    def peers(self) -> list[Peer]:
+        """Return where the nodes are, by rank."""
+        with self._changed:
+            return self._state.peers
+
+    def feed_unwanted(self, name: str) -> bool:
+        """Whether no node wants another row of a feed."""
+        with self._changed:
+            return self._state.feed_unwanted(name)
+
+    def open_feed(self, ledger: FeedLedger, direct_tasks: int = 0) -> None:
+        """Take rows for a feed.
+
+        Args:
+            ledger: The feed.
+            direct_tasks: How many launch tasks deliver it; the last one closes it.
+        """
+        with self._changed:
+            self._direct_tasks_left = direct_tasks
+            self._state.open_feed(ledger)
+
+    def close_feed(self, name: str) -> None:
+        """Take no more rows for a feed and let the nodes read it to its end."""
+        with self._changed:
+            self._send(self._state.feeds[name].close())
+
+    def fail(self, failure: Failure) -> None:
+        """Record a failure that the driver itself found."""
+        with self._changed:
+            self._send(self._state.failed(failure, time.monotonic()))
+
+    def stop(self, reason: str) -> None:
+        """Ask all nodes to end, without a failure."""
+        with self._changed:
+            self._send([(rank, Stop(reason)) for rank in range(len(self._mailboxes))])
+
+    def results(self) -> list[bytes | None]:
+        """Return what the mains returned, pickled, by rank."""
+        with self._changed:
+            return [node.result for node in self._state.nodes]
+
+    def close(self) -> None:
+        """End the server."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._server.shutdown()
+
+    # Calls of agents and feeders
+
+    def _on_poll(self, body: dict[str, Any]) -> dict[str, Any]:
+        rank, seen = body["rank"], body["seen"]
+        with self._changed:
+            self._state.heard(rank, time.monotonic())
+            self._changed.notify_all()
+            mailbox = self._mailboxes[rank]
+            self._changed.wait_for(lambda: len(mailbox) > seen or self._closing, body["wait"])
+            return {"directives": [encode_directive(directive) for directive in mailbox[seen:]]}
+
+    def _on_report(self, body: dict[str, Any]) -> None:
+        rank = body["rank"]
+        with self._changed:
+            name = self._state.nodes[rank].name
+        for event in body["events"]:
+            if event["kind"] == "lines":
+                relay_lines(name, event["lines"])
+            elif event["kind"] == "epoch":
+                relay_epoch(name, event)
+            else:
+                with self._changed:
+                    self._send(self._apply(rank, event))
+
+    def _apply(self, rank: int, event: dict[str, Any]) -> Addressed:
+        state = self._state
+        match event["kind"]:
+            case "started":
+                state.started(rank, Peer(**event["peer"]))
+            case "finished":
+                return state.finished(rank, base64.b64decode(event["result"]))
+            case "failed":
+                return state.failed(decode_failure(event["failure"]), time.monotonic())
+            case "gone":
+                state.gone(rank)
+            case "given":
+                return state.feeds[event["feed"]].given(event["segment"])
+            case "progress":
+                progress = FeedProgress(event["passes"], event["rows"], event["terminated"])
+                state.consumed(rank, event["feed"], progress)
+        return []
+
+    def _on_commit(self, body: dict[str, Any]) -> dict[str, Any]:
+        with self._changed:
+            ledger = self._state.feeds[body["feed"]]
+            addressed = ledger.commit(body["key"], body["segment"], body["rows"])
+            self._send(addressed or [])
+            return {"accepted": addressed is not None}
+
+    def _on_fed(self, body: dict[str, Any]) -> None:
+        with self._changed:
+            self._direct_tasks_left -= 1
+            if self._direct_tasks_left == 0:
+                self._send(self._state.feeds[body["feed"]].close())
+
+    def _send(self, addressed: Addressed) -> None:
+        for rank, directive in addressed:
+            self._mailboxes[rank].append(directive)
+        self._changed.notify_all()

@@ -1,0 +1,114 @@
+"""The launch job: one barrier task per node, through `DataFrame.mapInArrow`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from tensorsparkml.control.messages import Failure
+from tensorsparkml.control.plan import ClusterPlan
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_SCHEMA = "failure string"
+
+
+def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Iterator[Any]]:
+    """Return the function of the launch tasks.
+
+    It is sent to the executors by value and imports this library itself, so that an executor
+    without it answers with a failure instead of an unreadable traceback.
+    """
+    encoded, version = plan.encode(), plan.version
+
+    def task(batches: Iterator[Any]) -> Iterator[Any]:
+        import json
+        import os
+        import sys
+
+        import pyarrow as pa
+        from pyspark import BarrierTaskContext
+
+        context = BarrierTaskContext.get()
+        rank = context.partitionId()
+        try:
+            from tensorsparkml.control.messages import encode_failure
+            from tensorsparkml.control.plan import ClusterPlan
+            from tensorsparkml.executor.task import run_task
+        except ImportError as error:
+            found = json.dumps(
+                {
+                    "kind": "MissingPackageError",
+                    "message": f"{sys.executable} on {os.uname().nodename} cannot import "
+                    f"tensorsparkml: {error}; install tensorsparkml=={version} there, or point "
+                    "PYSPARK_PYTHON at a Python that has it",
+                    "node": f"rank {rank}",
+                }
+            )
+            context.allGather(found)
+            yield pa.record_batch({"failure": [found]})
+            return
+        host = context.getTaskInfos()[rank].address.rpartition(":")[0]
+        plan = ClusterPlan.decode(encoded)
+        failure = run_task(plan, main, rank, host, context.allGather, batches)
+        if failure is not None:
+            yield pa.record_batch({"failure": [json.dumps(encode_failure(failure))]})
+
+    return task
+
+
+class LaunchJob:
+    """Runs the launch job in a thread.
+
+    Args:
+        spark: The session.
+        plan: The cluster.
+        main: The pickled main function and its arguments.
+        data: DataFrame whose rows the launch tasks deliver, or None.
+        on_end: Called, from the thread, with the failures of tasks and Spark's exception or None.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        plan: ClusterPlan,
+        main: bytes,
+        data: DataFrame | None,
+        on_end: Callable[[list[Failure], Exception | None], None],
+    ) -> None:
+        nodes = plan.nodes
+        source = spark.range(0, nodes, 1, nodes) if data is None else data.repartition(nodes)
+        self._job = source.mapInArrow(launch_task(plan, main), _SCHEMA, barrier=True)
+        self._spark = spark
+        self._tag = f"tensorsparkml-{plan.cluster_id}-launch"
+        self._on_end = on_end
+        self._thread = threading.Thread(target=self._run, name=self._tag, daemon=True)
+
+    def start(self) -> None:
+        """Start the job."""
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """Let Spark end the job's tasks."""
+        self._spark.interruptTag(self._tag)
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until the job has ended and return whether it has."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        self._spark.addTag(self._tag)
+        try:
+            rows = self._job.collect()
+        except Exception as error:  # whatever Spark raises is the job's outcome
+            self._on_end([], error)
+        else:
+            self._on_end([_failure(json.loads(row.failure)) for row in rows], None)
+
+
+def _failure(body: dict[str, Any]) -> Failure:
+    return Failure(**{**body, "log_tail": tuple(body.get("log_tail", ()))})

@@ -1,0 +1,101 @@
+"""Whether a cluster fits into the Spark application, and who keeps its slots."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tensorsparkml.config import SlotMode
+from tensorsparkml.driver.spark_internals import task_slots
+from tensorsparkml.errors import ConfigurationError, NotEnoughSlotsError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+_REGISTRATION_SECONDS = 5.0  # executors may still be starting when the first cluster is asked for
+
+
+def holds_slots(mode: SlotMode, nodes: int, feeds: bool, slots: int, taken: int) -> bool:
+    """Decide whether the launch tasks keep their slots.
+
+    Args:
+        mode: What the user asked for.
+        nodes: Number of nodes, each of which needs a slot to start.
+        feeds: Whether other Spark jobs will feed the nodes while they run.
+        slots: Tasks that the application can run at the same time.
+        taken: Slots that other clusters of the application hold.
+
+    Returns:
+        True to hold them, False to release them once the nodes run.
+
+    Raises:
+        NotEnoughSlotsError: The nodes cannot start, or could not be fed.
+    """
+    free = slots - taken
+    others = f", {taken} of which other clusters hold" if taken else ""
+    have = f"this Spark application has {slots} task slots{others}"
+    if free < nodes:
+        raise NotEnoughSlotsError(
+            f"{nodes} nodes need {nodes} task slots at the same time, but {have}; lower "
+            "num_workers, or raise spark.executor.instances, spark.executor.cores or "
+            "spark.cores.max (one slot is spark.task.cpus cores)"
+        )
+    if mode == "hold" and feeds and free < nodes + 1:
+        raise NotEnoughSlotsError(
+            f"{nodes} nodes that hold their slots need {nodes + 1}, one of them for the tasks "
+            f'that feed them, but {have}; use slots="release", or raise spark.executor.instances '
+            "or spark.executor.cores"
+        )
+    if mode == "auto":
+        return free >= nodes + feeds
+    return mode == "hold"
+
+
+def check_settings(spark: SparkSession) -> None:
+    """Raise ConfigurationError for settings under which Spark refuses barrier jobs."""
+    if spark.conf.get("spark.dynamicAllocation.enabled", "false") == "true":
+        raise ConfigurationError(
+            "Spark does not run barrier stages with dynamic allocation; set "
+            "spark.dynamicAllocation.enabled=false and a fixed spark.executor.instances"
+        )
+
+
+def available_slots(spark: SparkSession, needed: int) -> int:
+    """Return the number of slots, giving executors a moment to register if there are too few."""
+    deadline = time.monotonic() + _REGISTRATION_SECONDS
+    while (slots := task_slots(spark)) < needed and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return slots
+
+
+class SlotRegistry:
+    """The slots that the live clusters of this driver's Spark application hold."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[str, int] = {}
+
+    def reserve(self, cluster_id: str, slots: int, decide: Callable[[int], bool]) -> bool:
+        """Take slots for a cluster if it is to hold them.
+
+        Args:
+            cluster_id: Under which they are given back.
+            slots: How many it would hold.
+            decide: Called with the slots taken so far; says whether the cluster holds its own.
+
+        Returns:
+            What `decide` returned.
+        """
+        with self._lock:
+            hold = decide(sum(self._held.values()))
+            if hold:
+                self._held[cluster_id] = slots
+            return hold
+
+    def give_back(self, cluster_id: str) -> None:
+        """Forget the slots of a cluster that has ended."""
+        with self._lock:
+            self._held.pop(cluster_id, None)

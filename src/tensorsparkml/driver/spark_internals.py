@@ -1,0 +1,47 @@
+"""The only place that uses Spark's private API: what PySpark does not offer publicly.
+
+Every function fails with `UnsupportedVersionError` on a Spark that lacks what it needs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tensorsparkml.errors import ConfigurationError, UnsupportedVersionError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def _context(spark: SparkSession) -> Any:
+    # Spark Connect sessions raise here, in words that do not help the user.
+    if type(spark).__module__.startswith("pyspark.sql.connect"):
+        raise ConfigurationError(
+            "this is a Spark Connect session, which is not supported yet; use a classic session "
+            "(SparkSession.builder.master(...))"
+        )
+    return spark.sparkContext
+
+
+def task_slots(spark: SparkSession) -> int:
+    """Return how many tasks the registered executors can run at the same time."""
+    context = _context(spark)
+    try:
+        scala = context._jsc.sc()
+        profile = scala.resourceProfileManager().defaultResourceProfile()
+        return int(scala.maxNumConcurrentTasks(profile))
+    except Exception as error:  # Py4J raises its own classes for what Java lacks
+        raise UnsupportedVersionError(
+            f"Spark {context.version} does not tell its number of task slots: {error}"
+        ) from error
+
+
+def default_filesystem(spark: SparkSession) -> str:
+    """Return Hadoop's default filesystem, such as `hdfs://nameservice` or `file:///`."""
+    context = _context(spark)
+    try:
+        return str(context._jsc.hadoopConfiguration().get("fs.defaultFS", "file:///"))
+    except Exception as error:  # as above
+        raise UnsupportedVersionError(
+            f"Spark {context.version} does not tell its Hadoop configuration: {error}"
+        ) from error

@@ -1,0 +1,1 @@
+"""What runs on the executors' hosts beside TensorFlow: launch task, agent, feeder."""

@@ -1,0 +1,39 @@
+"""What an agent reacts to, besides the coordinator's directives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tensorsparkml.control.messages import End, Stop
+
+
+@dataclass(frozen=True)
+class TrainerExited:
+    """The trainer's process has ended."""
+
+    status: int
+
+
+@dataclass(frozen=True)
+class TaskEnded:
+    """The launch task's end of the pipe is closed."""
+
+    released: bool
+
+
+@dataclass(frozen=True)
+class LeaseExpired:
+    """The coordinator has been silent for too long."""
+
+
+@dataclass(frozen=True)
+class ExecutorGone:
+    """The executor's JVM has ended."""
+
+
+@dataclass(frozen=True)
+class GraceOver:
+    """A trainer that was asked to stop has had its time."""
+
+
+Event = TrainerExited | TaskEnded | LeaseExpired | ExecutorGone | GraceOver | End | Stop

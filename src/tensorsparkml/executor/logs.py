@@ -1,0 +1,63 @@
+"""A node's output: whole in a file, its last lines for errors, a bounded stream to the driver."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from pathlib import Path
+from typing import BinaryIO
+
+_LONGEST_LINE = 8192  # bytes; longer output without a line end is cut into lines of this length
+
+
+class NodeLog:
+    """Splits a trainer's output into lines and keeps them.
+
+    Args:
+        path: The file that gets everything.
+        tail_lines: How many of the last lines errors show.
+        pending_lines: How many lines may wait for the driver; older ones are then left out there.
+    """
+
+    def __init__(self, path: Path, tail_lines: int = 30, pending_lines: int = 2000) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._tail: deque[str] = deque(maxlen=tail_lines)
+        self._pending: deque[str] = deque(maxlen=pending_lines)
+        self._left_out = 0
+        self._lock = threading.Lock()
+        self.ended = threading.Event()
+        self.news = threading.Event()
+
+    def follow(self, stream: BinaryIO) -> None:
+        """Read the stream to its end; meant for a thread of its own."""
+        with self.path.open("ab", buffering=0) as file, stream:
+            while line := stream.readline(_LONGEST_LINE):
+                file.write(line)
+                self._add(line.decode("utf-8", "replace").rstrip("\r\n"))
+        self.ended.set()
+        self.news.set()
+
+    def tail(self) -> tuple[str, ...]:
+        """Return the last lines."""
+        with self._lock:
+            return tuple(self._tail)
+
+    def take(self) -> list[str]:
+        """Return the lines that the driver has not got yet."""
+        with self._lock:
+            lines = list(self._pending)
+            if self._left_out:
+                lines.insert(0, f"… {self._left_out} lines left out; all are in {self.path}")
+            self._pending.clear()
+            self._left_out = 0
+            return lines
+
+    def _add(self, line: str) -> None:
+        # A progress bar rewrites its line with carriage returns; only its last state matters.
+        line = line.rsplit("\r", 1)[-1]
+        with self._lock:
+            self._tail.append(line)
+            self._left_out += len(self._pending) == self._pending.maxlen
+            self._pending.append(line)
+        self.news.set()

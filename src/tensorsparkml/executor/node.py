@@ -1,0 +1,272 @@
+"""One node, as its agent runs it: an event loop around the trainer, the spool and the lease."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import shutil
+import tempfile
+import threading
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import psutil
+import pyarrow.flight as flight
+
+from tensorsparkml.control.cluster_spec import node_environment
+from tensorsparkml.control.frames import read_frame
+from tensorsparkml.control.messages import (
+    Close,
+    Directive,
+    End,
+    Failure,
+    Give,
+    Peer,
+    Publish,
+    Release,
+    Stop,
+    decode_failure,
+    encode_failure,
+)
+from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.rpc import RpcClient, RpcServer, tcp_location, unix_location
+from tensorsparkml.data.spool import Spool
+from tensorsparkml.data.transport import SpoolServer, send_segment
+from tensorsparkml.executor.events import (
+    Event,
+    ExecutorGone,
+    GraceOver,
+    LeaseExpired,
+    TaskEnded,
+    TrainerExited,
+)
+from tensorsparkml.executor.logs import NodeLog
+from tensorsparkml.executor.ports import hold_port
+from tensorsparkml.executor.process_tree import alive
+from tensorsparkml.executor.reporting import Lease, Mailbox, Reporter
+from tensorsparkml.executor.supervisor import Trainer, trainer_environment
+
+logger = logging.getLogger(__name__)
+_WATCH_SECONDS = 0.5  # between looks at the lease and at the executor's process
+_GRACE_SECONDS = 1.0  # for a trainer to report its own failure before it is killed
+
+
+class Node:
+    """Runs one node.
+
+    Args:
+        plan: The cluster.
+        rank: Rank of the node.
+        host: Address to listen on, under which the other nodes reach this one.
+        executor: Process id of the executor's JVM and when it was started, or None if unknown.
+        orders: The pipe from the launch task.
+    """
+
+    def __init__(
+        self, plan: ClusterPlan, rank: int, host: str, executor: int | None, orders: BinaryIO
+    ) -> None:
+        self.plan = plan
+        self.rank = rank
+        self._host = host
+        self._orders = orders
+        self._executor = psutil.Process(executor) if executor else None
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._lease = Lease(plan.lease_seconds)
+        base = Path(plan.work_dir or tempfile.gettempdir()) / "tensorsparkml" / plan.cluster_id
+        role, index = plan.roles[rank]
+        self.log_dir = Path(plan.log_dir) if plan.log_dir else base / "logs"
+        self._log = NodeLog(self.log_dir / "nodes" / f"{role}-{index}.log")
+        # Unix socket names are limited to about 100 bytes, so it gets a folder of its own.
+        self._private = Path(tempfile.mkdtemp(prefix="tsm-"))
+        self._spool = Spool(base / "spool" / f"{role}-{index}")
+        self._server = SpoolServer(tcp_location(host), plan.token, self._spool)
+        self._held_port = hold_port(host)
+        self._reported: Failure | None = None
+        self._stopping = False
+        self._finished = False
+        self._ended = threading.Event()
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """What the launch task tells the other nodes about this one."""
+        role, index = self.plan.roles[self.rank]
+        port = self._held_port.getsockname()[1]
+        return asdict(Peer(self.rank, role, index, self._host, self._server.port, port))
+
+    def run(self, peers: list[Peer], main: bytes) -> None:
+        """Run the trainer to its end.
+
+        Args:
+            peers: All nodes by rank.
+            main: The pickled main function and its arguments.
+        """
+        self._peers = peers
+        name = peers[self.rank].name
+        socket_path = str(self._private / "agent")
+        trainer_server = RpcServer(
+            unix_location(socket_path),
+            self.plan.token,
+            {
+                "window": self._on_window,
+                "progress": lambda body: self._reporter.send("progress", **body),
+                "epoch": lambda body: self._reporter.send("epoch", **body),
+                "finished": self._on_finished,
+                "failed": self._on_failed,
+            },
+        )
+        self._reporter = Reporter(self._connect(), self.rank, self._log)
+        self._mailbox = Mailbox(self._connect(), self.rank, self._lease, self._deliver)
+        self._reporter.start()
+        self._trainer = Trainer(
+            trainer_environment({**node_environment(peers, self.rank), **self.plan.environment}),
+            {
+                "agent": unix_location(socket_path),
+                "token": self.plan.token,
+                "peers": [asdict(peer) for peer in peers],
+                "rank": self.rank,
+                "default_fs": self.plan.default_fs,
+                "working_dir": self.plan.working_dir,
+                "log_dir": str(self.log_dir),
+            },
+            main,
+            self._log,
+            lambda status: self._events.put(TrainerExited(status)),
+        )
+        logger.info("%s: trainer runs as process %d", name, self._trainer.process_id)
+        self._reporter.send("started", peer=asdict(peers[self.rank]))
+        self._start_thread("mailbox", self._mailbox.run)
+        self._start_thread("orders", self._watch_orders)
+        self._start_thread("watch", self._watch)
+        while not self._handle(self._events.get()):
+            pass
+        self._ended.set()
+        self._mailbox.stop()
+        self._reporter.finish(timeout=2.0)
+        trainer_server.shutdown()
+
+    def close(self) -> None:
+        """Give up ports and files."""
+        self._server.shutdown()
+        self._held_port.close()
+        self._spool.remove()
+        shutil.rmtree(self._private, ignore_errors=True)
+
+    # Events
+
+    def _handle(self, event: Event) -> bool:
+        """React to one event and return whether that was the end."""
+        match event:
+            case TrainerExited(status):
+                if self._reported is None and not self._finished and not self._stopping:
+                    self._reported = self._trainer.explain_exit(status)
+                if self._reported is not None:
+                    self._report_failure(self._reported)
+                return True
+            case End():
+                self._trainer.allow_exit()
+                self._after_grace()
+            case Stop():
+                self._stopping = True
+                self._after_grace()
+            case GraceOver():
+                self._trainer.kill()
+            case TaskEnded(released):
+                if not released and not self._stopping:
+                    self._lost_task()
+            case ExecutorGone():
+                self._abandon("ExecutorLostError", "the executor's JVM has ended")
+            case LeaseExpired():
+                self._abandon("LaunchError", "the driver has been silent for too long")
+        return False
+
+    def _lost_task(self) -> None:
+        if self._executor is not None:
+            # Its worker dies with the executor, a moment before the JVM itself is seen to be gone.
+            with suppress(psutil.TimeoutExpired):
+                self._executor.wait(timeout=1.0)
+        if self._executor is not None and not alive(self._executor):
+            self._abandon("ExecutorLostError", "the executor's JVM has ended")
+        else:
+            message = "Spark has ended the task that held this node's slot"
+            self._abandon("LaunchError", message, consequence=True)
+
+    def _abandon(self, kind: str, message: str, consequence: bool = False) -> None:
+        if not self._stopping and not self._finished:
+            self._stopping = True
+            self._report_failure(Failure(kind, message, consequence=consequence))
+        self._trainer.kill()
+
+    def _after_grace(self) -> None:
+        timer = threading.Timer(_GRACE_SECONDS, lambda: self._events.put(GraceOver()))
+        timer.daemon = True
+        timer.start()
+
+    def _report_failure(self, failure: Failure) -> None:
+        named = replace(failure, node=self._peers[self.rank].name, log_tail=self._log.tail())
+        self._reporter.send("failed", failure=encode_failure(named))
+
+    # Calls of the trainer
+
+    def _on_window(self, body: dict[str, Any]) -> dict[str, Any]:
+        return self._spool.window(
+            body["feed"], body["segments"], body["held_by_all"], body["wait_seconds"]
+        )
+
+    def _on_finished(self, body: dict[str, Any]) -> None:
+        self._finished = True
+        self._reporter.send("finished", result=body["result"])
+
+    def _on_failed(self, body: dict[str, Any]) -> None:
+        # Reported when the process has ended, and with it its output.
+        self._reported = decode_failure(body["failure"])
+
+    # Directives
+
+    def _deliver(self, directive: Directive) -> None:
+        match directive:
+            case Publish():
+                self._spool.publish(directive)
+            case Release():
+                self._spool.release(directive)
+            case Close():
+                self._spool.close(directive)
+            case Give():
+                self._start_thread("give", lambda: self._give(directive))
+            case End() | Stop():
+                self._events.put(directive)
+
+    def _give(self, directive: Give) -> None:
+        peer = self._peers[directive.target]
+        try:
+            batches = self._spool.last_rows(directive)
+            send_segment(peer, self.plan.token, directive.feed, directive.segment, batches)
+        except flight.FlightError as error:
+            message = f"could not hand {directive.rows} rows of {directive.feed!r} to {peer.name}"
+            failure = Failure("FeedError", f"{message}: {error}", consequence=True)
+            self._report_failure(failure)
+        else:
+            self._reporter.send("given", feed=directive.feed, segment=directive.segment)
+
+    # Threads that watch
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_WATCH_SECONDS):
+            self._trainer.sample_memory()
+            if self._executor is not None and not alive(self._executor):
+                self._events.put(ExecutorGone())
+                return
+            if self._lease.expired:
+                self._events.put(LeaseExpired())
+                return
+
+    def _watch_orders(self) -> None:
+        released = read_frame(self._orders) is not None
+        self._events.put(TaskEnded(released))
+
+    def _connect(self) -> RpcClient:
+        return RpcClient(self.plan.coordinator, self.plan.token)
+
+    def _start_thread(self, name: str, target: Any) -> None:
+        threading.Thread(target=target, name=name, daemon=True).start()

@@ -1,0 +1,182 @@
+"""What the launch job's barrier tasks do on the executors.
+
+A task checks its Python, starts the agent of its node, tells it where the others are, delivers its
+partition where the feed is direct, and, unless slots are released, lives as long as the agent.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.flight as flight
+
+from tensorsparkml._version import __version__
+from tensorsparkml.control.frames import write_frame
+from tensorsparkml.control.messages import Failure, Peer, encode_failure
+from tensorsparkml.control.plan import ClusterPlan, node_name
+from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.executor.feeder import Feeder
+from tensorsparkml.executor.process_tree import executor_process
+from tensorsparkml.executor.supervisor import trainer_environment
+
+_DIRECT_COMMIT_BYTES = 8 * 2**20
+_CALL_SECONDS = 5.0
+
+# Sends a string to all tasks of the barrier stage and returns theirs, by rank.
+AllGather = Callable[[str], list[str]]
+
+
+def find_problem(plan: ClusterPlan) -> Failure | None:
+    """Return what this executor's Python lacks, or None."""
+    where = f"{sys.executable} on {os.uname().nodename}"
+    if __version__ != plan.version:
+        return Failure(
+            "VersionMismatchError",
+            f"the driver has tensorsparkml {plan.version}, but {where} has {__version__}; "
+            "install the same version on both (or point PYSPARK_PYTHON at the right Python)",
+        )
+    python = ".".join(map(str, sys.version_info[:2]))
+    if python != plan.python:
+        return Failure(
+            "VersionMismatchError",
+            f"the driver runs Python {plan.python}, but {where} is Python {python}; "
+            "set PYSPARK_PYTHON to the same minor version",
+        )
+    missing = [name for name in plan.packages if importlib.util.find_spec(name) is None]
+    if missing:
+        return Failure(
+            "MissingPackageError",
+            f"{where} lacks {', '.join(missing)}; install it on every executor, ship it with "
+            "spark.archives, or point PYSPARK_PYTHON at the Python that has it",
+        )
+    return None
+
+
+def run_task(
+    plan: ClusterPlan,
+    main: bytes,
+    rank: int,
+    host: str,
+    all_gather: AllGather,
+    batches: Iterator[pa.RecordBatch],
+) -> Failure | None:
+    """Run one launch task and return why the nodes could not be started, or None.
+
+    Args:
+        plan: The cluster.
+        main: The pickled main function and its arguments.
+        rank: Rank of the node, which is the index of the task.
+        host: Address of this executor as Spark knows it.
+        all_gather: Exchanges a string with all tasks.
+        batches: The task's partition, which is the node's to deliver when the feed is direct.
+    """
+    failure = first_failure(plan, all_gather, find_problem(plan))
+    if failure is not None:
+        return failure
+    agent, reply = _start_agent(plan, rank, host)
+    replies = [json.loads(text) for text in all_gather(json.dumps(reply))]
+    for other, content in enumerate(replies):
+        if "failure" in content:
+            _orders(agent).close()
+            name = node_name(*plan.roles[other])
+            return Failure("LaunchError", content["failure"], node=name)
+    peers = [Peer(**content) for content in replies]
+    write_frame(_orders(agent), json.dumps(replies).encode())
+    write_frame(_orders(agent), main)
+    if plan.direct_feed is not None:
+        _feed_directly(plan, plan.direct_feed, rank, peers, batches)
+    if plan.hold:
+        _report_lost_agent(plan, peers[rank], agent.wait())
+    else:
+        write_frame(_orders(agent), b"released")
+    return None
+
+
+def first_failure(
+    plan: ClusterPlan, all_gather: AllGather, failure: Failure | None
+) -> Failure | None:
+    """Exchange what the tasks found and return the failure of the lowest rank, or None."""
+    found = all_gather(json.dumps(failure and encode_failure(failure)))
+    for rank, text in enumerate(found):
+        content = json.loads(text)
+        if content is not None:
+            return Failure(**{**content, "node": node_name(*plan.roles[rank])})
+    return None
+
+
+def _start_agent(
+    plan: ClusterPlan, rank: int, host: str
+) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+    executor = executor_process(os.getpid())
+    start = {
+        "plan": base64.b64encode(plan.encode()).decode(),
+        "rank": rank,
+        "host": host,
+        "executor": executor and executor.pid,
+    }
+    with tempfile.TemporaryFile() as errors:
+        agent = subprocess.Popen(
+            [sys.executable, "-m", "tensorsparkml.executor.agent"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=trainer_environment({}),
+            start_new_session=True,
+        )
+        with suppress(BrokenPipeError):  # it died at once: its missing answer says so
+            write_frame(_orders(agent), json.dumps(start).encode())
+        answer = cast(BinaryIO, agent.stdout).readline()
+        if answer:
+            return agent, json.loads(answer)
+        status = agent.wait()
+        errors.seek(0)
+        text = errors.read().decode("utf-8", "replace")
+        return agent, {"failure": f"the agent ended with exit status {status}:\n{text}"}
+
+
+def _feed_directly(
+    plan: ClusterPlan, feed: str, rank: int, peers: list[Peer], batches: Iterator[pa.RecordBatch]
+) -> None:
+    feeder = Feeder(plan.coordinator, plan.token, peers, feed, rank, 0, _DIRECT_COMMIT_BYTES)
+    try:
+        feeder.run(batches)
+        client = RpcClient(plan.coordinator, plan.token)
+        client.call("fed", {"feed": feed}, timeout=_CALL_SECONDS)
+    except flight.FlightError:
+        # An agent or the coordinator is gone. Who supervises them reports that; to fail here
+        # as well would only hide it.
+        pass
+    finally:
+        feeder.close()
+
+
+def _report_lost_agent(plan: ClusterPlan, peer: Peer, status: int) -> None:
+    if status == 0:
+        return
+    failure = Failure(
+        "AgentLostError",
+        f"the agent, which supervises the node, ended with exit status {status}",
+        node=peer.name,
+    )
+    client = RpcClient(plan.coordinator, plan.token)
+    events = [{"kind": "failed", "failure": encode_failure(failure)}, {"kind": "gone"}]
+    try:
+        client.call("report", {"rank": peer.rank, "events": events}, timeout=_CALL_SECONDS)
+    except flight.FlightError:
+        pass  # the driver is gone too, so nobody is left to be told
+    finally:
+        client.close()
+
+
+def _orders(agent: subprocess.Popen[bytes]) -> BinaryIO:
+    return cast(BinaryIO, agent.stdin)
