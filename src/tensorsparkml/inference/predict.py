@@ -1,0 +1,128 @@
+"""Predictions of an exported model over a DataFrame."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from tensorsparkml.data.assembly import Assembler
+from tensorsparkml.data.segments import LocatedBatch, Origin
+from tensorsparkml.errors import ConfigurationError, ShapeMismatchError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# Bounds the memory that TensorFlow needs for activations, whatever Spark's Arrow batches hold.
+_BATCH_SIZE = 1024
+
+
+def predict(
+    data: DataFrame,
+    model: str,
+    *,
+    features: str | Mapping[str, str],
+    output: str = "prediction",
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    batch_size: int = _BATCH_SIZE,
+) -> DataFrame:
+    """Return the DataFrame with a column of what a model predicts for each row, lazily.
+
+    The model is loaded once in each of Spark's Python processes. All columns are kept, and so
+    are the rows' order and partitions.
+
+    Args:
+        data: The rows.
+        model: Folder of a model written by `ctx.export` or `keras.Model.export`, which every
+            executor must see.
+        features: Column of the model's only input, or a mapping from the names of its inputs.
+        output: Name of the new column: an `array<float>` of the model's only output, flattened.
+        shapes: Shape of one row by column, where a list of numbers is not a vector.
+        batch_size: Rows that go through the model at once.
+
+    Raises:
+        ConfigurationError: The new column's name is taken.
+    """
+    from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
+
+    if output in data.columns:
+        raise ConfigurationError(f"there is a column {output!r} already; give another output=…")
+    column = StructField(output, ArrayType(FloatType(), containsNull=False), nullable=False)
+    schema = StructType([*data.schema.fields, column])
+    task = _predict_task(model, features, output, dict(shapes or {}), batch_size)
+    return data.mapInArrow(task, schema)
+
+
+def _predict_task(
+    model: str,
+    features: str | Mapping[str, str],
+    output: str,
+    shapes: dict[str, tuple[int, ...]],
+    batch_size: int,
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        partition = context.partitionId() if context else 0
+        columns = [features] if isinstance(features, str) else list(features.values())
+        assembler: Assembler | None = None
+        row = 0
+        for batch in batches:
+            for start in range(0, batch.num_rows, batch_size):
+                part = batch.slice(start, batch_size)
+                located = LocatedBatch(part, Origin(partition, row))
+                assembler = assembler or Assembler(columns, shapes, located)
+                found = load_model(model)(features, assembler.assemble([located]))
+                yield part.append_column(output, as_lists(found))
+                row += part.num_rows
+
+    return task
+
+
+Predictor = Callable[[str | Mapping[str, str], Mapping[str, np.ndarray]], np.ndarray]
+
+
+@functools.lru_cache(maxsize=4)
+def load_model(model: str) -> Predictor:
+    """Load an exported model, once in a process, and return a function that applies it.
+
+    The function takes the features as in `predict` and the columns' arrays, and returns the only
+    output, shape `(rows, ...)`.
+    """
+    import tensorflow as tf
+
+    # The signature holds its model only weakly, so the function below must hold it.
+    loaded = tf.saved_model.load(model)
+    signature = loaded.signatures["serving_default"]
+    inputs = signature.structured_input_signature[1]
+
+    def apply(features: str | Mapping[str, str], columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        names = {next(iter(inputs)): features} if isinstance(features, str) else features
+        tensors = {
+            name: tf.cast(tf.convert_to_tensor(columns[column]), inputs[name].dtype)
+            for name, column in names.items()
+        }
+        outputs = signature(**tensors)
+        if len(outputs) != 1:
+            raise ShapeMismatchError(
+                f"the model in {model} has {len(outputs)} outputs ({', '.join(outputs)}); predict "
+                "takes models with one: export one that joins them"
+            )
+        assert loaded is not None
+        result: np.ndarray = next(iter(outputs.values())).numpy()
+        return result
+
+    return apply
+
+
+def as_lists(values: np.ndarray) -> pa.Array:
+    """Return an array of shape `(rows, ...)` as a column of lists of float32."""
+    rows = values.shape[0]
+    flat = pa.array(values.reshape(-1).astype(np.float32))
+    width = len(flat) // rows if rows else 0
+    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * width)
+    return pa.ListArray.from_arrays(offsets, flat)

@@ -1,0 +1,62 @@
+"""The trainer's connection to its own agent."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from tensorsparkml.control.messages import Failure, FeedProgress, encode_failure
+from tensorsparkml.control.rpc import RpcClient
+
+_CALL_SECONDS = 10.0
+_WINDOW_SECONDS = 2.0  # how long the agent holds a call that waits for rows
+
+
+class AgentClient:
+    """Calls the agent.
+
+    Args:
+        location: Flight location of the agent's Unix socket.
+        token: The cluster's token.
+    """
+
+    def __init__(self, location: str, token: str) -> None:
+        self._client = RpcClient(location, token)
+        self._lock = threading.Lock()
+
+    def window(self, feed: str, segments: int, held_by_all: int) -> dict[str, Any]:
+        """Wait for more of a feed; see `Spool.window`."""
+        body = {
+            "feed": feed,
+            "segments": segments,
+            "held_by_all": held_by_all,
+            "wait_seconds": _WINDOW_SECONDS,
+        }
+        reply: dict[str, Any] = self._client.call("window", body, timeout=_CALL_SECONDS)
+        return reply
+
+    def progress(self, feed: str, progress: FeedProgress) -> None:
+        """Tell how far the program has read a feed."""
+        body = {
+            "feed": feed,
+            "passes": progress.passes,
+            "rows": progress.rows,
+            "terminated": progress.terminated,
+        }
+        self._call("progress", body)
+
+    def epoch(self, event: dict[str, Any]) -> None:
+        """Tell how an epoch of training went."""
+        self._call("epoch", event)
+
+    def finished(self, result: str) -> None:
+        """Hand over main's result, pickled and in Base64."""
+        self._call("finished", {"result": result})
+
+    def failed(self, failure: Failure) -> None:
+        """Hand over why main failed."""
+        self._call("failed", {"failure": encode_failure(failure)})
+
+    def _call(self, name: str, body: dict[str, Any]) -> None:
+        with self._lock:
+            self._client.call(name, body, timeout=_CALL_SECONDS)

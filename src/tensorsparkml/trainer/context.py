@@ -1,0 +1,215 @@
+"""`Context`: what main is told about its node, and what it can ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tensorsparkml.control.cluster_spec import cluster_spec
+from tensorsparkml.control.messages import Peer
+from tensorsparkml.storage import absolute_path, write_directory
+from tensorsparkml.trainer.agent_client import AgentClient
+from tensorsparkml.trainer.data_feed import DataFeed
+from tensorsparkml.trainer.dataset import BatchLayout, Columns, distributed, local_dataset
+from tensorsparkml.trainer.epoch_report import epoch_report
+from tensorsparkml.trainer.reader import FeedReader
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the agent tells its trainer.
+
+    Attributes:
+        agent: Flight location of the agent's Unix socket.
+        token: The cluster's token.
+        peers: All nodes by rank.
+        rank: Rank of this node.
+        default_fs: Hadoop's default filesystem.
+        working_dir: The driver's working directory.
+        log_dir: Folder for logs and event files.
+    """
+
+    agent: str
+    token: str
+    peers: tuple[Peer, ...]
+    rank: int
+    default_fs: str
+    working_dir: str
+    log_dir: str
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Settings:
+        """Return the settings that the agent wrote."""
+        return cls(**{**body, "peers": tuple(Peer(**peer) for peer in body["peers"])})
+
+
+class Context:
+    """A node as its main sees it.
+
+    Attributes:
+        role: `chief` or `worker`.
+        task_index: Place of the node among the nodes of its role, from 0.
+        rank: Place of the node among all nodes, from 0.
+        num_workers: Number of nodes that train, the chief included.
+        is_chief: Whether this node is the one that writes.
+        cluster_spec: Addresses of the nodes' TensorFlow servers by role, as in TF_CONFIG.
+        default_fs: Hadoop's default filesystem, such as `hdfs://nameservice` or `file:///`.
+        log_dir: Folder for event files and logs.
+    """
+
+    def __init__(self, settings: Settings, agent: AgentClient) -> None:
+        node = settings.peers[settings.rank]
+        self.role = node.role
+        self.task_index = node.task_index
+        self.rank = settings.rank
+        self.num_workers = len(settings.peers)
+        self.is_chief = settings.rank == 0
+        self.cluster_spec = cluster_spec(settings.peers)
+        self.default_fs = settings.default_fs
+        self.log_dir = settings.log_dir
+        self._working_dir = settings.working_dir
+        self._agent = agent
+        self._readers: dict[str, FeedReader] = {}
+
+    @cached_property
+    def strategy(self) -> Any:
+        """The `tf.distribute` strategy: synchronous over all nodes, or none for a single node.
+
+        Several nodes train under `MultiWorkerMirroredStrategy`, which TensorFlow lets a program
+        make only before its first operation: use `ctx.strategy` early in main.
+        """
+        import tensorflow as tf
+
+        if self.num_workers == 1:
+            return tf.distribute.get_strategy()
+        return tf.distribute.MultiWorkerMirroredStrategy()
+
+    def dataset(
+        self,
+        feed: str = "train",
+        *,
+        batch_size: int,
+        features: Columns | None = None,
+        label: Columns | None = None,
+        sample_weight: str | bool | None = None,
+        shapes: Mapping[str, tuple[int, ...]] | None = None,
+        drop_remainder: bool = False,
+    ) -> Any:
+        """Return a feed as a dataset for `model.fit`, `evaluate`, `predict` or a custom loop.
+
+        Each iteration is one pass over what was fed. Every node yields the same number of batches,
+        and each row is in exactly one batch of one node. Waits for the feed's first rows.
+
+        Args:
+            feed: Name of the feed.
+            batch_size: Rows of a batch on each node (with several GPUs in a node, on each GPU).
+                One process with `num_workers * batch_size` rows a batch computes the same.
+            features: A column; several, which become a tuple; a mapping from the names of the
+                model's inputs to columns; or None for a dict of all columns that are nothing else.
+            label: The same for the targets; None for elements without them.
+            sample_weight: Column of the rows' weights, or True for weights of 1. Weights also
+                make a step in which the nodes' batches differ in size count as in one process.
+            shapes: Shape of one row by column, such as `{"image": (28, 28, 1)}`, where a list of
+                numbers is to become something else than a vector.
+            drop_remainder: Leave out the rows that do not fill a batch on every node: fewer than
+                `num_workers * batch_size` a pass. Batches then have a fixed shape.
+
+        Returns:
+            A `tf.data.Dataset`, or a `tf.distribute.DistributedDataset` where there are several
+            nodes. Elements are `x`, `(x, y)` or `(x, y, sample_weight)`; without
+            `drop_remainder` the last batch of a pass may be smaller, and where batches have one
+            row, empty.
+
+        Raises:
+            EmptyFeedError: The feed has fewer rows than there are nodes.
+            DataError: A column does not exist, or its values do not become tensors.
+        """
+        layout = BatchLayout(features, label, sample_weight)
+        local = local_dataset(self._reader(feed), layout, shapes or {}, batch_size, drop_remainder)
+        return local if self.num_workers == 1 else distributed(self.strategy, local)
+
+    def feed(
+        self,
+        feed: str = "train",
+        *,
+        columns: Sequence[str] | None = None,
+        shapes: Mapping[str, tuple[int, ...]] | None = None,
+    ) -> DataFeed:
+        """Return a feed to be read batch by batch.
+
+        Args:
+            feed: Name of the feed.
+            columns: Names of the columns, or None for all.
+            shapes: As in `dataset`.
+        """
+        return DataFeed(self._reader(feed), columns, shapes or {})
+
+    def callbacks(
+        self,
+        *,
+        checkpoint: str | None = None,
+        backup: str | None = None,
+        tensorboard: bool = False,
+    ) -> list[Any]:
+        """Return Keras callbacks of which only the chief's write.
+
+        Args:
+            checkpoint: File to save the model to after every epoch; may contain `{epoch}`.
+            backup: Folder to keep the state of training in: after a restart, `fit` goes on from
+                there on all nodes. All nodes must see the folder.
+            tensorboard: Whether to write event files to `log_dir`.
+
+        Returns:
+            The callbacks asked for, and one that tells the driver after every epoch how it went.
+            For other settings of them see `tensorsparkml.trainer.callbacks`.
+        """
+        from tensorsparkml.trainer import callbacks as keras_callbacks
+
+        wanted = [epoch_report(self._agent.epoch, self._rows_read)] if self.is_chief else []
+        if checkpoint:
+            wanted.append(keras_callbacks.model_checkpoint(self.is_chief, checkpoint))
+        if backup:
+            wanted.append(keras_callbacks.backup_and_restore(self.is_chief, backup))
+        if tensorboard:
+            wanted.append(keras_callbacks.tensorboard(self.is_chief, self.log_dir))
+        return wanted
+
+    def export(self, model: Any, uri: str) -> str:
+        """Write a model for serving, once, by the chief; on other nodes this does nothing.
+
+        Args:
+            model: A Keras model, or a `tf.Module`.
+            uri: Folder to write, local or on any filesystem that fsspec knows; replaced if it is
+                there.
+
+        Returns:
+            The folder as an absolute path or URI, on every node.
+        """
+        target = self.absolute_path(uri)
+        if self.is_chief:
+            write_directory(target, lambda path: _save(model, path))
+        return target
+
+    def absolute_path(self, path: str) -> str:
+        """Return a path as every node and the driver can use it; see `storage.absolute_path`."""
+        return absolute_path(path, self.default_fs, self._working_dir)
+
+    def _reader(self, feed: str) -> FeedReader:
+        if feed not in self._readers:
+            self._readers[feed] = FeedReader(self._agent, feed, self.num_workers)
+        return self._readers[feed]
+
+    def _rows_read(self) -> int:
+        rows = sum(reader.progress.rows for reader in self._readers.values())
+        return rows * self.num_workers
+
+
+def _save(model: Any, path: str) -> None:
+    import tensorflow as tf
+
+    if hasattr(model, "export"):
+        model.export(path, verbose=False)
+    else:
+        tf.saved_model.save(model, path)

@@ -1,0 +1,86 @@
+"""`DataFeed`: a feed that a program reads batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tensorsparkml.data.assembly import Assembler
+from tensorsparkml.data.lockstep import PassCursor
+from tensorsparkml.trainer.reader import FeedReader
+
+
+class DataFeed:
+    """Reads a feed as NumPy arrays, for programs with their own training loop.
+
+    It gives as many passes as the driver's `train(df, epochs=n)` asked for, one after the other. A
+    batch never spans two passes, so the last batch of a pass may be smaller. Nodes that ask for the
+    same batch sizes get the same number of batches.
+
+    ```python
+    feed = ctx.feed(columns=["image", "label"])
+    while not feed.should_stop():
+        batch = feed.next_batch(64)
+        step(batch["image"], batch["label"])
+    ```
+
+    Args:
+        reader: The feed.
+        columns: Names of the columns, or None for all.
+        shapes: Shape of one row by column, where it is not what Spark's type says.
+    """
+
+    def __init__(
+        self,
+        reader: FeedReader,
+        columns: Sequence[str] | None,
+        shapes: Mapping[str, tuple[int, ...]],
+    ) -> None:
+        self._reader = reader
+        self._columns = columns
+        self._shapes = shapes
+        self._assembler: Assembler | None = None
+        self._cursor = PassCursor()
+        self._passes = 0
+        self._ended = False
+
+    def next_batch(self, batch_size: int) -> dict[str, np.ndarray]:
+        """Wait for the next batch and return it.
+
+        Args:
+            batch_size: Rows of a full batch.
+
+        Returns:
+            An array of shape `(rows, ...)` by column, of `batch_size` rows or fewer at the end of
+            a pass. After the last pass, an empty dict.
+
+        Raises:
+            DataError: A column does not exist, or a value in it does not fit.
+        """
+        if self.should_stop():
+            return {}
+        if self._assembler is None:
+            sample = self._reader.first_row()
+            self._assembler = Assembler(self._columns, self._shapes, sample)
+        rows = self._reader.next_batch(self._cursor, batch_size, drop_remainder=False)
+        assert rows is not None  # should_stop has just looked
+        return self._assembler.assemble(rows.slices)
+
+    def should_stop(self) -> bool:
+        """Whether there is no further batch; waits until that is known."""
+        if self._reader.terminated:
+            return True
+        while not self._ended and self._reader.at_end(self._cursor):
+            self._reader.end_pass()
+            self._passes += 1
+            self._cursor = PassCursor()
+            self._ended = self._passes >= self._reader.passes_offered
+        return self._ended
+
+    def terminate(self) -> None:
+        """End the feed early: this node wants no more of it.
+
+        When every node has said so, or has ended, Spark stops delivering.
+        """
+        self._reader.terminate()

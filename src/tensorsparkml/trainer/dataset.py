@@ -1,0 +1,131 @@
+"""A feed as a `tf.data` dataset that `model.fit` takes under any strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tensorsparkml.data.assembly import Assembler
+from tensorsparkml.data.columns import ColumnSpec
+from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.trainer.reader import FeedReader, Rows
+
+# Names of columns: one, several as a tuple, or several under the names of a model's inputs.
+Columns = str | Sequence[str] | Mapping[str, str]
+
+_PREFETCHED_BATCHES = 4
+
+
+class BatchLayout:
+    """Which columns go where in an element of the dataset.
+
+    Args:
+        features: Columns of the model's inputs, or None for all that are nothing else.
+        label: Columns of the targets, or None.
+        sample_weight: Column of the rows' weights; True for weights that are 1 except in steps in
+            which the nodes' batches differ in size; None for none.
+    """
+
+    def __init__(
+        self, features: Columns | None, label: Columns | None, sample_weight: str | bool | None
+    ) -> None:
+        if sample_weight and label is None:
+            raise ConfigurationError("sample_weight needs a label, as in model.fit(x, y, weight)")
+        self._features = features
+        self._label = label
+        self._weight = sample_weight or None
+
+    def columns(self) -> list[str] | None:
+        """Return the names of the columns that are read, or None for all."""
+        if self._features is None:
+            return None
+        weight = [self._weight] if isinstance(self._weight, str) else []
+        return list(dict.fromkeys([*_names(self._features), *_names(self._label), *weight]))
+
+    def resolve(self, available: Sequence[str]) -> None:
+        """Choose the features, where none were named, from the columns that there are."""
+        if self._features is None:
+            used = {*_names(self._label), self._weight}
+            self._features = {name: name for name in available if name not in used}
+
+    def arrange(self, columns: Mapping[str, Any], weights: Any) -> Any:
+        """Return `x`, `(x, y)` or `(x, y, sample_weight)` made from what the columns map to."""
+        features = _arrange(self._features, columns)
+        if self._label is None:
+            return features
+        if self._weight is None:
+            return features, _arrange(self._label, columns)
+        return features, _arrange(self._label, columns), weights
+
+    def weights(self, columns: Mapping[str, np.ndarray], rows: Rows) -> np.ndarray:
+        """Return the rows' weights, shape `(rows,)`, float32."""
+        if isinstance(self._weight, str):
+            weights = columns[self._weight].astype(np.float32)
+            return weights if rows.weight == 1.0 else weights * np.float32(rows.weight)
+        return np.full(rows.count, rows.weight, np.float32)
+
+
+def local_dataset(
+    reader: FeedReader,
+    layout: BatchLayout,
+    shapes: Mapping[str, tuple[int, ...]],
+    batch_size: int,
+    drop_remainder: bool,
+) -> Any:
+    """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
+
+    Waits for the feed's first row, which tells the shapes.
+    """
+    import tensorflow as tf
+
+    sample = reader.first_row()
+    assembler = Assembler(layout.columns(), shapes, sample)
+    layout.resolve(list(assembler.specs))
+
+    def batches() -> Iterator[Any]:
+        for rows in reader.batches(batch_size, drop_remainder):
+            columns = assembler.assemble(rows.slices)
+            yield layout.arrange(columns, layout.weights(columns, rows))
+
+    def signature(spec: ColumnSpec) -> Any:
+        dtype = tf.string if spec.dtype == np.dtype(object) else tf.as_dtype(spec.dtype)
+        return tf.TensorSpec((rows_of_batch, *spec.shape), dtype)
+
+    rows_of_batch = batch_size if drop_remainder else None
+    signatures = {name: signature(spec) for name, spec in assembler.specs.items()}
+    weights = tf.TensorSpec((rows_of_batch,), tf.float32)
+    dataset = tf.data.Dataset.from_generator(
+        batches, output_signature=layout.arrange(signatures, weights)
+    )
+    return dataset.prefetch(_PREFETCHED_BATCHES)
+
+
+def distributed(strategy: Any, dataset: Any) -> Any:
+    """Return this node's batches as the distributed dataset of a multi-worker strategy.
+
+    Made from a function, because TensorFlow takes the batches of a plain dataset for global ones
+    and splits them again.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return strategy.distribute_datasets_from_function(lambda _: dataset.with_options(options))
+
+
+def _names(columns: Columns | None) -> list[str]:
+    if columns is None:
+        return []
+    if isinstance(columns, str):
+        return [columns]
+    return list(columns.values() if isinstance(columns, Mapping) else columns)
+
+
+def _arrange(columns: Columns | None, values: Mapping[str, Any]) -> Any:
+    if isinstance(columns, str):
+        return values[columns]
+    if isinstance(columns, Mapping):
+        return {key: values[name] for key, name in columns.items()}
+    return tuple(values[name] for name in columns or ())

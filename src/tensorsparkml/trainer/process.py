@@ -1,0 +1,97 @@
+"""The trainer process: runs main on one node.
+
+Started by the agent as `python -m tensorsparkml.trainer.process`, with TF_CONFIG and its like
+already in the environment. What it must not find there comes over standard input, which then is
+its lifeline: when that ends, the agent is gone, and the process kills itself and its group.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Any, BinaryIO
+
+import cloudpickle
+
+from tensorsparkml.control.frames import read_frame
+from tensorsparkml.control.messages import Failure
+from tensorsparkml.control.verdict import from_exception
+from tensorsparkml.trainer import keras_fix
+from tensorsparkml.trainer.agent_client import AgentClient
+from tensorsparkml.trainer.context import Context, Settings
+
+
+def main() -> None:
+    """Run one node's main."""
+    lifeline = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
+    settings, pickled = read_frame(lifeline), read_frame(lifeline)
+    if settings is None or pickled is None:
+        return
+    may_exit = threading.Event()
+    threading.Thread(target=_watch, args=(lifeline, may_exit), daemon=True).start()
+    node = Settings.from_json(json.loads(settings))
+    if len(node.peers) > 1:
+        keras_fix.install()
+    agent = AgentClient(node.agent, node.token)
+    outcome = run_main(pickled, Context(node, agent))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if isinstance(outcome, Failure):
+        agent.failed(outcome)
+        # TensorFlow's own shutdown would wait for peers that are about to be killed.
+        os._exit(1)
+    agent.finished(base64.b64encode(outcome).decode())
+    # Others may still need this node's TensorFlow server.
+    may_exit.wait()
+
+
+def run_main(pickled: bytes, context: Context) -> bytes | Failure:
+    """Call main and return its pickled result, or why there is none."""
+    try:
+        function, args = cloudpickle.loads(pickled)
+        result = function(args, context)
+    except SystemExit as error:
+        if error.code in (0, None):
+            return bytes(cloudpickle.dumps(None))
+        message = f"main called sys.exit({error.code!r})"
+        return from_exception(error, kind="MainExitError", message=message)
+    except BaseException as error:  # main is the user's: whatever it raises is reported
+        message = f"main raised {type(error).__qualname__}: {error}"
+        return from_exception(
+            error, kind="MainError", message=message, consequence=_follows_from_peer(error)
+        )
+    try:
+        return bytes(cloudpickle.dumps(result))
+    except Exception as error:  # objects raise whatever they like when they are pickled
+        message = (
+            f"main returned a {type(result).__qualname__}, which cannot be sent to the driver: "
+            f"{error}; return plain values, such as history.history instead of history"
+        )
+        return from_exception(error, kind="UnpicklableError", message=message)
+
+
+def _follows_from_peer(error: BaseException) -> bool:
+    """Whether TensorFlow raises such an error where another node has failed."""
+    tensorflow: Any = sys.modules.get("tensorflow")
+    if tensorflow is None:
+        return False
+    errors = tensorflow.errors
+    lost = (errors.UnavailableError, errors.AbortedError, errors.CancelledError)
+    return isinstance(error, lost) or (
+        isinstance(error, errors.InternalError) and "Collective" in str(error)
+    )
+
+
+def _watch(lifeline: BinaryIO, may_exit: threading.Event) -> None:
+    if read_frame(lifeline) is None:
+        os.killpg(0, signal.SIGKILL)
+    may_exit.set()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Reading a feed: passes over the node's share, in lockstep with the other nodes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tensorsparkml.control.messages import FeedProgress
+from tensorsparkml.data.lockstep import ClosedFeed, PassCursor
+from tensorsparkml.data.segments import LocatedBatch, RowReader
+from tensorsparkml.errors import EmptyFeedError
+from tensorsparkml.trainer.agent_client import AgentClient
+
+_REPORT_ROWS = 10_000  # read between two reports of progress, which cost a call each
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One batch of rows, as slices of the spool's record batches.
+
+    Attributes:
+        slices: The rows in order; empty only where the node has no row to give.
+        count: Number of rows.
+        weight: See `Step.weight`: 1 except where the nodes' batches differ in size.
+    """
+
+    slices: list[LocatedBatch]
+    count: int
+    weight: float
+
+
+class FeedReader:
+    """One node's view of a feed.
+
+    Args:
+        agent: The node's agent.
+        feed: Name of the feed.
+        nodes: Number of nodes that share it.
+    """
+
+    def __init__(self, agent: AgentClient, feed: str, nodes: int) -> None:
+        self.feed = feed
+        self._agent = agent
+        self._nodes = nodes
+        self._rows = RowReader()
+        self._held_by_all = 0
+        self._closed: ClosedFeed | None = None
+        self._passes_offered = 1
+        self._lock = threading.Lock()
+        self._progress = FeedProgress()
+        self._reported = FeedProgress()
+
+    @property
+    def progress(self) -> FeedProgress:
+        """How far the program has read."""
+        return self._progress
+
+    @property
+    def terminated(self) -> bool:
+        """Whether the program wants no more."""
+        return self._progress.terminated
+
+    @property
+    def total(self) -> int | None:
+        """Rows of one pass over all nodes, or None while Spark still delivers."""
+        return self._closed.total if self._closed else None
+
+    @property
+    def passes_offered(self) -> int:
+        """How many passes the driver asked for; known once the feed is closed."""
+        return self._passes_offered
+
+    def first_row(self) -> LocatedBatch:
+        """Wait for a row of this node and return it; reads nothing off the feed.
+
+        Raises:
+            EmptyFeedError: The feed has fewer rows than there are nodes.
+        """
+        with self._lock:
+            while self._closed is None and not self._rows.rows:
+                self._refresh()
+            if self._closed is not None and self._closed.total < self._nodes:
+                raise EmptyFeedError(
+                    f"feed {self.feed!r} has {self._closed.total} rows for {self._nodes} nodes; "
+                    "each node needs at least one. Check the DataFrame's filters, or use fewer "
+                    "nodes"
+                )
+            return self._rows.read(0, 1)[0]
+
+    def batches(self, size: int, drop_remainder: bool) -> Iterator[Rows]:
+        """Read one pass in batches; every node yields the same number of them.
+
+        Args:
+            size: Rows of a full batch on this node.
+            drop_remainder: Whether only full batches are yielded.
+        """
+        cursor = PassCursor()
+        while (rows := self.next_batch(cursor, size, drop_remainder)) is not None:
+            yield rows
+        self.end_pass()
+
+    def next_batch(self, cursor: PassCursor, size: int, drop_remainder: bool) -> Rows | None:
+        """Return the next batch of a pass, waiting for it, or None at the end of the pass."""
+        with self._lock:
+            while self._closed is None:
+                step = cursor.next_while_open(self._held_by_all, size, drop_remainder)
+                if step is not None:
+                    break
+                self._refresh()
+            else:
+                step = cursor.next_when_closed(self._closed, size, drop_remainder)
+            if step is None:
+                return None
+            slices = self._rows.read(cursor.yielded, step.rows)
+            cursor.advance(step)
+            self._advance(FeedProgress(self._progress.passes, self._progress.rows + step.rows))
+            return Rows(slices, step.rows, step.weight)
+
+    def at_end(self, cursor: PassCursor) -> bool:
+        """Wait until it is known whether a pass has another batch, and return that it has none."""
+        with self._lock:
+            while self._closed is None:
+                if cursor.next_while_open(self._held_by_all, 1, drop_remainder=False):
+                    return False
+                self._refresh()
+            return cursor.next_when_closed(self._closed, 1, drop_remainder=False) is None
+
+    def end_pass(self) -> None:
+        """Record a complete pass."""
+        with self._lock:
+            self._advance(FeedProgress(self._progress.passes + 1, self._progress.rows))
+
+    def terminate(self) -> None:
+        """Want no more of the feed."""
+        with self._lock:
+            self._advance(FeedProgress(self._progress.passes, self._progress.rows, True))
+
+    def _advance(self, progress: FeedProgress) -> None:
+        self._progress = progress
+        if (
+            progress.passes != self._reported.passes
+            or progress.terminated
+            or progress.rows - self._reported.rows >= _REPORT_ROWS
+        ):
+            self._reported = progress
+            self._agent.progress(self.feed, progress)
+
+    def _refresh(self) -> None:
+        window = self._agent.window(self.feed, self._rows.segments, self._held_by_all)
+        for path, rows in window["segments"]:
+            self._rows.append(path, rows)
+        self._held_by_all = window["held_by_all"]
+        if closed := window["closed"]:
+            self._closed = ClosedFeed(closed["total"], self._nodes, closed["rows"])
+            self._passes_offered = closed["passes"]
