@@ -76,11 +76,15 @@ class ClusterState:
         return []
 
     def failed(self, failure: Failure, now: float) -> Addressed:
-        """Record a failure of a node, of a feed, or of the launch; the first one stops all."""
+        """Record a failure of a node, of a feed, or of the launch; the first one stops all.
+
+        Several processes may report the same one.
+        """
         for node in self.nodes:
             if node.name == failure.node:
                 node.phase = Phase.FAILED
-        if self.ending:
+        known = {(other.kind, other.node) for other in self.failures}
+        if self.ending or (failure.kind, failure.node) in known:
             return []
         self.failures.append(failure)
         if self._failed_at is not None:

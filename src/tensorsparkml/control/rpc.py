@@ -56,8 +56,15 @@ class RpcServer(flight.FlightServerBase):  # type: ignore[misc]
         handler = self._handlers.get(action.type)
         if handler is None:
             raise flight.FlightServerError(f"unknown action {action.type!r}")
-        body = json.loads(action.body.to_pybytes() or b"{}")
-        return [json.dumps(handler(body) or {}).encode()]
+        try:
+            body = json.loads(action.body.to_pybytes() or b"{}")
+            return [json.dumps(handler(body) or {}).encode()]
+        except Exception as error:
+            # Flight would pass a KeyError on as Arrow's own, which is no FlightError.
+            logger.exception("action %r failed", action.type)
+            raise flight.FlightServerError(
+                f"action {action.type!r} failed: {type(error).__name__}: {error}"
+            ) from error
 
 
 class RpcClient:

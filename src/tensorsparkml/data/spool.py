@@ -25,6 +25,7 @@ class _Share:
 
     segments: list[tuple[str, int]] = field(default_factory=list)
     reader: RowReader = field(default_factory=RowReader)
+    given: int = 0  # of the last rows, to other nodes
     held_by_all: int = 0
     closed: Close | None = None
 
@@ -69,10 +70,11 @@ class Spool:
             self._changed.notify_all()
 
     def last_rows(self, directive: Give) -> list[LocatedBatch]:
-        """Return the rows that the node must give away: the last of its share."""
+        """Return the rows that the node must give away: the last that it has not given yet."""
         with self._changed:
-            reader = self._share(directive.feed).reader
-            return reader.read(reader.rows - directive.rows, directive.rows)
+            share = self._share(directive.feed)
+            share.given += directive.rows
+            return share.reader.read(share.reader.rows - share.given, directive.rows)
 
     def window(
         self, feed: str, segments: int, held_by_all: int, wait_seconds: float

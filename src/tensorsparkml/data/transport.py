@@ -13,6 +13,9 @@ from tensorsparkml.control.rpc import Handler, RpcClient, RpcServer, tcp_locatio
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.data.spool import Spool
 
+# Ends a segment. The stream of a sender that dies ends as well, without an error.
+_END = b"end"
+
 
 class SpoolServer(RpcServer):
     """Takes segments from feeders and from other nodes' agents.
@@ -36,11 +39,14 @@ class SpoolServer(RpcServer):
         target = self._spool.receive(feed, segment, reader.schema)
         try:
             for chunk in reader:
+                if chunk.data is None:
+                    target.finish()
+                    return
                 target.write(LocatedBatch(chunk.data, Origin.decode(chunk.app_metadata)))
         except BaseException:
             target.abandon()
             raise
-        target.finish()
+        target.abandon()
 
 
 class SegmentStream:
@@ -67,6 +73,7 @@ class SegmentStream:
 
     def finish(self) -> None:
         """Return once the receiver has the segment complete."""
+        self._writer.write_metadata(pa.py_buffer(_END))
         self._writer.done_writing()
         self._reader.read()
         self._writer.close()

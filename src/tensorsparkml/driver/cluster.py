@@ -238,6 +238,7 @@ class Cluster:
             )
             complete = ended == [None]
             job.cancel()
+            job.join()
             self._coordinator.close_feed(feed)
             self._wait(lambda state: state.feed_done(feed, epochs), _FOREVER, "training")
         finally:

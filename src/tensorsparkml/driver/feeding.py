@@ -72,10 +72,13 @@ class FeedJob:
         self._thread.start()
 
     def cancel(self) -> None:
-        """Let Spark end the job's tasks, and wait for that."""
+        """Let Spark end the job's tasks, if it still runs."""
         if self._thread.is_alive():
             self._spark.interruptTag(self._tag)
-            self._thread.join()
+
+    def join(self) -> None:
+        """Wait until the job has ended."""
+        self._thread.join()
 
     def _run(self) -> None:
         self._spark.addTag(self._tag)

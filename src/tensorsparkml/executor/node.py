@@ -123,6 +123,7 @@ class Node:
             trainer_environment({**node_environment(peers, self.rank), **self.plan.environment}),
             {
                 "agent": unix_location(socket_path),
+                "coordinator": self.plan.coordinator,
                 "token": self.plan.token,
                 "peers": [asdict(peer) for peer in peers],
                 "rank": self.rank,

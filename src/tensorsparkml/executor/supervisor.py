@@ -78,7 +78,7 @@ class Trainer:
 
     def allow_exit(self) -> None:
         """Tell the process, whose main has returned, that it may exit."""
-        with suppress(BrokenPipeError):
+        with suppress(BrokenPipeError, ValueError):  # it is gone, or known to be
             write_frame(self._lifeline, b"end")
 
     def kill(self) -> None:
@@ -90,7 +90,7 @@ class Trainer:
         if status >= 0:
             how = f"main ended its process with exit status {status}, without returning"
             return Failure("MainExitError", f"{how}; return from main instead of os._exit")
-        name = signal.Signals(-status).name
+        name = _signal_name(-status)
         memory = f"{self._resident / 2**20:,.0f} MiB resident when last seen"
         if -status == signal.SIGKILL and kernel_memory_kills() > self._memory_kills:
             return Failure(
@@ -121,6 +121,13 @@ _ADVICE = {
     "SIGABRT": "; native code gave up: the node's log says why",
     "SIGTERM": "; somebody, or the cluster manager, ended it",
 }
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return str(number)
 
 
 def trainer_environment(extra: dict[str, str]) -> dict[str, str]:

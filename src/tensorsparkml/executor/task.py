@@ -52,7 +52,7 @@ def find_problem(plan: ClusterPlan) -> Failure | None:
             f"the driver runs Python {plan.python}, but {where} is Python {python}; "
             "set PYSPARK_PYTHON to the same minor version",
         )
-    missing = [name for name in plan.packages if importlib.util.find_spec(name) is None]
+    missing = [name for name in plan.packages if not _importable(name)]
     if missing:
         return Failure(
             "MissingPackageError",
@@ -60,6 +60,13 @@ def find_problem(plan: ClusterPlan) -> Failure | None:
             "spark.archives, or point PYSPARK_PYTHON at the Python that has it",
         )
     return None
+
+
+def _importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ImportError:  # a parent package is missing
+        return False
 
 
 def run_task(

@@ -23,6 +23,7 @@ class Settings:
 
     Attributes:
         agent: Flight location of the agent's Unix socket.
+        coordinator: Flight location of the coordinator.
         token: The cluster's token.
         peers: All nodes by rank.
         rank: Rank of this node.
@@ -32,6 +33,7 @@ class Settings:
     """
 
     agent: str
+    coordinator: str
     token: str
     peers: tuple[Peer, ...]
     rank: int

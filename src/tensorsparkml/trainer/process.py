@@ -18,11 +18,15 @@ from typing import Any, BinaryIO
 import cloudpickle
 
 from tensorsparkml.control.frames import read_frame
-from tensorsparkml.control.messages import Failure
+from tensorsparkml.control.messages import Failure, encode_failure
+from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.trainer import keras_fix
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.context import Context, Settings
+
+
+_REPORT_SECONDS = 2.0
 
 
 def main() -> None:
@@ -33,8 +37,8 @@ def main() -> None:
     if settings is None or pickled is None:
         return
     may_exit = threading.Event()
-    threading.Thread(target=_watch, args=(lifeline, may_exit), daemon=True).start()
     node = Settings.from_json(json.loads(settings))
+    threading.Thread(target=_watch, args=(lifeline, node, may_exit), daemon=True).start()
     if len(node.peers) > 1:
         keras_fix.install()
     agent = AgentClient(node.agent, node.token)
@@ -54,6 +58,14 @@ def run_main(pickled: bytes, context: Context) -> bytes | Failure:
     """Call main and return its pickled result, or why there is none."""
     try:
         function, args = cloudpickle.loads(pickled)
+    except Exception as error:  # unpickling imports the user's modules, which may raise anything
+        message = (
+            f"main cannot be loaded on this node: {type(error).__qualname__}: {error}; ship the "
+            "modules that it needs with spark.sparkContext.addPyFile(...), or install them on "
+            "every executor"
+        )
+        return from_exception(error, kind="MissingPackageError", message=message)
+    try:
         result = function(args, context)
     except SystemExit as error:
         if error.code in (0, None):
@@ -87,10 +99,25 @@ def _follows_from_peer(error: BaseException) -> bool:
     )
 
 
-def _watch(lifeline: BinaryIO, may_exit: threading.Event) -> None:
+def _watch(lifeline: BinaryIO, node: Settings, may_exit: threading.Event) -> None:
     if read_frame(lifeline) is None:
-        os.killpg(0, signal.SIGKILL)
+        try:
+            _report_lost_agent(node)
+        finally:
+            os.killpg(0, signal.SIGKILL)
     may_exit.set()
+
+
+def _report_lost_agent(node: Settings) -> None:
+    """Tell the driver what nobody else on this host can tell any more."""
+    failure = Failure(
+        "AgentLostError",
+        "the agent, which supervises the node, is gone; something killed it",
+        node=node.peers[node.rank].name,
+    )
+    events = [{"kind": "failed", "failure": encode_failure(failure)}, {"kind": "gone"}]
+    client = RpcClient(node.coordinator, node.token)
+    client.call("report", {"rank": node.rank, "events": events}, timeout=_REPORT_SECONDS)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,123 @@
+"""Train a small convolutional network on handwritten digits, on Spark's executors.
+
+Run it on this machine, with two executor processes, or on a cluster:
+
+    python examples/mnist_keras.py
+    python examples/mnist_keras.py --master spark://host:7077
+"""
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import tensorsparkml as tsm
+
+DATA = Path(__file__).parent / "data"
+
+
+def main(args, ctx):
+    import keras
+
+    keras.utils.set_random_seed(args["seed"])
+    with ctx.strategy.scope():
+        model = keras.Sequential(
+            [
+                keras.Input((784,)),
+                keras.layers.Rescaling(1 / 255),
+                keras.layers.Reshape((28, 28, 1)),
+                keras.layers.Conv2D(16, 3, activation="relu"),
+                keras.layers.MaxPooling2D(),
+                keras.layers.Conv2D(32, 3, activation="relu"),
+                keras.layers.MaxPooling2D(),
+                keras.layers.Flatten(),
+                keras.layers.Dense(64, activation="relu"),
+                keras.layers.Dense(10, activation="softmax"),
+            ]
+        )
+        model.compile(
+            keras.optimizers.Adam(2e-3),
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+        )
+    history = model.fit(
+        ctx.dataset(batch_size=64, features="image", label="label"),
+        epochs=args["epochs"],
+        callbacks=ctx.callbacks(tensorboard=True),
+        verbose=0,
+    )
+    ctx.export(model, args["export_dir"])
+    return history.history
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--master", default="local-cluster[2,2,1024]", help="Spark master")
+    parser.add_argument("--workers", type=int, default=2, help="TensorFlow nodes")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--output", help="folder for the model and the logs; default: a new one")
+    return parser.parse_args()
+
+
+def start_spark(master):
+    tsm.ensure_java()
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    from pyspark.sql import SparkSession
+
+    return (
+        SparkSession.builder.master(master)
+        .appName("digits")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.sql.shuffle.partitions", "4")
+        .config("spark.log.level", "ERROR")
+        .getOrCreate()
+    )
+
+
+def test_accuracy(spark, model):
+    from pyspark.sql import functions as F
+
+    digits = spark.read.parquet(str(DATA / "mnist_test.parquet"))
+    predicted = tsm.predict(digits, model, features="image")
+    scores = F.col("prediction")
+    digit = F.array_position(scores, F.array_max(scores)) - 1
+    return predicted.select(F.avg((digit == F.col("label")).cast("int"))).first()[0]
+
+
+def run():
+    arguments = parse_arguments()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("tensorsparkml.progress").setLevel(logging.INFO)
+    logging.getLogger("tensorsparkml.driver").setLevel(logging.INFO)
+    output = Path(arguments.output or tempfile.mkdtemp(prefix="digits-")).absolute()
+    began = time.monotonic()
+    spark = start_spark(arguments.master)
+    try:
+        digits = spark.read.parquet(str(DATA / "mnist_train.parquet"))
+        args = {
+            "epochs": arguments.epochs,
+            "seed": arguments.seed,
+            "export_dir": str(output / "model"),
+        }
+        with tsm.Cluster(
+            main, args, spark=spark, num_workers=arguments.workers, log_dir=str(output / "logs")
+        ) as cluster:
+            cluster.train(digits)
+        accuracy = test_accuracy(spark, args["export_dir"])
+    finally:
+        spark.stop()
+    print(f"training accuracy  {cluster.results[0]['accuracy'][-1]:.4f}")
+    print(f"test accuracy      {accuracy:.4f}")
+    print(f"model              {output / 'model'}")
+    print(f"nodes' logs        {output / 'logs' / 'nodes'}")
+    print(f"TensorBoard files  {output / 'logs'} (tensorboard --logdir {output / 'logs'})")
+    print(f"seconds            {time.monotonic() - began:.0f}")
+    return accuracy
+
+
+if __name__ == "__main__":
+    run()

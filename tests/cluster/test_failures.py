@@ -1,0 +1,337 @@
+"""Every way in which a cluster can fail, on real executors.
+
+The mains note the time of the event in a file, so that what users wait for can be checked: the
+error is at the driver within ten seconds, and no process is left.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from pyspark.sql import functions as F
+from pyspark.sql.types import FloatType
+
+import tensorsparkml as tsm
+from tensorsparkml import errors
+
+WITHIN_SECONDS = 10.0
+
+
+class Event:
+    """A moment on one node, seen by the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = str(folder / "event")
+
+    def age(self) -> float:
+        return time.time() - float(Path(self.path).read_text())
+
+
+class MemoryGroup:
+    """A Linux control group with little memory."""
+
+    def __init__(self, folder: Path, limit: str) -> None:
+        self.folder = folder
+        folder.mkdir()
+        (folder / limit).write_text(str(256 * 2**20))
+
+    def join(self) -> None:
+        (self.folder / "cgroup.procs").write_text(str(os.getpid()))
+
+
+@pytest.fixture
+def memory_group():
+    root = Path("/sys/fs/cgroup")
+    version_1 = (root / "memory").exists()
+    folder = (root / "memory" if version_1 else root) / f"tensorsparkml-test-{os.getpid()}"
+    limit = "memory.limit_in_bytes" if version_1 else "memory.max"
+    try:
+        group = MemoryGroup(folder, limit)
+    except OSError as error:
+        pytest.skip(f"only root can make a control group that limits memory: {error}")
+    yield group
+    folder.rmdir()
+
+
+@pytest.fixture
+def event(tmp_path):
+    return Event(tmp_path)
+
+
+def fail_on(rank, event, action):
+    """Return a main in which one node acts and the others wait for ever."""
+    path = event.path
+
+    def main(args, ctx):
+        print(f"node {ctx.rank} is here", flush=True)
+        if ctx.rank != rank:
+            threading.Event().wait()
+        Path(path).write_text(str(time.time()))
+        action()
+
+    return main
+
+
+def raised(spark, event, main, kind, node, **settings):
+    """Run a main that fails and check what every failure has in common."""
+    with pytest.raises(kind) as caught:
+        tsm.run(main, {}, spark=spark, num_workers=2, **settings)
+    assert event.age() < WITHIN_SECONDS
+    assert caught.value.node == node
+    return caught.value
+
+
+def test_main_raises(spark, event):
+    def action():
+        raise ValueError("the third weight is odd")
+
+    error = raised(spark, event, fail_on(1, event, action), errors.MainError, "worker:0")
+    assert "ValueError: the third weight is odd" in error.message
+    assert 'raise ValueError("the third weight is odd")' in error.remote_traceback
+    assert "node 1 is here" in error.log_tail
+    assert str(error).startswith("[worker:0] main raised ValueError: the third weight is odd")
+
+
+def test_main_calls_exit(spark, event):
+    error = raised(
+        spark, event, fail_on(0, event, lambda: sys.exit(3)), errors.MainExitError, "chief:0"
+    )
+    assert "sys.exit(3)" in error.message
+    assert "SystemExit" in error.remote_traceback
+
+
+def test_main_ends_its_process(spark, event):
+    error = raised(
+        spark, event, fail_on(1, event, lambda: os._exit(3)), errors.MainExitError, "worker:0"
+    )
+    assert "exit status 3" in error.message
+    assert "node 1 is here" in error.log_tail
+
+
+def test_trainer_is_killed(spark, event):
+    def action():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    error = raised(spark, event, fail_on(1, event, action), errors.TrainerKilledError, "worker:0")
+    assert type(error) is errors.TrainerKilledError
+    assert "SIGKILL" in error.message
+    assert "node 1 is here" in error.log_tail
+
+
+def test_trainer_runs_out_of_memory(spark, event, memory_group):
+    def action():
+        memory_group.join()
+        held = []
+        while True:
+            held.append(bytearray(os.urandom(2**20)))
+
+    error = raised(
+        spark, event, fail_on(1, event, action), errors.TrainerOutOfMemoryError, "worker:0"
+    )
+    assert "for lack of memory" in error.message
+    assert "spark.executor.memoryOverhead" in error.message
+
+
+@pytest.mark.parametrize("slots", ["hold", "release"])
+def test_agent_is_killed(spark, event, slots):
+    def action():
+        os.kill(os.getppid(), signal.SIGKILL)
+        threading.Event().wait()
+
+    error = raised(
+        spark, event, fail_on(1, event, action), errors.AgentLostError, "worker:0", slots=slots
+    )
+    assert "agent" in error.message
+
+
+@pytest.mark.parametrize("slots", ["hold", "release"])
+def test_executor_is_killed(spark, event, slots):
+    def main(args, ctx):
+        # Spark gives an executor and all that it starts the same folders.
+        mine = os.environ["SPARK_EXECUTOR_DIRS"]
+        jvm = next(
+            process
+            for process in psutil.process_iter()
+            if process.name() == "java" and process.environ().get("SPARK_EXECUTOR_DIRS") == mine
+        )
+
+        def action():
+            jvm.kill()
+            threading.Event().wait()
+
+        fail_on(1, event, action)(args, ctx)
+
+    error = raised(spark, event, main, errors.ExecutorLostError, "worker:0", slots=slots)
+    assert "JVM" in error.message
+    # Spark starts another executor, and the application goes on.
+    assert tsm.run(lambda args, ctx: ctx.rank, {}, spark=spark, num_workers=2) == [0, 1]
+
+
+# The rows
+
+
+def training_rows(spark, **columns):
+    return spark.range(0, 400, 1, 4).select(
+        *(column.alias(name) for name, column in columns.items())
+    )
+
+
+def read_all(args, ctx):
+    feed = ctx.feed()
+    while not feed.should_stop():
+        feed.next_batch(32)
+
+
+def broken_rows(spark):
+    @F.udf(FloatType())
+    def parse(number):
+        if number == 250:
+            raise ValueError("row 250 is not a number")
+        return float(number)
+
+    return training_rows(spark, x=parse("id"))
+
+
+def test_rows_cannot_be_computed_by_a_feeding_job(spark):
+    began = time.monotonic()
+    with (
+        pytest.raises(errors.FeedError) as caught,
+        tsm.Cluster(read_all, spark=spark, num_workers=2) as cluster,
+    ):
+        cluster.train(broken_rows(spark))
+    assert time.monotonic() - began < WITHIN_SECONDS + 10
+    assert "row 250 is not a number" in caught.value.message
+    assert "feed 'train'" in caught.value.message
+
+
+def test_rows_cannot_be_computed_by_the_launch_tasks(spark):
+    with pytest.raises(errors.FeedError) as caught:
+        tsm.run(read_all, spark=spark, num_workers=2, data=broken_rows(spark))
+    assert "row 250 is not a number" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "texts"),
+    [
+        ("map('a', id)", errors.UnsupportedColumnError, ["'x'", "map"]),
+        (
+            "if(id = 250, array(1F), array(1F, 2F))",
+            errors.RaggedColumnError,
+            ["'x'", "row 50 of partition 2", "1", "2"],
+        ),
+        ("if(id = 250, null, id)", errors.NullValueError, ["'x'", "row 50 of partition 2"]),
+    ],
+)
+def test_values_that_do_not_fit(spark, column, kind, texts):
+    with (
+        pytest.raises(kind) as caught,
+        tsm.Cluster(read_all, spark=spark, num_workers=2) as cluster,
+    ):
+        cluster.train(training_rows(spark, x=F.expr(column)))
+    for text in texts:
+        assert text in caught.value.message
+    assert caught.value.node in cluster.nodes
+    assert "read_all" in caught.value.remote_traceback
+
+
+def test_main_fails_while_it_is_fed(spark, event):
+    main = fail_on(0, event, lambda: [][0])
+    with (
+        pytest.raises(errors.MainError) as caught,
+        tsm.Cluster(main, spark=spark, num_workers=2) as cluster,
+    ):
+        cluster.train(spark.range(10_000_000))
+    assert event.age() < WITHIN_SECONDS
+    assert caught.value.node == "chief:0"
+    assert "IndexError" in caught.value.message
+
+
+# Before anything is launched
+
+
+def test_too_few_slots(spark):
+    began = time.monotonic()
+    with pytest.raises(errors.NotEnoughSlotsError) as caught:
+        tsm.run(read_all, spark=spark, num_workers=5)
+    assert time.monotonic() - began < WITHIN_SECONDS
+    for text in ("5 nodes", "4 task slots", "spark.executor.instances", "num_workers"):
+        assert text in caught.value.message
+
+
+def test_no_slot_left_to_feed(spark):
+    with pytest.raises(errors.NotEnoughSlotsError) as caught:
+        tsm.Cluster(read_all, spark=spark, num_workers=4, slots="hold").start()
+    assert 'slots="release"' in caught.value.message
+
+
+def test_main_cannot_be_pickled(spark):
+    lock = threading.Lock()
+
+    def main(args, ctx):
+        return lock.locked()
+
+    with pytest.raises(errors.UnpicklableError, match=r"main .*main.* cannot be sent"):
+        tsm.run(main, spark=spark, num_workers=2)
+
+
+def test_result_cannot_be_pickled(spark):
+    with pytest.raises(errors.UnpicklableError, match="history.history"):
+        tsm.run(lambda args, ctx: threading.Lock(), spark=spark, num_workers=1)
+
+
+# Executors with another Python
+
+
+@pytest.fixture
+def worker_python(spark, tmp_path):
+    """A folder that comes first on the module path of Spark's Python workers."""
+    environment = spark.sparkContext.environment
+    environment["PYTHONPATH"] = str(tmp_path)
+    yield tmp_path
+    del environment["PYTHONPATH"]
+
+
+HIDE = """
+import importlib.abc, sys
+class Hide(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] == {name!r}:
+            raise ModuleNotFoundError("No module named " + repr(name), name=name)
+sys.meta_path.insert(0, Hide())
+"""
+
+
+def test_executors_lack_this_library(spark, worker_python):
+    (worker_python / "sitecustomize.py").write_text(HIDE.format(name="tensorsparkml"))
+    with pytest.raises(errors.MissingPackageError) as caught:
+        tsm.run(read_all, spark=spark, num_workers=2)
+    assert f"install tensorsparkml=={tsm.__version__}" in caught.value.message
+    assert sys.executable in caught.value.message
+
+
+def test_executors_lack_tensorflow(spark, worker_python):
+    (worker_python / "sitecustomize.py").write_text(HIDE.format(name="tensorflow"))
+    with pytest.raises(errors.MissingPackageError, match="lacks tensorflow") as caught:
+        tsm.run(read_all, spark=spark, num_workers=2)
+    assert caught.value.node == "chief:0"
+
+
+def test_executors_have_another_version(spark, worker_python):
+    (worker_python / "sitecustomize.py").write_text(
+        "import tensorsparkml._version as version\nversion.__version__ = '0.0.1'\n"
+    )
+    with pytest.raises(errors.VersionMismatchError, match=r"has 0\.0\.1") as caught:
+        tsm.run(read_all, spark=spark, num_workers=2)
+    assert tsm.__version__ in caught.value.message
+
+
+def test_executors_run_another_python(spark, monkeypatch):
+    # Spark's workers compare their version with the one that the driver says it has.
+    monkeypatch.setattr(spark.sparkContext, "pythonVer", "3.9")
+    with pytest.raises(errors.VersionMismatchError, match=r"3\.9"):
+        tsm.run(read_all, spark=spark, num_workers=2)

@@ -1,0 +1,223 @@
+"""The cluster's state machine, with invented times."""
+
+from __future__ import annotations
+
+import pytest
+
+from tensorsparkml.control.cluster_state import ClusterState, Phase, describe
+from tensorsparkml.control.feed_ledger import FeedLedger
+from tensorsparkml.control.messages import End, Failure, FeedProgress, Peer, Stop
+
+LEASE, SETTLE = 6.0, 1.0
+CHIEF = Peer(0, "chief", 0, "10.0.0.1", 7000, 7001)
+WORKER = Peer(1, "worker", 0, "10.0.0.2", 7000, 7001)
+CRASH = Failure("TrainerKilledError", "signal SIGSEGV", "worker:0")
+BROKEN_COLLECTIVE = Failure("MainError", "collective failed", "chief:0", consequence=True)
+
+
+@pytest.fixture
+def state() -> ClusterState:
+    return ClusterState(["chief:0", "worker:0"], LEASE, SETTLE)
+
+
+@pytest.fixture
+def running(state: ClusterState) -> ClusterState:
+    for rank, peer in enumerate((CHIEF, WORKER)):
+        state.started(rank, peer)
+        state.heard(rank, 100.0)
+    return state
+
+
+def phases(state: ClusterState) -> list[Phase]:
+    return [node.phase for node in state.nodes]
+
+
+# Start and end
+
+
+def test_all_have_started_when_the_last_one_has(state: ClusterState) -> None:
+    state.started(1, WORKER)
+    assert not state.all_started
+    assert state.peers == [WORKER]
+    state.started(0, CHIEF)
+    assert state.all_started
+    assert state.peers == [CHIEF, WORKER]
+    assert phases(state) == [Phase.RUNNING, Phase.RUNNING]
+
+
+def test_trainers_may_exit_when_the_last_main_has_returned(running: ClusterState) -> None:
+    assert running.finished(1, b"one") == []
+    assert not running.all_finished
+    assert running.finished(0, b"zero") == [(0, End()), (1, End())]
+    assert running.all_finished
+    assert [node.result for node in running.nodes] == [b"zero", b"one"]
+    assert running.ending
+
+
+def test_nothing_is_left_when_all_that_started_are_gone(state: ClusterState) -> None:
+    assert state.all_gone
+    state.started(0, CHIEF)
+    assert not state.all_gone
+    state.gone(0)
+    assert state.all_gone
+
+
+# Failures
+
+
+def test_only_the_first_failure_stops_all(running: ClusterState) -> None:
+    assert running.failed(CRASH, 100.0) == [
+        (0, Stop("signal SIGSEGV")),
+        (1, Stop("signal SIGSEGV")),
+    ]
+    assert running.failed(BROKEN_COLLECTIVE, 100.1) == []
+    assert running.failures == [CRASH, BROKEN_COLLECTIVE]
+    assert phases(running) == [Phase.FAILED, Phase.FAILED]
+
+
+def test_a_failure_of_the_driver_belongs_to_no_node(running: ClusterState) -> None:
+    assert running.failed(Failure("FeedError", "no rows"), 100.0) != []
+    assert phases(running) == [Phase.RUNNING, Phase.RUNNING]
+
+
+@pytest.mark.parametrize("order", [[CRASH, BROKEN_COLLECTIVE], [BROKEN_COLLECTIVE, CRASH]])
+def test_the_root_cause_is_no_consequence_whichever_came_first(
+    running: ClusterState, order: list[Failure]
+) -> None:
+    for failure in order:
+        running.failed(failure, 100.0)
+    assert running.verdict() == (CRASH, [BROKEN_COLLECTIVE])
+
+
+def test_the_first_of_several_causes_is_the_root(running: ClusterState) -> None:
+    later = Failure("MainError", "main raised", "chief:0")
+    for failure in (BROKEN_COLLECTIVE, CRASH, later):
+        running.failed(failure, 100.0)
+    assert running.verdict() == (CRASH, [BROKEN_COLLECTIVE, later])
+
+
+def test_consequences_alone_name_the_first_of_them(running: ClusterState) -> None:
+    other = Failure("MainError", "collective failed", "worker:0", consequence=True)
+    running.failed(BROKEN_COLLECTIVE, 100.0)
+    running.failed(other, 100.0)
+    assert running.verdict() == (BROKEN_COLLECTIVE, [other])
+
+
+def test_the_root_cause_is_named_after_the_settle_window(running: ClusterState) -> None:
+    assert not running.settled(100.0)
+    running.failed(CRASH, 100.0)
+    running.failed(BROKEN_COLLECTIVE, 100.8)
+    assert not running.settled(100.0 + SETTLE - 0.01)
+    assert running.settled(100.0 + SETTLE)
+
+
+def test_the_root_cause_is_named_at_once_when_nobody_is_left(running: ClusterState) -> None:
+    running.failed(CRASH, 100.0)
+    running.gone(0)
+    assert not running.settled(100.0)
+    running.gone(1)
+    assert running.settled(100.0)
+
+
+def test_mains_that_return_after_a_failure_do_not_end_the_cluster(running: ClusterState) -> None:
+    running.failed(Failure("FeedError", "no rows"), 100.0)
+    assert running.finished(0, b"") == []
+    assert running.finished(1, b"") == []
+    assert not running.ending
+
+
+def test_failures_do_not_count_once_all_mains_have_returned(running: ClusterState) -> None:
+    running.finished(0, b"")
+    running.finished(1, b"")
+    assert running.failed(CRASH, 200.0) == []
+    assert running.failures == []
+    assert not running.settled(300.0)
+
+
+# Leases
+
+
+def test_an_agent_is_lost_when_it_is_silent_for_longer_than_its_lease(
+    running: ClusterState,
+) -> None:
+    running.heard(0, 103.0)
+    assert running.expire(100.0 + LEASE) == []
+
+    addressed = running.expire(106.5)
+
+    assert [rank for rank, _ in addressed] == [0, 1]
+    [failure] = running.failures
+    assert (failure.kind, failure.node) == ("AgentLostError", "worker:0")
+    assert "6.5 s" in failure.message and "lease: 6 s" in failure.message
+    assert not failure.consequence
+    assert phases(running) == [Phase.RUNNING, Phase.FAILED]
+    assert [node.gone for node in running.nodes] == [False, True]
+
+
+def test_a_lost_agent_is_reported_once(running: ClusterState) -> None:
+    running.expire(200.0)
+    assert [failure.node for failure in running.failures] == ["chief:0", "worker:0"]
+    assert running.expire(300.0) == []
+    assert len(running.failures) == 2
+    assert running.all_gone
+
+
+def test_an_agent_that_is_gone_or_was_never_heard_is_not_expected(state: ClusterState) -> None:
+    state.started(0, CHIEF)
+    state.heard(0, 100.0)
+    state.gone(0)
+    assert state.expire(1000.0) == []
+    assert state.failures == []
+
+
+# Feeds
+
+
+def test_a_feed_is_done_when_every_node_has_read_it_or_has_finished(running: ClusterState) -> None:
+    running.open_feed(FeedLedger("train", 2))
+    running.consumed(0, "train", FeedProgress(passes=2))
+    assert not running.feed_done("train", 2)
+    running.consumed(1, "train", FeedProgress(passes=1))
+    assert running.feed_done("train", 1)
+    assert not running.feed_done("train", 2)
+    running.finished(1, b"")
+    assert running.feed_done("train", 2)
+
+
+def test_a_feed_is_unwanted_when_every_node_has_terminated_or_finished(
+    running: ClusterState,
+) -> None:
+    running.open_feed(FeedLedger("train", 2))
+    running.consumed(0, "train", FeedProgress(passes=3, terminated=True))
+    running.consumed(1, "train", FeedProgress(passes=3))
+    assert not running.feed_unwanted("train")
+    running.finished(1, b"")
+    assert running.feed_unwanted("train")
+    # Whoever wants no more has read enough.
+    assert running.feed_done("train", 9)
+
+
+def test_feeds_do_not_mix(running: ClusterState) -> None:
+    running.open_feed(FeedLedger("train", 2))
+    running.open_feed(FeedLedger("validation", 2))
+    for rank in range(2):
+        running.consumed(rank, "validation", FeedProgress(passes=1, terminated=True))
+    assert running.feed_unwanted("validation")
+    assert not running.feed_unwanted("train")
+    assert not running.feed_done("train", 1)
+
+
+def test_progress_of_an_unknown_feed_is_ignored(running: ClusterState) -> None:
+    running.consumed(0, "another", FeedProgress(passes=1))
+    assert running.feeds == {}
+
+
+@pytest.mark.parametrize(
+    ("failure", "line"),
+    [
+        (CRASH, "[worker:0] TrainerKilledError: signal SIGSEGV"),
+        (Failure("FeedError", "first\nsecond"), "FeedError: first"),
+    ],
+)
+def test_a_failure_is_described_in_one_line(failure: Failure, line: str) -> None:
+    assert describe(failure) == line

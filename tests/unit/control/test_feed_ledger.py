@@ -1,0 +1,165 @@
+"""The account of a feed: what is accepted, released, moved, and when it is complete."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
+from tensorsparkml.control.messages import Close, FeedProgress, Give, Publish, Release
+
+
+def of_kind(addressed: Addressed, kind: type) -> Addressed:
+    return [(rank, directive) for rank, directive in addressed if isinstance(directive, kind)]
+
+
+def test_a_commit_publishes_to_the_nodes_that_got_rows() -> None:
+    ledger = FeedLedger("train", 3)
+    assert ledger.commit("0", "0-7", [4, 0, 2]) == [
+        (0, Publish("train", "0-7", 4)),
+        (2, Publish("train", "0-7", 2)),
+    ]
+    assert (ledger.rows, ledger.total) == ([4, 0, 2], 6)
+
+
+def test_rows_are_released_once_every_node_holds_them() -> None:
+    ledger = FeedLedger("train", 2)
+    assert ledger.commit("0", "a", [4, 0]) == [(0, Publish("train", "a", 4))]
+    assert ledger.commit("1", "b", [0, 3]) == [
+        (1, Publish("train", "b", 3)),
+        (0, Release("train", 3)),
+        (1, Release("train", 3)),
+    ]
+    # The smallest share has not grown.
+    assert ledger.commit("2", "c", [5, 0]) == [(0, Publish("train", "c", 5))]
+
+
+def test_a_key_counts_once_whatever_the_segment() -> None:
+    ledger = FeedLedger("train", 2)
+    ledger.commit("0", "first attempt", [4, 4])
+    assert ledger.commit("0", "second attempt", [4, 4]) is None
+    assert ledger.rows == [4, 4]
+
+
+def test_the_key_of_an_empty_partition_counts_too() -> None:
+    ledger = FeedLedger("train", 1)
+    assert ledger.commit("0", "a", [0]) == []
+    assert ledger.commit("0", "b", [3]) is None
+
+
+def test_closing_an_even_feed_completes_it_at_once() -> None:
+    ledger = FeedLedger("train", 2, passes=5)
+    ledger.commit("0", "a", [3, 2])
+    assert ledger.close() == [(0, Close("train", 5, 3, 5)), (1, Close("train", 5, 2, 5))]
+    assert ledger.closed
+
+
+def test_closing_a_feed_without_rows_completes_it() -> None:
+    ledger = FeedLedger("train", 2)
+    assert ledger.close() == [(0, Close("train", 0, 0, 1)), (1, Close("train", 0, 0, 1))]
+
+
+def test_an_uneven_feed_is_complete_when_the_last_transfer_has_arrived() -> None:
+    ledger = FeedLedger("train", 3)
+    ledger.commit("0", "a", [9, 0, 0])
+
+    gives = ledger.close()
+    assert [rank for rank, _ in gives] == [0, 0]
+    assert not ledger.closed
+    first, second = (directive for _, directive in gives)
+    assert isinstance(first, Give) and isinstance(second, Give)
+    assert first.segment != second.segment
+
+    assert ledger.given(second.segment) == [(second.target, Publish("train", second.segment, 3))]
+    assert not ledger.closed
+    assert ledger.given(first.segment) == [
+        (first.target, Publish("train", first.segment, 3)),
+        *((rank, Close("train", 9, 3, 1)) for rank in range(3)),
+    ]
+    assert ledger.closed
+
+
+def test_a_transfer_arrives_once() -> None:
+    ledger = FeedLedger("train", 2)
+    ledger.commit("0", "a", [4, 0])
+    [(_, give)] = ledger.close()
+    assert isinstance(give, Give)
+    assert ledger.given("another") == []
+    assert ledger.given(give.segment) != []
+    assert ledger.given(give.segment) == []
+
+
+@pytest.mark.parametrize("rows", [[4, 0], [2, 2]])
+def test_nothing_is_accepted_after_close(rows: list[int]) -> None:
+    ledger = FeedLedger("train", 2)
+    ledger.commit("0", "a", rows)
+    ledger.close()
+    held = list(ledger.rows)
+    assert ledger.commit("1", "b", [1, 1]) is None
+    assert ledger.close() == []
+    assert ledger.rows == held
+
+
+def test_a_node_is_done_after_its_passes_or_when_it_wants_no_more() -> None:
+    ledger = FeedLedger("train", 3)
+    ledger.consumed(0, FeedProgress(passes=2, rows=8))
+    ledger.consumed(1, FeedProgress(passes=1, rows=4))
+    ledger.consumed(2, FeedProgress(passes=0, rows=1, terminated=True))
+    assert [ledger.node_done(rank, 2) for rank in range(3)] == [True, False, True]
+    assert [ledger.node_done(rank, 1) for rank in range(3)] == [True, True, True]
+    assert [ledger.node_done(rank, 3) for rank in range(3)] == [False, False, True]
+
+
+def test_the_progress_of_one_node_is_not_that_of_another() -> None:
+    ledger = FeedLedger("train", 2)
+    ledger.consumed(1, FeedProgress(passes=1))
+    assert ledger.progress == [FeedProgress(), FeedProgress(passes=1)]
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> tuple[int, list[tuple[str, list[int]]]]:
+    """A number of nodes, and commits for them of which some repeat a key."""
+    nodes = draw(st.integers(1, 5))
+    rows = st.lists(st.integers(0, 9), min_size=nodes, max_size=nodes)
+    return nodes, draw(st.lists(st.tuples(st.sampled_from("abcdefgh"), rows), max_size=10))
+
+
+@settings(deadline=None)
+@given(deliveries(), st.data())
+def test_what_nodes_hold_is_what_the_directives_say(
+    delivery: tuple[int, list[tuple[str, list[int]]]], data: st.DataObject
+) -> None:
+    nodes, commits = delivery
+    ledger = FeedLedger("train", nodes)
+    held, released, keys = [0] * nodes, 0, set()
+
+    for number, (key, rows) in enumerate(commits):
+        addressed = ledger.commit(key, f"segment-{number}", rows)
+        assert (addressed is None) == (key in keys)
+        keys.add(key)
+        for rank, directive in of_kind(addressed or [], Publish):
+            assert isinstance(directive, Publish)
+            held[rank] += directive.rows
+        releases = of_kind(addressed or [], Release)
+        if releases:
+            assert min(held) > released
+            released = min(held)
+            assert releases == [(rank, Release("train", released)) for rank in range(nodes)]
+        assert released == min(held)
+
+    total = sum(held)
+    addressed = ledger.close()
+    gives = {give.segment: (source, give) for source, give in addressed if isinstance(give, Give)}
+    for segment in data.draw(st.permutations(sorted(gives)), "arrivals"):
+        assert not ledger.closed
+        source, give = gives[segment]
+        addressed = ledger.given(segment)
+        assert addressed[0] == (give.target, Publish("train", segment, give.rows))
+        held[source] -= give.rows
+        held[give.target] += give.rows
+
+    closes = of_kind(addressed, Close)
+    assert closes == [(rank, Close("train", total, held[rank], 1)) for rank in range(nodes)]
+    assert ledger.rows == held
+    assert ledger.closed

@@ -1,0 +1,207 @@
+"""The spool: what the trainer may read, when, and what is given away."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tensorsparkml.control.feed_ledger import FeedLedger
+from tensorsparkml.control.messages import Close, Give, Publish, Release
+from tensorsparkml.data import spool as spool_module
+from tensorsparkml.data.segments import LocatedBatch, Origin, RowReader
+from tensorsparkml.data.spool import Spool
+
+SCHEMA = pa.schema([("id", pa.int64())])
+LONG = 60.0  # for waits that news must end
+
+
+def write(spool: Spool, feed: str, segment: str, *ids: int) -> None:
+    writer = spool.receive(feed, segment, SCHEMA)
+    batch = pa.record_batch([pa.array(ids, pa.int64())], schema=SCHEMA)
+    writer.write(LocatedBatch(batch, Origin(0, 0)))
+    writer.finish()
+
+
+def ids_of(slices: list[LocatedBatch]) -> list[int]:
+    return [value for part in slices for value in part.batch.column("id").to_pylist()]
+
+
+def held_ids(window: dict[str, Any]) -> list[int]:
+    reader = RowReader()
+    for path, rows in window["segments"]:
+        reader.append(path, rows)
+    return ids_of(reader.read(0, reader.rows))
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool")
+
+
+NOTHING: dict[str, Any] = {"segments": [], "held_by_all": 0, "closed": None}
+
+
+def test_rows_are_unseen_until_they_are_published(spool: Spool) -> None:
+    write(spool, "train", "a", 1, 2)
+    assert spool.window("train", 0, 0, wait_seconds=0.0) == NOTHING
+    spool.publish(Publish("train", "a", 2))
+    assert held_ids(spool.window("train", 0, 0, LONG)) == [1, 2]
+
+
+def test_segments_are_read_in_the_order_of_their_publication(spool: Spool) -> None:
+    for segment, value in (("a", 1), ("b", 2), ("c", 3)):
+        write(spool, "train", segment, value)
+    for segment in "cab":
+        spool.publish(Publish("train", segment, 1))
+    assert held_ids(spool.window("train", 0, 0, LONG)) == [3, 1, 2]
+    # Who knows the first one gets the others.
+    assert held_ids(spool.window("train", 1, 0, LONG)) == [1, 2]
+
+
+def test_feeds_do_not_mix(spool: Spool) -> None:
+    write(spool, "train", "a", 1)
+    write(spool, "validation", "a", 2)
+    for feed in ("train", "validation"):
+        spool.publish(Publish(feed, "a", 1))
+    spool.close(Close("train", 1, 1, 1))
+    assert held_ids(spool.window("train", 0, 0, LONG)) == [1]
+    assert held_ids(spool.window("validation", 0, 0, LONG)) == [2]
+    assert spool.window("validation", 1, 0, 0.0)["closed"] is None
+
+
+def test_release_and_close_are_told(spool: Spool) -> None:
+    spool.release(Release("train", 5))
+    assert spool.window("train", 0, 0, LONG) == {**NOTHING, "held_by_all": 5}
+    spool.close(Close("train", 12, 6, passes=3))
+    assert spool.window("train", 0, 5, LONG) == {
+        "segments": [],
+        "held_by_all": 5,
+        "closed": {"total": 12, "rows": 6, "passes": 3},
+    }
+
+
+def test_who_knows_everything_of_an_open_feed_gets_nothing_new(spool: Spool) -> None:
+    write(spool, "train", "a", 1)
+    spool.publish(Publish("train", "a", 1))
+    spool.release(Release("train", 1))
+    assert spool.window("train", 1, 1, wait_seconds=0.0) == {**NOTHING, "held_by_all": 1}
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        lambda spool: spool.publish(Publish("train", "b", 1)),
+        lambda spool: spool.release(Release("train", 2)),
+        lambda spool: spool.close(Close("train", 2, 1, 1)),
+    ],
+    ids=["publish", "release", "close"],
+)
+def test_a_window_waits_for_news(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, news: Callable[[Spool], None]
+) -> None:
+    waits = threading.Semaphore(0)
+
+    class Announced(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.release()
+            return super().wait(timeout)
+
+    monkeypatch.setattr(spool_module, "threading", SimpleNamespace(Condition=Announced))
+    spool = Spool(tmp_path)
+    write(spool, "train", "a", 1)
+    spool.publish(Publish("train", "a", 1))
+    spool.release(Release("train", 1))
+    found: list[dict[str, Any]] = []
+    waiting = threading.Thread(
+        target=lambda: found.append(spool.window("train", 1, 1, LONG)), daemon=True
+    )
+    waiting.start()
+    assert waits.acquire(timeout=LONG)
+    # What happens to another feed is no news: it waits again.
+    spool.release(Release("validation", 9))
+    assert waits.acquire(timeout=LONG)
+    assert not found
+    news(spool)
+    waiting.join(LONG)
+    assert found == [spool.window("train", 1, 1, 0.0)]
+    assert found != [{**NOTHING, "held_by_all": 1}]
+
+
+def test_the_last_rows_are_given(spool: Spool) -> None:
+    write(spool, "train", "a", 1, 2, 3)
+    write(spool, "train", "b", 4, 5)
+    spool.publish(Publish("train", "a", 3))
+    spool.publish(Publish("train", "b", 2))
+    assert ids_of(spool.last_rows(Give("train", "given-0", 1, 3))) == [3, 4, 5]
+
+
+def test_rows_are_given_to_one_node_only(spool: Spool) -> None:
+    write(spool, "train", "a", *range(9))
+    spool.publish(Publish("train", "a", 9))
+    assert ids_of(spool.last_rows(Give("train", "given-0", 1, 3))) == [6, 7, 8]
+    assert ids_of(spool.last_rows(Give("train", "given-1", 2, 2))) == [4, 5]
+
+
+def test_unpublished_rows_are_not_given(spool: Spool) -> None:
+    write(spool, "train", "a", 1, 2)
+    write(spool, "train", "b", 3)
+    spool.publish(Publish("train", "a", 2))
+    assert ids_of(spool.last_rows(Give("train", "given-0", 1, 1))) == [2]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=5))
+def test_balancing_moves_every_row_to_one_node(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[int]
+) -> None:
+    directory = tmp_path_factory.mktemp("spools")
+    spools = [Spool(directory / str(rank)) for rank in range(len(rows))]
+    ids = iter(range(sum(rows)))
+    for spool, count in zip(spools, rows, strict=True):
+        if count:
+            write(spool, "train", "a", *(next(ids) for _ in range(count)))
+    ledger = FeedLedger("train", len(rows))
+    pending = [*(ledger.commit("0", "a", rows) or []), *ledger.close()]
+    closes: dict[int, Close] = {}
+    while pending:
+        rank, directive = pending.pop(0)
+        match directive:
+            case Publish():
+                spools[rank].publish(directive)
+            case Release():
+                spools[rank].release(directive)
+            case Close():
+                closes[rank] = directive
+            case Give():
+                given_ids = ids_of(spools[rank].last_rows(directive))
+                write(spools[directive.target], "train", directive.segment, *given_ids)
+                pending += ledger.given(directive.segment)
+    held = []
+    for rank, spool in enumerate(spools):
+        held += held_ids(spool.window("train", 0, 0, 0.0))[: closes[rank].rows]
+    assert sorted(held) == list(range(sum(rows)))
+    for spool in spools:
+        spool.remove()
+
+
+def test_stored_bytes_count_complete_segments(spool: Spool, tmp_path: Path) -> None:
+    assert spool.stored_bytes() == 0
+    write(spool, "train", "a", 1)
+    write(spool, "validation", "a", 1)
+    [train] = tmp_path.rglob("train/*")
+    assert spool.stored_bytes() == 2 * train.stat().st_size > 0
+
+
+def test_removing_deletes_every_file(spool: Spool, tmp_path: Path) -> None:
+    write(spool, "train", "a", 1)
+    spool.remove()
+    assert list(tmp_path.iterdir()) == []
+    spool.remove()

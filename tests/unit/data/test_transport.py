@@ -1,0 +1,194 @@
+"""Record batches over loopback into a spool."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.flight as flight
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tensorsparkml.control.messages import Peer, Publish
+from tensorsparkml.control.rpc import RpcClient, tcp_location
+from tensorsparkml.data.segments import LocatedBatch, Origin, RowReader
+from tensorsparkml.data.spool import Spool
+from tensorsparkml.data.transport import SegmentStream, SpoolServer, send_segment
+
+TOKEN = "5e884898da280471"
+SECONDS = 30.0
+SCHEMA = pa.schema([("id", pa.int64())])
+
+
+class Watched(SpoolServer):
+    """Tells when a call that sends rows has ended."""
+
+    def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
+        try:
+            super().do_put(context, descriptor, reader, writer)
+        finally:
+            self.put_ended.set()
+
+    put_ended = threading.Event()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def spool(directory: Path) -> Spool:
+    return Spool(directory)
+
+
+@pytest.fixture
+def server(spool: Spool) -> Iterator[Watched]:
+    server = Watched(tcp_location("127.0.0.1"), TOKEN, spool)
+    server.put_ended = threading.Event()
+    yield server
+    server.shutdown()
+
+
+@pytest.fixture
+def client(server: Watched) -> Iterator[RpcClient]:
+    client = RpcClient(tcp_location("127.0.0.1", server.port), TOKEN)
+    yield client
+    client.close()
+
+
+def located(*ids: int, partition: int = 0, row: int = 0) -> LocatedBatch:
+    batch = pa.record_batch([pa.array(ids, pa.int64())], schema=SCHEMA)
+    return LocatedBatch(batch, Origin(partition, row))
+
+
+def files(directory: Path) -> list[str]:
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*.*"))
+
+
+def read(spool: Spool, feed: str, segment: str, rows: int) -> list[LocatedBatch]:
+    spool.publish(Publish(feed, segment, rows))
+    reader = RowReader()
+    path, count = spool.window(feed, 0, 0, 0.0)["segments"][-1]
+    reader.append(path, count)
+    return reader.read(0, rows)
+
+
+@settings(
+    deadline=None,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    batches=st.lists(
+        st.tuples(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=5), st.integers(0, 2**50)),
+        min_size=1,
+        max_size=5,
+    ),
+    number=st.uuids(),
+)
+def test_rows_and_origins_arrive_in_order(
+    spool: Spool, client: RpcClient, batches: list[tuple[list[int], int]], number: Any
+) -> None:
+    feed, segment = f"feed-{number}", "0.0-3"
+    stream = SegmentStream(client, feed, segment, SCHEMA)
+    for ids, row in batches:
+        stream.write(located(*ids, partition=3, row=row))
+    stream.finish()
+
+    sent = [(id_, row + place) for ids, row in batches for place, id_ in enumerate(ids)]
+    assert stream.rows == len(sent)
+    slices = read(spool, feed, segment, len(sent))
+    found = [
+        (id_, part.origin.moved(place).row)
+        for part in slices
+        for place, id_ in enumerate(part.batch.column("id").to_pylist())
+    ]
+    assert found == sent
+    assert {part.origin.partition for part in slices} <= {3}
+
+
+def test_a_slice_is_sent_as_what_it_shows(spool: Spool, client: RpcClient) -> None:
+    whole = located(*range(10)).batch
+    stream = SegmentStream(client, "train", "a", SCHEMA)
+    stream.write(LocatedBatch(whole.slice(3, 4), Origin(1, 103)))
+    stream.finish()
+    [part] = read(spool, "train", "a", 4)
+    assert part.batch.column("id").to_pylist() == [3, 4, 5, 6]
+    assert part.origin == Origin(1, 103)
+
+
+def test_the_segment_is_complete_when_finish_returns(
+    directory: Path, client: RpcClient
+) -> None:
+    stream = SegmentStream(client, "train", "0.0-3", SCHEMA)
+    stream.write(located(1))
+    stream.finish()
+    assert files(directory) == ["train/0.0-3.arrow"]
+
+
+def test_a_sender_that_dies_leaves_nothing(
+    directory: Path, server: Watched, client: RpcClient
+) -> None:
+    class Dies(Exception):
+        pass
+
+    def batches() -> Iterator[LocatedBatch]:
+        yield located(1)
+        raise Dies
+
+    peer = Peer(0, "chief", 0, "127.0.0.1", server.port, 0)
+    with pytest.raises(Dies):
+        send_segment(peer, TOKEN, "train", "a", batches())
+    assert server.put_ended.wait(SECONDS)
+    assert files(directory) == []
+
+
+def test_a_batch_that_cannot_be_stored_is_an_error_of_the_sender(
+    directory: Path, server: Watched, client: RpcClient
+) -> None:
+    class Nonsense(Origin):
+        def encode(self) -> bytes:
+            return b"no origin"
+
+    stream = SegmentStream(client, "train", "a", SCHEMA)
+    stream.write(LocatedBatch(located(1).batch, Nonsense(0, 0)))
+    with pytest.raises(pa.ArrowException):
+        stream.finish()
+    assert server.put_ended.wait(SECONDS)
+    assert files(directory) == []
+
+
+def test_send_segment_sends_to_the_peer(spool: Spool, server: Watched) -> None:
+    peer = Peer(0, "chief", 0, "127.0.0.1", server.port, 0)
+    send_segment(peer, TOKEN, "train", "given-0", iter([located(1, 2), located(3, row=2)]))
+    slices = read(spool, "train", "given-0", 3)
+    assert [part.batch.column("id").to_pylist() for part in slices] == [[1, 2], [3]]
+
+
+@pytest.mark.parametrize("token", ["", "0123456789abcdef"])
+def test_a_stranger_writes_nothing(
+    directory: Path, spool: Spool, server: Watched, token: str
+) -> None:
+    peer = Peer(0, "chief", 0, "127.0.0.1", server.port, 0)
+    with pytest.raises(flight.FlightUnauthenticatedError):
+        send_segment(peer, token, "train", "a", [located(1)])
+    assert not server.put_ended.is_set()
+    assert not directory.exists()
+    assert spool.stored_bytes() == 0
+
+
+def test_further_actions_are_answered(spool: Spool) -> None:
+    server = SpoolServer(
+        tcp_location("127.0.0.1"), TOKEN, spool, {"size": lambda _: {"bytes": 7}}
+    )
+    client = RpcClient(tcp_location("127.0.0.1", server.port), TOKEN)
+    try:
+        assert client.call("size", timeout=SECONDS) == {"bytes": 7}
+    finally:
+        client.close()
+        server.shutdown()
