@@ -217,6 +217,10 @@ class Cluster:
                 "this cluster keeps no task slot for feeding; use Cluster(...) without direct "
                 "data and without fed=False"
             )
+        if self._coordinator.has_feed(feed):
+            raise ConfigurationError(
+                f"feed {feed!r} was fed already; give another feed=…, or start another Cluster"
+            )
         ledger = FeedLedger(feed, self.config.num_workers, epochs)
         self._coordinator.open_feed(ledger)
         ended: list[Exception | None] = []

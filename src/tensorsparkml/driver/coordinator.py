@@ -93,6 +93,11 @@ class Coordinator:
         with self._changed:
             return self._state.peers
 
+    def has_feed(self, name: str) -> bool:
+        """Whether a feed of that name was opened."""
+        with self._changed:
+            return name in self._state.feeds
+
     def feed_unwanted(self, name: str) -> bool:
         """Whether no node wants another row of a feed."""
         with self._changed:

@@ -40,7 +40,7 @@ def feed_failure(error: Exception, feed: str) -> Failure:
 def _remote_error(text: str) -> str:
     """Return the line of a Python worker's traceback that says what was raised."""
     lines = [line.strip() for line in text.splitlines()]
-    raised = [line for line in lines if re.match(r"[A-Za-z_.]*(Error|Exception)\b.*", line)]
+    raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b.*", line)]
     return raised[-1] if raised else text
 
 

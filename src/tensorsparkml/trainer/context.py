@@ -129,8 +129,9 @@ class Context:
             DataError: A column does not exist, or its values do not become tensors.
         """
         layout = BatchLayout(features, label, sample_weight)
+        strategy = self.strategy  # before the first operation, which making a dataset is
         local = local_dataset(self._reader(feed), layout, shapes or {}, batch_size, drop_remainder)
-        return local if self.num_workers == 1 else distributed(self.strategy, local)
+        return local if self.num_workers == 1 else distributed(strategy, local)
 
     def feed(
         self,

@@ -1,0 +1,34 @@
+"""A driver of its own, for tests that end it."""
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import tensorsparkml as tsm
+
+
+def main(args, ctx):
+    Path(args["folder"], f"node-{ctx.rank}").write_text(str(os.getpid()))
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    folder, slots = sys.argv[1:]
+    tsm.ensure_java()
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    from pyspark.sql import SparkSession
+
+    spark = (
+        SparkSession.builder.master("local-cluster[2,1,512]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.log.level", "OFF")
+        .config("spark.executor.memory", "512m")
+        .getOrCreate()
+    )
+    try:
+        tsm.run(main, {"folder": folder}, spark=spark, num_workers=2, slots=slots)
+    except KeyboardInterrupt:
+        Path(folder, "interrupted").touch()
+        spark.stop()
+        raise
