@@ -1,0 +1,75 @@
+"""A standalone Spark cluster: a Master and two Workers of one core each, from the pip wheel."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+import tensorsparkml as tsm
+
+HOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
+
+
+def alive_workers(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as reply:
+            return json.load(reply)["aliveworkers"]
+    except OSError:
+        return 0
+
+
+@pytest.fixture(scope="session")
+def standalone(tmp_path_factory) -> Iterator[str]:
+    """URL of the Master."""
+    tsm.ensure_java()
+    import pyspark
+
+    home = Path(pyspark.__file__).parent
+    environment = {
+        **os.environ,
+        "SPARK_HOME": str(home),
+        "SPARK_LOCAL_IP": HOST,
+        "PYSPARK_PYTHON": sys.executable,
+    }
+    port, page = free_port(), free_port()
+    url = f"spark://{HOST}:{port}"
+
+    def start(kind: str, *arguments: str) -> subprocess.Popen:
+        name = f"org.apache.spark.deploy.{kind.lower()}.{kind}"
+        return subprocess.Popen(
+            [str(home / "bin" / "spark-class"), name, "--host", HOST, *arguments],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    with ExitStack() as processes:
+
+        def run(kind: str, *arguments: str) -> None:
+            process = processes.enter_context(start(kind, *arguments))
+            processes.callback(process.terminate)
+
+        run("Master", "--port", str(port), "--webui-port", str(page))
+        for _ in range(2):
+            folder = tmp_path_factory.mktemp("worker")
+            run("Worker", "--cores", "1", "--memory", "1g", "--webui-port", "0",
+                "--work-dir", str(folder), url)  # fmt: skip
+        deadline = time.monotonic() + 60
+        while alive_workers(f"http://{HOST}:{page}/json/") < 2:
+            assert time.monotonic() < deadline, "the workers did not register"
+            time.sleep(0.1)
+        yield url
