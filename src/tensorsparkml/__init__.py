@@ -12,7 +12,8 @@ from tensorsparkml import errors
 from tensorsparkml._version import __version__
 
 if TYPE_CHECKING:
-    from tensorsparkml.driver.cluster import Cluster, FeedReport, run
+    from tensorsparkml.driver.cluster import Cluster, run
+    from tensorsparkml.driver.feeding import FeedReport
     from tensorsparkml.inference.predict import predict
     from tensorsparkml.java import ensure_java
     from tensorsparkml.trainer.context import Context
@@ -31,7 +32,7 @@ __all__ = [
 _HOMES = {
     "Cluster": "tensorsparkml.driver.cluster",
     "Context": "tensorsparkml.trainer.context",
-    "FeedReport": "tensorsparkml.driver.cluster",
+    "FeedReport": "tensorsparkml.driver.feeding",
     "ensure_java": "tensorsparkml.java",
     "predict": "tensorsparkml.inference.predict",
     "run": "tensorsparkml.driver.cluster",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from tensorsparkml.errors import ConfigurationError
 
@@ -40,7 +40,8 @@ class ClusterConfig:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if not isinstance(self.num_workers, int) or self.num_workers < 1:
+        workers = self.num_workers
+        if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
             raise ConfigurationError(
                 f"num_workers must be a positive integer, not {self.num_workers!r}"
             )
@@ -49,10 +50,28 @@ class ClusterConfig:
                 f'slots must be "auto", "hold" or "release", not {self.slots!r}'
             )
         for name in ("lease_seconds", "start_seconds"):
-            if getattr(self, name) <= 0:
-                raise ConfigurationError(f"{name} must be positive, not {getattr(self, name)!r}")
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not value > 0:
+                raise ConfigurationError(f"{name} must be a positive number, not {value!r}")
+        packages: object = self.packages
+        if isinstance(packages, str):
+            raise ConfigurationError(f"packages must be several names, not {packages!r}")
+        for name, text in self.environment.items():
+            if not isinstance(name, str) or not isinstance(text, str):
+                raise ConfigurationError(
+                    f"environment must map names to strings, but has {name!r}: {text!r}"
+                )
 
     @property
     def roles(self) -> tuple[tuple[str, int], ...]:
         """Role and task index of every node by rank."""
         return (("chief", 0), *(("worker", index) for index in range(self.num_workers - 1)))
+
+
+def make_config(settings: dict[str, Any]) -> ClusterConfig:
+    """Return the configuration, or raise ConfigurationError for a setting that does not exist."""
+    unknown = sorted(set(settings) - set(ClusterConfig.__dataclass_fields__))
+    if unknown:
+        known = ", ".join(sorted(ClusterConfig.__dataclass_fields__))
+        raise ConfigurationError(f"unknown setting {', '.join(unknown)}; there are: {known}")
+    return ClusterConfig(**settings)

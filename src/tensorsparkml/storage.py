@@ -29,7 +29,7 @@ def absolute_path(path: str, default_fs: str, working_dir: str) -> str:
     """
     if urlsplit(path).scheme:
         return local_path(path) or path
-    if local_path(default_fs):
+    if local_path(default_fs) is not None:
         return os.path.normpath(os.path.join(working_dir, path))
     root = default_fs.rstrip("/")
     return root + path if path.startswith("/") else f"{root}/user/{getpass.getuser()}/{path}"
@@ -38,7 +38,10 @@ def absolute_path(path: str, default_fs: str, working_dir: str) -> str:
 def local_path(uri: str) -> str | None:
     """Return the path of a URI on the local filesystem, or None for another one."""
     parts = urlsplit(uri)
-    return parts.path if parts.scheme in ("", "file") else None
+    if parts.scheme == "file":
+        # Not `parts.path`: a "#" or a "?" belongs to the name of a file.
+        return uri.partition(":")[2].removeprefix(f"//{parts.netloc}")
+    return None if parts.scheme else uri
 
 
 def write_directory(uri: str, write: Callable[[str], None]) -> None:

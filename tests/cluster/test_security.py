@@ -53,11 +53,11 @@ def test_strangers_are_refused_and_nothing_listens_widely(running, spark, caplog
     assert {address for _, address, _ in agents} == {host}
     assert not listening("tensorsparkml.trainer.process")
     own = [c for c in psutil.Process().net_connections("inet") if c.status == "LISTEN"]
-    coordinator = int(running._coordinator.location.rpartition(":")[2])
+    coordinator = int(running._running.plan.coordinator.rpartition(":")[2])
     # The driver's host is given by its name, which may be that of the loopback of both protocols.
     assert {address_of(c) for c in own if c.laddr.port == coordinator} <= {host, "::1"}
 
-    token = running._plan.token
+    token = running._running.plan.token
     ports = [coordinator, *(port for _, _, port in agents)]
     for port in ports:
         for headers in (
@@ -89,7 +89,7 @@ def test_strangers_are_refused_and_nothing_listens_widely(running, spark, caplog
         if any("tensorsparkml" in part for part in process.cmdline()):
             assert token not in str(process.environ())
     assert token not in caplog.text
-    assert token not in repr(running._plan)
+    assert token not in repr(running._running.plan)
 
 
 def test_each_cluster_has_its_own_token(spark):
@@ -97,5 +97,5 @@ def test_each_cluster_has_its_own_token(spark):
     for _ in range(2):
         cluster = tsm.Cluster(lambda args, ctx: None, spark=spark)
         with cluster:
-            tokens.append(cluster._plan.token)
+            tokens.append(cluster._running.plan.token)
     assert len(set(tokens)) == 2

@@ -142,7 +142,7 @@ def encode_failure(failure: Failure) -> dict[str, Any]:
 
 def decode_failure(body: Mapping[str, Any]) -> Failure:
     """Return the failure that `encode_failure` wrote."""
-    return Failure(**{**body, "log_tail": tuple(body["log_tail"])})
+    return Failure(**{**body, "log_tail": tuple(body.get("log_tail", ()))})
 
 
 @dataclass(frozen=True)

@@ -2,57 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import secrets
-import sys
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import cloudpickle
-
-from tensorsparkml._version import __version__
-from tensorsparkml.config import ClusterConfig
-from tensorsparkml.control.cluster_state import ClusterState
-from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.messages import Failure
-from tensorsparkml.control.plan import ClusterPlan, node_name
-from tensorsparkml.control.verdict import to_error
-from tensorsparkml.driver import slots
-from tensorsparkml.driver.coordinator import Coordinator
-from tensorsparkml.driver.feeding import FeedJob
-from tensorsparkml.driver.launch import LaunchJob
-from tensorsparkml.driver.pickling import pickle_main
-from tensorsparkml.driver.spark_failures import feed_failure, launch_failure
-from tensorsparkml.driver.spark_internals import default_filesystem
+from tensorsparkml.config import make_config
+from tensorsparkml.control.plan import node_name
+from tensorsparkml.driver.feeding import FeedReport, feed_nodes
+from tensorsparkml.driver.pickling import pickle_main, unpickle_results
+from tensorsparkml.driver.startup import RunningCluster
 from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-logger = logging.getLogger(__name__)
-
-_slot_registry = slots.SlotRegistry()
-_FOREVER = 10.0 * 365 * 86_400  # seconds
-_STOP_SECONDS = 5.0  # for nodes to end once they are told to
-
-
-@dataclass(frozen=True)
-class FeedReport:
-    """What became of a feed.
-
-    Attributes:
-        rows: Rows that reached the nodes.
-        rows_per_node: The same by rank.
-        complete: False when the nodes wanted no more before Spark had delivered everything.
-    """
-
-    rows: int
-    rows_per_node: tuple[int, ...]
-    complete: bool
 
 
 class Cluster:
@@ -97,12 +59,11 @@ class Cluster:
         self._main = pickle_main(main, args)
         self._spark = spark or active_session()
         self._direct = direct
-        self._direct_epochs = epochs
+        self._epochs = epochs
         self._fed = fed and direct is None
-        self._cluster_id = uuid.uuid4().hex[:12]
-        self._results: list[Any] | None = None
+        self._running: RunningCluster | None = None
         self._ended = False
-        self._names = [node_name(*role) for role in self.config.roles]
+        self._results: list[Any] | None = None
 
     @property
     def results(self) -> list[Any]:
@@ -114,79 +75,22 @@ class Cluster:
     @property
     def nodes(self) -> list[str]:
         """The nodes' names by rank, such as `chief:0` and `worker:0`."""
-        return list(self._names)
+        return [node_name(*role) for role in self.config.roles]
 
     # Startup
 
     def start(self) -> None:
-        """Start the nodes and return once every node's TensorFlow process runs.
+        """Start the nodes and return once every node's process runs.
 
         Raises:
             NotEnoughSlotsError: The application has too few task slots.
             TensorSparkMLError: A node could not be started; see `tensorsparkml.errors`.
         """
-        slots.check_settings(self._spark)
-        available = slots.available_slots(self._spark, self.config.num_workers + self._fed)
-        hold = _slot_registry.reserve(
-            self._cluster_id,
-            self.config.num_workers,
-            lambda taken: slots.holds_slots(
-                self.config.slots, self.config.num_workers, self._fed, available, taken
-            ),
+        if self._running is not None:
+            raise ConfigurationError("this cluster was started already; make another Cluster")
+        self._running = RunningCluster(
+            self._spark, self.config, self._main, self._direct, self._epochs, self._fed
         )
-        try:
-            self._launch(hold)
-        except BaseException:
-            _slot_registry.give_back(self._cluster_id)
-            raise
-
-    def _launch(self, hold: bool) -> None:
-        config = self.config
-        token = secrets.token_hex(32)
-        host = self._spark.conf.get("spark.driver.host") or "127.0.0.1"
-        state = ClusterState(self._names, config.lease_seconds)
-        self._coordinator = Coordinator(state, token, host)
-        self._plan = ClusterPlan(
-            cluster_id=self._cluster_id,
-            token=token,
-            coordinator=self._coordinator.location,
-            roles=config.roles,
-            hold=hold,
-            direct_feed=None if self._direct is None else "train",
-            lease_seconds=config.lease_seconds,
-            version=__version__,
-            python=".".join(map(str, sys.version_info[:2])),
-            packages=config.packages,
-            default_fs=default_filesystem(self._spark),
-            working_dir=os.getcwd(),
-            log_dir=config.log_dir,
-            work_dir=config.work_dir,
-            environment=dict(config.environment),
-        )
-        if self._direct is not None:
-            ledger = FeedLedger("train", config.num_workers, self._direct_epochs)
-            self._coordinator.open_feed(ledger, direct_tasks=config.num_workers)
-        self._launch_job = LaunchJob(
-            self._spark, self._plan, self._main, self._direct, self._on_launch_ended
-        )
-        self._launch_job.start()
-        try:
-            self._wait(lambda state: state.all_started, config.start_seconds, "starting")
-        except BaseException:
-            self._abort()
-            raise
-        logger.info(
-            "cluster %s: %d nodes run, slots are %s",
-            self._cluster_id,
-            config.num_workers,
-            "held" if hold else "released",
-        )
-
-    def _on_launch_ended(self, failures: list[Failure], error: Exception | None) -> None:
-        if failures:
-            self._coordinator.fail(failures[0])
-        elif error is not None:
-            self._coordinator.fail(launch_failure(error, direct=self._direct is not None))
 
     # Feeding
 
@@ -217,37 +121,8 @@ class Cluster:
                 "this cluster keeps no task slot for feeding; use Cluster(...) without direct "
                 "data and without fed=False"
             )
-        if self._coordinator.has_feed(feed):
-            raise ConfigurationError(
-                f"feed {feed!r} was fed already; give another feed=…, or start another Cluster"
-            )
-        ledger = FeedLedger(feed, self.config.num_workers, epochs)
-        self._coordinator.open_feed(ledger)
-        ended: list[Exception | None] = []
-
-        def on_end(error: Exception | None) -> None:
-            ended.append(error)
-            if error is None:
-                self._coordinator.close_feed(feed)
-            elif not self._coordinator.feed_unwanted(feed):
-                self._coordinator.fail(feed_failure(error, feed))
-
-        job = FeedJob(self._plan, self._coordinator.peers(), feed, data, on_end)
-        job.start()
-        try:
-            self._wait(
-                lambda state: state.feed_unwanted(feed) or bool(ended and ledger.closed),
-                _FOREVER,
-                "feeding",
-            )
-            complete = ended == [None]
-            job.cancel()
-            job.join()
-            self._coordinator.close_feed(feed)
-            self._wait(lambda state: state.feed_done(feed, epochs), _FOREVER, "training")
-        finally:
-            job.cancel()
-        return FeedReport(ledger.total, tuple(ledger.rows), complete)
+        running = self._require_running()
+        return feed_nodes(running.coordinator, running.plan, data, feed, epochs)
 
     # Shutdown
 
@@ -259,21 +134,21 @@ class Cluster:
         """
         if self._ended:
             return
+        running = self._require_running()
         try:
-            self._wait(lambda state: state.all_finished, _FOREVER, "running")
-            self._coordinator.wait_for(lambda state: state.all_gone, _STOP_SECONDS)
+            running.coordinator.require(lambda state: state.all_finished)
         except BaseException:
-            self._abort()
+            self.stop()
             raise
-        self._end()
-        self._results = [
-            cloudpickle.loads(result) for result in self._coordinator.results() if result
-        ]
+        self._ended = True
+        running.end()
+        self._results = unpickle_results(self.nodes, running.coordinator.results())
 
     def stop(self) -> None:
         """End the nodes at once, whatever they are doing."""
-        if not self._ended:
-            self._abort()
+        if self._running is not None and not self._ended:
+            self._ended = True
+            self._running.abort()
 
     def __enter__(self) -> Self:
         """Start the nodes."""
@@ -292,36 +167,10 @@ class Cluster:
         else:
             self.stop()
 
-    def _wait(self, condition: Callable[[ClusterState], bool], timeout: float, doing: str) -> None:
-        reached = self._coordinator.wait_for(
-            lambda state: bool(state.failures) or condition(state), timeout
-        )
-        if failure := self._coordinator.failure():
-            raise to_error(*failure)
-        if not reached:
-            raise to_error(
-                Failure(
-                    "LaunchError",
-                    f"after {timeout:g} s of {doing} not every node runs; look at the executors' "
-                    "logs, or raise start_seconds",
-                ),
-                [],
-            )
-
-    def _abort(self) -> None:
-        self._coordinator.stop("the driver ended the cluster")
-        gone = self._coordinator.wait_for(lambda state: state.all_gone, _STOP_SECONDS)
-        if not gone:
-            logger.warning("cluster %s: not every node confirmed its end", self._cluster_id)
-        self._end()
-
-    def _end(self) -> None:
-        self._ended = True
-        if not self._launch_job.join(timeout=1.0):
-            self._launch_job.cancel()
-            self._launch_job.join()
-        self._coordinator.close()
-        _slot_registry.give_back(self._cluster_id)
+    def _require_running(self) -> RunningCluster:
+        if self._running is None or self._ended:
+            raise ConfigurationError("this cluster does not run; use it in a with block")
+        return self._running
 
 
 def run(
@@ -351,15 +200,6 @@ def run(
     with cluster:
         pass
     return cluster.results
-
-
-def make_config(settings: dict[str, Any]) -> ClusterConfig:
-    """Return the configuration, or raise ConfigurationError for a setting that does not exist."""
-    unknown = sorted(set(settings) - set(ClusterConfig.__dataclass_fields__))
-    if unknown:
-        known = ", ".join(sorted(ClusterConfig.__dataclass_fields__))
-        raise ConfigurationError(f"unknown setting {', '.join(unknown)}; there are: {known}")
-    return ClusterConfig(**settings)
 
 
 def active_session() -> SparkSession:

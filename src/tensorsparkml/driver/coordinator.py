@@ -24,9 +24,11 @@ from tensorsparkml.control.messages import (
     encode_directive,
 )
 from tensorsparkml.control.rpc import RpcServer, tcp_location
+from tensorsparkml.control.verdict import to_error
 from tensorsparkml.driver.node_log import relay_epoch, relay_lines
 
 _SETTLE_LIMIT_SECONDS = 5.0
+_FOREVER = 10.0 * 365 * 86_400  # seconds
 
 
 class Coordinator:
@@ -77,16 +79,24 @@ class Coordinator:
                 # Short waits: time itself changes the state, and Ctrl-C must be seen.
                 self._changed.wait(min(left, 0.25))
 
-    def failure(self) -> tuple[Failure, list[Failure]] | None:
-        """Return the root cause and what followed, or None if nothing failed.
+    def require(self, condition: Callable[[ClusterState], bool], timeout: float = _FOREVER) -> bool:
+        """Wait until a condition on the state holds, and return whether it does.
 
-        It waits until the other nodes had the time to report theirs.
+        Args:
+            condition: See `wait_for`.
+            timeout: Seconds.
+
+        Raises:
+            TensorSparkMLError: Something failed first. Other nodes had a moment to report what
+                they suffered from it.
         """
-        if not self._state.failures:
-            return None
-        self.wait_for(lambda state: state.settled(time.monotonic()), _SETTLE_LIMIT_SECONDS)
-        with self._changed:
-            return self._state.verdict()
+        reached = self.wait_for(lambda state: bool(state.failures) or condition(state), timeout)
+        if self._state.failures:
+            self.wait_for(lambda state: state.settled(time.monotonic()), _SETTLE_LIMIT_SECONDS)
+            with self._changed:
+                root, others = self._state.verdict()
+            raise to_error(root, others)
+        return reached
 
     def peers(self) -> list[Peer]:
         """Return where the nodes are, by rank."""

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.messages import Peer
 from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.driver.spark_failures import feed_failure
+from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _SCHEMA = "rows long"
+
+
+@dataclass(frozen=True)
+class FeedReport:
+    """What became of a feed.
+
+    Attributes:
+        rows: Rows that reached the nodes.
+        rows_per_node: The same by rank.
+        complete: False when the nodes wanted no more before Spark had delivered everything.
+    """
+
+    rows: int
+    rows_per_node: tuple[int, ...]
+    complete: bool
 
 
 def feed_task(
@@ -88,3 +108,50 @@ class FeedJob:
             self._on_end(error)
         else:
             self._on_end(None)
+
+
+def feed_nodes(
+    coordinator: Coordinator, plan: ClusterPlan, data: DataFrame, feed: str, epochs: int
+) -> FeedReport:
+    """Feed a DataFrame and return when the nodes have read it.
+
+    Args:
+        coordinator: The cluster's coordinator.
+        plan: The cluster.
+        data: The rows.
+        feed: Name of the feed.
+        epochs: How many passes to offer and to wait for.
+
+    Raises:
+        ConfigurationError: The feed was fed already.
+        TensorSparkMLError: The feed or a node failed.
+    """
+    if coordinator.has_feed(feed):
+        raise ConfigurationError(
+            f"feed {feed!r} was fed already; give another feed=…, or start another Cluster"
+        )
+    ledger = FeedLedger(feed, plan.nodes, epochs)
+    coordinator.open_feed(ledger)
+    outcome: list[Exception | None] = []
+
+    def on_end(error: Exception | None) -> None:
+        outcome.append(error)
+        if error is None:
+            coordinator.close_feed(feed)
+        elif not coordinator.feed_unwanted(feed):
+            coordinator.fail(feed_failure(error, feed))
+
+    job = FeedJob(plan, coordinator.peers(), feed, data, on_end)
+    job.start()
+    try:
+        coordinator.require(
+            lambda state: state.feed_unwanted(feed) or bool(outcome and ledger.closed)
+        )
+        complete = outcome == [None]
+        job.cancel()
+        job.join()
+        coordinator.close_feed(feed)
+        coordinator.require(lambda state: state.feed_done(feed, epochs))
+    finally:
+        job.cancel()
+    return FeedReport(ledger.total, tuple(ledger.rows), complete)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from tensorsparkml.control.messages import Failure
+from tensorsparkml.control.messages import Failure, decode_failure
 from tensorsparkml.control.plan import ClusterPlan
 
 if TYPE_CHECKING:
@@ -107,8 +107,4 @@ class LaunchJob:
         except Exception as error:  # whatever Spark raises is the job's outcome
             self._on_end([], error)
         else:
-            self._on_end([_failure(json.loads(row.failure)) for row in rows], None)
-
-
-def _failure(body: dict[str, Any]) -> Failure:
-    return Failure(**{**body, "log_tail": tuple(body.get("log_tail", ()))})
+            self._on_end([decode_failure(json.loads(row.failure)) for row in rows], None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -39,6 +39,24 @@ def pickle_main(main: Callable[..., Any], args: Any) -> bytes:
                     "main instead"
                 ) from error
         return bytes(cloudpickle.dumps((main, args)))
+
+
+def unpickle_results(nodes: Sequence[str], results: Sequence[bytes | None]) -> list[Any]:
+    """Return what the mains returned, by rank.
+
+    Raises:
+        UnpicklableError: A result needs something that this process lacks.
+    """
+    found = []
+    for node, result in zip(nodes, results, strict=True):
+        try:
+            found.append(None if result is None else cloudpickle.loads(result))
+        except Exception as error:  # unpickling imports modules, which may raise anything
+            raise UnpicklableError(
+                f"what main returned cannot be loaded on the driver: {error}; return plain values",
+                node=node,
+            ) from error
+    return found
 
 
 @contextmanager

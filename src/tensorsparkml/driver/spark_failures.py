@@ -17,6 +17,13 @@ def launch_failure(error: Exception, *, direct: bool) -> Failure:
         direct: Whether the job also computed the rows of a feed.
     """
     text = str(error)
+    if missing := re.search(r"No module named '(pyarrow|pandas|numpy|tensorsparkml)'", text):
+        return Failure(
+            "MissingPackageError",
+            f"the executors' Python lacks {missing.group(1)}; point PYSPARK_PYTHON at the Python "
+            "that has this library and what it needs, before the session is made",
+            remote_traceback=_shorten(text),
+        )
     if "PYTHON_VERSION_MISMATCH" in text:
         return Failure("VersionMismatchError", _shorten(text))
     if lost := re.search(r"ExecutorLostFailure \(.*?\)|[Ll]ost executor \S+", text):
@@ -33,8 +40,14 @@ def launch_failure(error: Exception, *, direct: bool) -> Failure:
 
 def feed_failure(error: Exception, feed: str) -> Failure:
     """Return the failure for an exception that ended a feeding job."""
-    message = f"Spark could not deliver feed {feed!r}: {_shorten(_remote_error(str(error)))}"
-    return Failure("FeedError", message, remote_traceback=_shorten(str(error)))
+    text = str(error)
+    return Failure(
+        "FeedError",
+        f"Spark could not deliver feed {feed!r}: {_shorten(_remote_error(text))}",
+        remote_traceback=_shorten(text),
+        # An agent that a feed task cannot reach is gone, which is then the cause.
+        consequence="FlightUnavailableError" in text,
+    )
 
 
 def _remote_error(text: str) -> str:

@@ -80,7 +80,8 @@ class Node:
         self._log = NodeLog(self.log_dir / "nodes" / f"{role}-{index}.log")
         # Unix socket names are limited to about 100 bytes, so it gets a folder of its own.
         self._private = Path(tempfile.mkdtemp(prefix="tsm-"))
-        self._spool = Spool(base / "spool" / f"{role}-{index}")
+        self._spools = base / "spool"
+        self._spool = Spool(self._spools / f"{role}-{index}")
         self._server = SpoolServer(tcp_location(host), plan.token, self._spool)
         self._held_port = hold_port(host)
         self._reported: Failure | None = None
@@ -152,6 +153,8 @@ class Node:
         self._server.shutdown()
         self._held_port.close()
         self._spool.remove()
+        with suppress(OSError):  # spools of other nodes are still in it
+            self._spools.rmdir()
         shutil.rmtree(self._private, ignore_errors=True)
 
     # Events

@@ -130,12 +130,15 @@ def _signal_name(number: int) -> str:
         return str(number)
 
 
+def python_environment() -> dict[str, str]:
+    """Return this process's environment with its module path, for a Python that it starts."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
 def trainer_environment(extra: dict[str, str]) -> dict[str, str]:
-    """Return this process's environment with the modules of its Python and what is given."""
-    paths = os.pathsep.join(path for path in sys.path if path)
+    """Return the environment of a trainer: this process's, TensorFlow's, and what is given."""
     return {
-        **os.environ,
-        "PYTHONPATH": paths,
+        **python_environment(),
         "PYTHONUNBUFFERED": "1",
         "KERAS_BACKEND": "tensorflow",
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1"),

@@ -6,28 +6,22 @@ partition where the feed is direct, and, unless slots are released, lives as lon
 
 from __future__ import annotations
 
-import base64
 import importlib.util
 import json
 import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from typing import Any, BinaryIO, cast
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.flight as flight
 
 from tensorsparkml._version import __version__
-from tensorsparkml.control.frames import write_frame
-from tensorsparkml.control.messages import Failure, Peer, encode_failure
+from tensorsparkml.control.messages import Failure, Peer, decode_failure, encode_failure
 from tensorsparkml.control.plan import ClusterPlan, node_name
 from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.executor.agent_process import AgentProcess
 from tensorsparkml.executor.feeder import Feeder
-from tensorsparkml.executor.process_tree import executor_process
-from tensorsparkml.executor.supervisor import trainer_environment
 
 _DIRECT_COMMIT_BYTES = 8 * 2**20
 _CALL_SECONDS = 5.0
@@ -90,22 +84,23 @@ def run_task(
     failure = first_failure(plan, all_gather, find_problem(plan))
     if failure is not None:
         return failure
-    agent, reply = _start_agent(plan, rank, host)
+    agent = AgentProcess(plan, rank, host)
+    address = agent.address()
+    reply = {"failure": f"the agent did not start: {agent.wait()}"} if address is None else address
     replies = [json.loads(text) for text in all_gather(json.dumps(reply))]
     for other, content in enumerate(replies):
         if "failure" in content:
-            _orders(agent).close()
-            name = node_name(*plan.roles[other])
-            return Failure("LaunchError", content["failure"], node=name)
+            agent.dismiss()
+            return Failure("LaunchError", content["failure"], node=node_name(*plan.roles[other]))
     peers = [Peer(**content) for content in replies]
-    write_frame(_orders(agent), json.dumps(replies).encode())
-    write_frame(_orders(agent), main)
+    agent.tell(json.dumps(replies).encode())
+    agent.tell(main)
     if plan.direct_feed is not None:
         _feed_directly(plan, plan.direct_feed, rank, peers, batches)
-    if plan.hold:
-        _report_lost_agent(plan, peers[rank], agent.wait())
-    else:
-        write_frame(_orders(agent), b"released")
+    if not plan.hold:
+        agent.tell(b"released")
+    elif (ended := agent.wait()) is not None:
+        _report_lost_agent(plan, peers[rank], ended)
     return None
 
 
@@ -117,38 +112,8 @@ def first_failure(
     for rank, text in enumerate(found):
         content = json.loads(text)
         if content is not None:
-            return Failure(**{**content, "node": node_name(*plan.roles[rank])})
+            return replace(decode_failure(content), node=node_name(*plan.roles[rank]))
     return None
-
-
-def _start_agent(
-    plan: ClusterPlan, rank: int, host: str
-) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
-    executor = executor_process(os.getpid())
-    start = {
-        "plan": base64.b64encode(plan.encode()).decode(),
-        "rank": rank,
-        "host": host,
-        "executor": executor and executor.pid,
-    }
-    with tempfile.TemporaryFile() as errors:
-        agent = subprocess.Popen(
-            [sys.executable, "-m", "tensorsparkml.executor.agent"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=trainer_environment({}),
-            start_new_session=True,
-        )
-        with suppress(BrokenPipeError):  # it died at once: its missing answer says so
-            write_frame(_orders(agent), json.dumps(start).encode())
-        answer = cast(BinaryIO, agent.stdout).readline()
-        if answer:
-            return agent, json.loads(answer)
-        status = agent.wait()
-        errors.seek(0)
-        text = errors.read().decode("utf-8", "replace")
-        return agent, {"failure": f"the agent ended with exit status {status}:\n{text}"}
 
 
 def _feed_directly(
@@ -167,14 +132,9 @@ def _feed_directly(
         feeder.close()
 
 
-def _report_lost_agent(plan: ClusterPlan, peer: Peer, status: int) -> None:
-    if status == 0:
-        return
-    failure = Failure(
-        "AgentLostError",
-        f"the agent, which supervises the node, ended with exit status {status}",
-        node=peer.name,
-    )
+def _report_lost_agent(plan: ClusterPlan, peer: Peer, ended: str) -> None:
+    message = f"the agent, which supervises the node, is gone; {ended}"
+    failure = Failure("AgentLostError", message, node=peer.name)
     client = RpcClient(plan.coordinator, plan.token)
     events = [{"kind": "failed", "failure": encode_failure(failure)}, {"kind": "gone"}]
     try:
@@ -183,7 +143,3 @@ def _report_lost_agent(plan: ClusterPlan, peer: Peer, status: int) -> None:
         pass  # the driver is gone too, so nobody is left to be told
     finally:
         client.close()
-
-
-def _orders(agent: subprocess.Popen[bytes]) -> BinaryIO:
-    return cast(BinaryIO, agent.stdin)

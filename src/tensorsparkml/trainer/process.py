@@ -25,7 +25,6 @@ from tensorsparkml.trainer import keras_fix
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.context import Context, Settings
 
-
 _REPORT_SECONDS = 2.0
 
 

@@ -75,6 +75,15 @@ def test_only_the_first_failure_stops_all(running: ClusterState) -> None:
     assert phases(running) == [Phase.FAILED, Phase.FAILED]
 
 
+def test_a_failure_that_several_processes_report_is_listed_once(running: ClusterState) -> None:
+    lost = Failure("AgentLostError", "the agent ended with exit status 1", "worker:0")
+    running.failed(lost, 100.0)
+    running.failed(Failure("AgentLostError", "something killed it", "worker:0"), 100.1)
+    running.failed(Failure("AgentLostError", "something killed it", "chief:0"), 100.2)
+    assert [failure.node for failure in running.failures] == ["worker:0", "chief:0"]
+    assert running.verdict()[0] == lost
+
+
 def test_a_failure_of_the_driver_belongs_to_no_node(running: ClusterState) -> None:
     assert running.failed(Failure("FeedError", "no rows"), 100.0) != []
     assert phases(running) == [Phase.RUNNING, Phase.RUNNING]
@@ -90,7 +99,7 @@ def test_the_root_cause_is_no_consequence_whichever_came_first(
 
 
 def test_the_first_of_several_causes_is_the_root(running: ClusterState) -> None:
-    later = Failure("MainError", "main raised", "chief:0")
+    later = Failure("NullValueError", "column 'x' is null", "chief:0")
     for failure in (BROKEN_COLLECTIVE, CRASH, later):
         running.failed(failure, 100.0)
     assert running.verdict() == (CRASH, [BROKEN_COLLECTIVE, later])

@@ -80,9 +80,7 @@ def test_a_plan_does_not_show_its_token(plan: ClusterPlan) -> None:
         assert "cluster_id" in text
 
 
-@pytest.mark.parametrize(
-    "kind", [*get_args(Directive), Peer, Failure, FeedProgress, ClusterPlan]
-)
+@pytest.mark.parametrize("kind", [*get_args(Directive), Peer, Failure, FeedProgress, ClusterPlan])
 def test_messages_cannot_be_changed(kind: type) -> None:
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
 

@@ -96,9 +96,7 @@ def test_a_server_that_is_too_slow_is_an_error_of_the_call(client: RpcClient) ->
         client.call("hang", timeout=0.1)
 
 
-def test_a_server_that_is_gone_is_an_error_of_the_call(
-    server: Recorder, client: RpcClient
-) -> None:
+def test_a_server_that_is_gone_is_an_error_of_the_call(server: Recorder, client: RpcClient) -> None:
     server.shutdown()
     with pytest.raises(flight.FlightUnavailableError):
         client.call("nothing", timeout=SECONDS)

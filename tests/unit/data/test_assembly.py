@@ -78,7 +78,7 @@ def test_a_single_slice_is_not_copied() -> None:
 def test_a_column_that_is_missing_is_named_with_those_there_are(
     columns: list[str] | None, shapes: dict[str, tuple[int, ...]]
 ) -> None:
-    with pytest.raises(MissingColumnError, match="'z'.* it has x, y, name"):
+    with pytest.raises(MissingColumnError, match=r"'z'.* it has x, y, name"):
         Assembler(columns, shapes, SAMPLE)
 
 

@@ -47,9 +47,7 @@ class SimulatedNode:
             self.take(step)
 
 
-def run_pass(
-    rows: list[int], sizes: Sizes, drop: bool, data: st.DataObject
-) -> list[SimulatedNode]:
+def run_pass(rows: list[int], sizes: Sizes, drop: bool, data: st.DataObject) -> list[SimulatedNode]:
     """One pass over a feed that closes when each node is at a place of its own."""
     nodes = [SimulatedNode(rank, count) for rank, count in enumerate(rows)]
     releases = data.draw(st.lists(st.integers(0, min(rows)), max_size=3).map(sorted), "releases")
@@ -189,10 +187,7 @@ def fewest_moves(rows: list[int]) -> int:
     """The same by trying every choice of the nodes that keep an odd row."""
     base, odd = divmod(sum(rows), len(rows))
     return min(
-        sum(
-            max(0, count - base - (rank in favoured))
-            for rank, count in enumerate(rows)
-        )
+        sum(max(0, count - base - (rank in favoured)) for rank, count in enumerate(rows))
         for favoured in itertools.combinations(range(len(rows)), odd)
     )
 

@@ -122,9 +122,7 @@ def test_a_slice_is_sent_as_what_it_shows(spool: Spool, client: RpcClient) -> No
     assert part.origin == Origin(1, 103)
 
 
-def test_the_segment_is_complete_when_finish_returns(
-    directory: Path, client: RpcClient
-) -> None:
+def test_the_segment_is_complete_when_finish_returns(directory: Path, client: RpcClient) -> None:
     stream = SegmentStream(client, "train", "0.0-3", SCHEMA)
     stream.write(located(1))
     stream.finish()
@@ -183,9 +181,7 @@ def test_a_stranger_writes_nothing(
 
 
 def test_further_actions_are_answered(spool: Spool) -> None:
-    server = SpoolServer(
-        tcp_location("127.0.0.1"), TOKEN, spool, {"size": lambda _: {"bytes": 7}}
-    )
+    server = SpoolServer(tcp_location("127.0.0.1"), TOKEN, spool, {"size": lambda _: {"bytes": 7}})
     client = RpcClient(tcp_location("127.0.0.1", server.port), TOKEN)
     try:
         assert client.call("size", timeout=SECONDS) == {"bytes": 7}

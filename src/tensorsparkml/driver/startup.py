@@ -1,0 +1,141 @@
+"""Starting the nodes of a cluster, and what the driver keeps of a cluster that runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import sys
+import uuid
+from typing import TYPE_CHECKING
+
+from tensorsparkml._version import __version__
+from tensorsparkml.config import ClusterConfig
+from tensorsparkml.control.cluster_state import ClusterState
+from tensorsparkml.control.feed_ledger import FeedLedger
+from tensorsparkml.control.messages import Failure
+from tensorsparkml.control.plan import ClusterPlan, node_name
+from tensorsparkml.driver import slots
+from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.driver.launch import LaunchJob
+from tensorsparkml.driver.spark_failures import launch_failure
+from tensorsparkml.driver.spark_internals import default_filesystem
+from tensorsparkml.errors import LaunchError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+logger = logging.getLogger(__name__)
+
+DIRECT_FEED = "train"
+
+_slot_registry = slots.SlotRegistry()
+_STOP_SECONDS = 5.0  # for nodes to end once they are told to
+_JOB_SECONDS = 30.0  # for Spark to end the launch job once it is cancelled
+
+
+class RunningCluster:
+    """The coordinator and the launch job of one cluster.
+
+    Args:
+        spark: The session.
+        config: The cluster's settings.
+        main: The pickled main function and its arguments.
+        direct: DataFrame that the launch tasks deliver, or None.
+        epochs: How many passes over `direct` a `DataFeed` delivers.
+        fed: Whether Spark jobs will feed the nodes.
+
+    Raises:
+        NotEnoughSlotsError: The application has too few task slots.
+        TensorSparkMLError: A node could not be started.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        config: ClusterConfig,
+        main: bytes,
+        direct: DataFrame | None,
+        epochs: int,
+        fed: bool,
+    ) -> None:
+        self._id = uuid.uuid4().hex[:12]
+        self._direct = direct
+        self._job: LaunchJob | None = None
+        hold = self._reserve_slots(spark, config, fed)
+        token = secrets.token_hex(32)
+        host = spark.conf.get("spark.driver.host") or "127.0.0.1"
+        names = [node_name(*role) for role in config.roles]
+        self.coordinator = Coordinator(ClusterState(names, config.lease_seconds), token, host)
+        self.plan = ClusterPlan(
+            cluster_id=self._id,
+            token=token,
+            coordinator=self.coordinator.location,
+            roles=config.roles,
+            hold=hold,
+            direct_feed=None if direct is None else DIRECT_FEED,
+            lease_seconds=config.lease_seconds,
+            version=__version__,
+            python=".".join(map(str, sys.version_info[:2])),
+            packages=config.packages,
+            default_fs=default_filesystem(spark),
+            working_dir=os.getcwd(),
+            log_dir=config.log_dir,
+            work_dir=config.work_dir,
+            environment=dict(config.environment),
+        )
+        try:
+            if direct is not None:
+                ledger = FeedLedger(DIRECT_FEED, len(names), epochs)
+                self.coordinator.open_feed(ledger, direct_tasks=len(names))
+            self._job = LaunchJob(spark, self.plan, main, direct, self._on_launch_ended)
+            self._job.start()
+            self._wait_for_start(config.start_seconds)
+        except BaseException:
+            self.abort()
+            raise
+        kept = "held" if hold else "released"
+        logger.info("cluster %s: %d nodes run, slots are %s", self._id, len(names), kept)
+
+    def abort(self) -> None:
+        """End the nodes at once."""
+        self.coordinator.stop("the driver ended the cluster")
+        self.end()
+
+    def end(self) -> None:
+        """Wait until nothing is left of the nodes, and give back what the driver holds."""
+        gone = self.coordinator.wait_for(lambda state: state.all_gone, _STOP_SECONDS)
+        if not gone:
+            logger.warning("cluster %s: not every node has confirmed its end", self._id)
+        if self._job is not None and not self._job.join(timeout=1.0):
+            self._job.cancel()
+            if not self._job.join(timeout=_JOB_SECONDS):
+                logger.warning("cluster %s: Spark has not ended the launch job", self._id)
+        self.coordinator.close()
+        _slot_registry.give_back(self._id)
+
+    def _reserve_slots(self, spark: SparkSession, config: ClusterConfig, fed: bool) -> bool:
+        slots.check_settings(spark)
+        nodes = config.num_workers
+        available = slots.available_slots(spark, nodes + fed)
+        return _slot_registry.reserve(
+            self._id,
+            nodes,
+            lambda taken: slots.holds_slots(config.slots, nodes, fed, available, taken),
+        )
+
+    def _wait_for_start(self, seconds: float) -> None:
+        if not self.coordinator.require(lambda state: state.all_started, seconds):
+            raise LaunchError(
+                f"after {seconds:g} s not every node runs; look at the executors' logs and at "
+                "Spark's UI for tasks that wait, or raise start_seconds"
+            )
+
+    def _on_launch_ended(self, failures: list[Failure], error: Exception | None) -> None:
+        if failures:
+            self.coordinator.fail(failures[0])
+        elif error is not None:
+            self.coordinator.fail(launch_failure(error, direct=self._direct is not None))
+        elif self.plan.hold and not self.coordinator.wait_for(lambda s: s.all_started, timeout=0):
+            message = "Spark ended the tasks that start the nodes before every node ran"
+            self.coordinator.fail(Failure("LaunchError", message))

@@ -1,0 +1,110 @@
+"""Whether a cluster fits, who keeps the slots, and what to change where it does not."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tensorsparkml.config import SlotMode
+from tensorsparkml.driver.slots import SlotRegistry, check_settings, holds_slots
+from tensorsparkml.errors import ConfigurationError, NotEnoughSlotsError
+
+
+@pytest.mark.parametrize(
+    ("mode", "nodes", "feeds", "slots", "taken", "holds"),
+    [
+        # Another slot is left for the tasks that feed.
+        ("auto", 2, True, 3, 0, True),
+        ("auto", 2, True, 2, 0, False),
+        ("auto", 2, True, 5, 2, True),
+        ("auto", 2, True, 5, 3, False),
+        # Nobody feeds.
+        ("auto", 2, False, 2, 0, True),
+        ("auto", 2, False, 4, 2, True),
+        # As asked for.
+        ("hold", 2, True, 3, 0, True),
+        ("hold", 2, False, 2, 0, True),
+        ("release", 2, True, 2, 0, False),
+        ("release", 2, True, 9, 0, False),
+        ("release", 2, False, 4, 2, False),
+    ],
+)
+def test_who_keeps_the_slots(
+    mode: SlotMode, nodes: int, feeds: bool, slots: int, taken: int, holds: bool
+) -> None:
+    assert holds_slots(mode, nodes, feeds, slots, taken) is holds
+
+
+@pytest.mark.parametrize("mode", ["auto", "hold", "release"])
+@pytest.mark.parametrize("feeds", [False, True])
+def test_nodes_that_cannot_start_together_are_refused(mode: SlotMode, feeds: bool) -> None:
+    with pytest.raises(NotEnoughSlotsError) as caught:
+        holds_slots(mode, 4, feeds, slots=3, taken=0)
+    message = caught.value.message
+    assert "4 nodes need 4 task slots" in message
+    assert "has 3 task slots;" in message
+    for setting in (
+        "num_workers",
+        "spark.executor.instances",
+        "spark.executor.cores",
+        "spark.cores.max",
+        "spark.task.cpus",
+    ):
+        assert setting in message
+
+
+def test_slots_of_other_clusters_are_counted_and_told() -> None:
+    with pytest.raises(NotEnoughSlotsError, match="has 5 task slots, 3 of which other clusters"):
+        holds_slots("auto", 4, False, slots=5, taken=3)
+
+
+def test_nodes_that_hold_every_slot_could_not_be_fed() -> None:
+    with pytest.raises(NotEnoughSlotsError) as caught:
+        holds_slots("hold", 4, True, slots=4, taken=0)
+    message = caught.value.message
+    assert "4 nodes that hold their slots need 5" in message
+    assert "has 4 task slots;" in message
+    assert 'slots="release"' in message and "spark.executor.instances" in message
+
+
+def test_the_registry_counts_who_holds() -> None:
+    registry = SlotRegistry()
+    seen: list[int] = []
+
+    def reserve(name: str, slots: int, hold: bool) -> bool:
+        def decide(taken: int) -> bool:
+            seen.append(taken)
+            return hold
+
+        return registry.reserve(name, slots, decide)
+
+    assert reserve("a", 2, True)
+    assert not reserve("b", 5, False)
+    assert reserve("c", 3, True)
+    registry.give_back("a")
+    registry.give_back("a")
+    registry.give_back("b")
+    assert reserve("d", 1, True)
+    assert seen == [0, 2, 2, 3]
+
+
+def test_a_cluster_that_does_not_fit_takes_no_slots() -> None:
+    registry = SlotRegistry()
+    with pytest.raises(NotEnoughSlotsError):
+        registry.reserve("a", 4, lambda taken: holds_slots("auto", 4, False, 3, taken))
+    assert registry.reserve("b", 3, lambda taken: holds_slots("auto", 3, False, 3, taken))
+
+
+def session(**conf: str) -> Any:
+    return SimpleNamespace(conf=SimpleNamespace(get=lambda key, default: conf.get(key, default)))
+
+
+def test_dynamic_allocation_is_refused_with_the_settings_to_change() -> None:
+    check_settings(session())
+    check_settings(session(**{"spark.dynamicAllocation.enabled": "false"}))
+    with pytest.raises(ConfigurationError) as caught:
+        check_settings(session(**{"spark.dynamicAllocation.enabled": "true"}))
+    assert "spark.dynamicAllocation.enabled=false" in caught.value.message
+    assert "spark.executor.instances" in caught.value.message

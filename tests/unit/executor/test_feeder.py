@@ -1,0 +1,136 @@
+"""Feeders cut a partition into even shares and commit what arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tensorsparkml.control.messages import Peer, Publish
+from tensorsparkml.control.rpc import RpcServer, tcp_location
+from tensorsparkml.data.segments import LocatedBatch, RowReader
+from tensorsparkml.data.spool import Spool
+from tensorsparkml.data.transport import SpoolServer
+from tensorsparkml.executor.feeder import Feeder, cut
+
+TOKEN = "5e884898da280471"
+
+
+@given(st.integers(0, 100), st.integers(1, 9), st.integers(0, 1000))
+def test_cut_shares_the_rows_evenly(rows: int, nodes: int, first: int) -> None:
+    runs = cut(rows, nodes, first)
+    assert [row for _, start, length in runs for row in range(start, start + length)] == list(
+        range(rows)
+    )
+    lengths = [length for _, _, length in runs]
+    assert all(lengths)
+    assert max(lengths, default=0) - min(lengths, default=0) <= 1
+    assert len(runs) == min(rows, nodes)
+    ranks = [node for node, _, _ in runs]
+    assert ranks == [(first + place) % nodes for place in range(len(runs))]
+
+
+@given(st.integers(0, 100), st.integers(1, 9))
+def test_rotation_evens_out_the_odd_rows(rows: int, nodes: int) -> None:
+    totals = [0] * nodes
+    for first in range(nodes):
+        for node, _, length in cut(rows, nodes, first):
+            totals[node] += length
+    assert totals == [rows] * nodes
+
+
+@dataclass
+class Nodes:
+    """Two agents' data servers, and a coordinator that notes commits."""
+
+    spools: list[Spool]
+    peers: list[Peer]
+    coordinator: str
+    commits: list[dict[str, Any]] = field(default_factory=list)
+
+    def feed(
+        self, batches: list[list[int]], commit_bytes: int | None = None, partition: int = 4
+    ) -> int:
+        feeder = Feeder(self.coordinator, TOKEN, self.peers, "train", partition, 7, commit_bytes)
+        try:
+            return feeder.run(pa.record_batch({"id": pa.array(ids, pa.int64())}) for ids in batches)
+        finally:
+            feeder.close()
+
+    def rows(self, rank: int) -> list[LocatedBatch]:
+        """The rows of a node as its committed segments have them."""
+        for commit in self.commits:
+            if rows := commit["rows"][rank]:
+                self.spools[rank].publish(Publish("train", commit["segment"], rows))
+        reader = RowReader()
+        for path, rows in self.spools[rank].window("train", 0, 0, 0.0)["segments"]:
+            reader.append(path, rows)
+        return reader.read(0, reader.rows)
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Nodes]:
+    spools = [Spool(tmp_path / str(rank)) for rank in range(2)]
+    servers: list[RpcServer] = [
+        SpoolServer(tcp_location("127.0.0.1"), TOKEN, spool) for spool in spools
+    ]
+    peers = [
+        Peer(rank, "worker", rank, "127.0.0.1", server.port, 0)
+        for rank, server in enumerate(servers)
+    ]
+    commits: list[dict[str, Any]] = []
+    coordinator = RpcServer(tcp_location("127.0.0.1"), TOKEN, {"commit": commits.append})
+    yield Nodes(spools, peers, tcp_location("127.0.0.1", coordinator.port), commits)
+    for server in [*servers, coordinator]:
+        server.shutdown()
+
+
+def test_a_partition_is_committed_once_with_all_its_rows(nodes: Nodes) -> None:
+    assert nodes.feed([[0, 1, 2], [], [3, 4, 5, 6], [7]]) == 8
+    assert nodes.commits == [{"feed": "train", "key": "4.0", "segment": "4.0-7", "rows": [4, 4]}]
+    found = []
+    for rank in range(2):
+        for part in nodes.rows(rank):
+            for place, row in enumerate(part.batch.column("id").to_pylist()):
+                # The test's rows are numbered as in their partition.
+                assert part.origin.describe(place) == f"row {row} of partition 4"
+                found.append(row)
+    assert sorted(found) == list(range(8))
+
+
+def test_parts_are_committed_under_keys_of_their_own(nodes: Nodes) -> None:
+    assert nodes.feed([[0, 1], [2, 3], [4, 5]], commit_bytes=32) == 6
+    assert [(commit["key"], commit["segment"], commit["rows"]) for commit in nodes.commits] == [
+        ("4.0", "4.0-7", [2, 2]),
+        ("4.1", "4.1-7", [1, 1]),
+    ]
+    ids = [
+        row["id"]
+        for rank in range(2)
+        for part in nodes.rows(rank)
+        for row in part.batch.to_pylist()
+    ]
+    assert sorted(ids) == list(range(6))
+
+
+def test_an_empty_partition_is_committed_too(nodes: Nodes) -> None:
+    assert nodes.feed([]) == 0
+    assert nodes.commits == [{"feed": "train", "key": "4.0", "segment": "4.0-7", "rows": [0, 0]}]
+
+
+def test_a_partition_that_fails_is_not_committed(nodes: Nodes) -> None:
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"id": [1, 2]})
+        raise ZeroDivisionError
+
+    feeder = Feeder(nodes.coordinator, TOKEN, nodes.peers, "train", 0, 0, None)
+    with pytest.raises(ZeroDivisionError):
+        feeder.run(batches())
+    feeder.close()
+    assert nodes.commits == []

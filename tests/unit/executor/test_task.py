@@ -1,0 +1,76 @@
+"""What launch tasks check before anything starts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+
+import pytest
+
+from tensorsparkml._version import __version__
+from tensorsparkml.control.messages import Failure, encode_failure
+from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.executor.task import find_problem, first_failure
+
+PLAN = ClusterPlan(
+    cluster_id="c0ffee",
+    token="5e884898da280471",
+    coordinator="grpc+tcp://10.0.0.1:7000",
+    roles=(("chief", 0), ("worker", 0), ("worker", 1)),
+    hold=True,
+    direct_feed=None,
+    lease_seconds=6.0,
+    version=__version__,
+    python=".".join(map(str, sys.version_info[:2])),
+    packages=("json", "email.message"),
+    default_fs="file:///",
+    working_dir="/",
+    log_dir=None,
+    work_dir=None,
+    environment={},
+)
+
+
+def test_an_executor_like_the_driver_has_no_problem() -> None:
+    assert find_problem(PLAN) is None
+
+
+def test_another_version_of_the_library_is_named_with_the_drivers() -> None:
+    failure = find_problem(replace(PLAN, version="0.0.1"))
+    assert failure is not None and failure.kind == "VersionMismatchError"
+    assert "tensorsparkml 0.0.1" in failure.message
+    assert f"has {__version__}" in failure.message
+    assert sys.executable in failure.message
+
+
+def test_another_python_is_named_with_the_drivers() -> None:
+    failure = find_problem(replace(PLAN, python="2.7"))
+    assert failure is not None and failure.kind == "VersionMismatchError"
+    assert "runs Python 2.7" in failure.message
+    assert f"is Python {PLAN.python}" in failure.message
+    assert "PYSPARK_PYTHON" in failure.message
+
+
+@pytest.mark.parametrize("missing", ["no_such_package", "no_such_package.inner", "json.no_such"])
+def test_packages_that_are_missing_are_named(missing: str) -> None:
+    failure = find_problem(replace(PLAN, packages=("json", missing, "no_other")))
+    assert failure is not None and failure.kind == "MissingPackageError"
+    assert f"lacks {missing}, no_other;" in failure.message
+
+
+def test_all_tasks_learn_of_the_failure_of_the_lowest_rank() -> None:
+    bad = [Failure("MissingPackageError", f"rank {rank} lacks x") for rank in range(3)]
+    sent: list[str] = []
+
+    def gather(mine: str) -> list[str]:
+        sent.append(mine)
+        return [json.dumps(None), *(json.dumps(encode_failure(failure)) for failure in bad[1:])]
+
+    failure = first_failure(PLAN, gather, None)
+    assert failure == replace(bad[1], node="worker:0")
+    assert sent == ["null"]
+
+
+def test_tasks_go_on_where_nobody_found_anything() -> None:
+    assert first_failure(PLAN, lambda mine: [mine] * 3, None) is None

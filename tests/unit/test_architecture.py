@@ -1,0 +1,334 @@
+"""What the source may and may not contain: who imports whom, and where the exceptions live."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import tensorsparkml
+
+ROOT = Path(tensorsparkml.__file__).parent
+PACKAGE = "tensorsparkml"
+
+# What each part may import of the others, lazy imports included. A part is a folder, or a module
+# beside them; a folder's module stands for itself alone. Whoever adds a part adds it here.
+FOUNDATION = {"errors", "_version", "config", "storage"}
+MAY_IMPORT = {
+    "errors": set(),
+    "_version": set(),
+    "config": {"errors"},
+    "storage": {"errors"},
+    "java": {"errors"},
+    "control": FOUNDATION | {"data.lockstep"},
+    "data": FOUNDATION | {"control"},
+    "executor": FOUNDATION | {"control", "data"},
+    "trainer": FOUNDATION | {"control", "data"},
+    "driver": FOUNDATION | {"control", "data", "executor"},
+    "inference": FOUNDATION | {"data"},
+    "__init__": {"errors", "_version", "driver", "inference", "java", "trainer"},
+}
+
+PRIVATE_SPARK = "driver/spark_internals.py"
+PRIVATE_KERAS = "trainer/keras_fix.py"
+ENTRY_POINT = "executor/agent.py"
+MAY_PRINT = {ENTRY_POINT, "cli.py"}
+LONGEST_FILE = 400
+
+
+@dataclass
+class Source:
+    """A module of the package, or the text of an invented one."""
+
+    path: str
+    text: str
+
+    def __post_init__(self) -> None:
+        self.tree = ast.parse(self.text)
+
+    @property
+    def module(self) -> str:
+        """Its name below the package: `control.rpc`, or the folder's for its `__init__`."""
+        name = self.path.removesuffix(".py").replace("/", ".")
+        return name.removesuffix(".__init__")
+
+    @property
+    def part(self) -> str:
+        return self.module.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class Import:
+    module: str
+    line: int
+    lazy: bool
+    for_types: bool
+
+
+SOURCES = [
+    Source(path.relative_to(ROOT).as_posix(), path.read_text("utf-8"))
+    for path in sorted(ROOT.rglob("*.py"))
+]
+MODULES = {source.module for source in SOURCES}
+
+
+def imports(source: Source) -> Iterator[Import]:
+    """Every module that is imported, anywhere; names that are modules are resolved to them."""
+
+    def visit(node: ast.AST, lazy: bool, for_types: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, node.lineno, lazy, for_types)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source.path}:{node.lineno}: a relative import"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                inner = full.removeprefix(f"{PACKAGE}.")
+                yield Import(
+                    full if inner in MODULES else str(node.module), node.lineno, lazy, for_types
+                )
+        lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        guard = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, lazy, for_types or guard)
+
+    return visit(source.tree, False, False)
+
+
+def own_imports(source: Source) -> Iterator[tuple[Import, str]]:
+    for found in imports(source):
+        if found.module == PACKAGE or found.module.startswith(f"{PACKAGE}."):
+            yield found, found.module.removeprefix(PACKAGE).removeprefix(".") or "__init__"
+
+
+def foreign_imports(source: Source, *packages: str) -> Iterator[Import]:
+    for found in imports(source):
+        if found.module.partition(".")[0] in packages:
+            yield found
+
+
+def calls(source: Source) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+# The rules: each yields what breaks it.
+
+
+def imports_against_the_order(source: Source) -> Iterator[str]:
+    if source.part not in MAY_IMPORT:
+        yield f"{source.path}: add {source.part!r} to MAY_IMPORT"
+        return
+    allowed = MAY_IMPORT[source.part]
+    for found, module in own_imports(source):
+        part = module.partition(".")[0]
+        if part != source.part and part not in allowed and module not in allowed:
+            yield f"{source.path}:{found.line}: {source.part} may not import {found.module}"
+
+
+def imports_of_spark(source: Source) -> Iterator[str]:
+    for found in foreign_imports(source, "pyspark", "py4j"):
+        if found.for_types and source.part in ("driver", "inference"):
+            continue
+        if source.part not in ("driver", "inference") or not found.lazy:
+            yield f"{source.path}:{found.line}: imports {found.module}"
+
+
+def imports_of_tensorflow(source: Source) -> Iterator[str]:
+    for found in foreign_imports(source, "tensorflow", "keras", "tensorboard"):
+        if source.part not in ("trainer", "inference") or not found.lazy:
+            yield f"{source.path}:{found.line}: imports {found.module}"
+
+
+def private_spark(source: Source) -> Iterator[str]:
+    if source.path == PRIVATE_SPARK:
+        return
+    for node in ast.walk(source.tree):
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr.startswith("_j")
+            and ast.unparse(node.value) != "self"
+        ):
+            yield f"{source.path}:{node.lineno}: uses .{node.attr}"
+
+
+def private_tensorflow(source: Source) -> Iterator[str]:
+    if source.path == PRIVATE_KERAS:
+        return
+    for number, line in enumerate(source.text.splitlines(), 1):
+        if found := re.search(r"\b(keras\.src|tensorflow\.python|tf\.python)\b", line):
+            yield f"{source.path}:{number}: uses {found[0]}"
+
+
+def long_files(source: Source) -> Iterator[str]:
+    if (lines := len(source.text.splitlines())) > LONGEST_FILE:
+        yield f"{source.path}: {lines} lines"
+
+
+def prints(source: Source) -> Iterator[str]:
+    if source.path in MAY_PRINT:
+        return
+    for name, node in calls(source):
+        if name in ("print", "sys.stdout.write", "sys.stderr.write"):
+            yield f"{source.path}:{node.lineno}: {name}"
+
+
+def signal_handlers(source: Source) -> Iterator[str]:
+    for name, node in calls(source):
+        if name in ("signal.signal", "signal.set_wakeup_fd"):
+            yield f"{source.path}:{node.lineno}: {name}"
+
+
+def log_handlers(source: Source) -> Iterator[str]:
+    if source.path == ENTRY_POINT:
+        return
+    for name, node in calls(source):
+        last = name.rpartition(".")[2]
+        if last in ("basicConfig", "dictConfig", "fileConfig", "addHandler", "captureWarnings"):
+            yield f"{source.path}:{node.lineno}: {name}"
+
+
+def root_logging(source: Source) -> Iterator[str]:
+    levels = {"debug", "info", "warning", "error", "critical", "exception", "log"}
+    for name, node in calls(source):
+        if name in ("logging.getLogger", "getLogger") and not node.args:
+            yield f"{source.path}:{node.lineno}: {name}()"
+        elif name in {f"logging.{level}" for level in levels}:
+            yield f"{source.path}:{node.lineno}: {name}"
+
+
+Rule = Callable[[Source], Iterator[str]]
+
+RULES: list[Rule] = [
+    imports_against_the_order,
+    imports_of_spark,
+    imports_of_tensorflow,
+    private_spark,
+    private_tensorflow,
+    long_files,
+    prints,
+    signal_handlers,
+    log_handlers,
+    root_logging,
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_source_keeps_the_rule(rule: Rule) -> None:
+    assert len(SOURCES) > 30
+    assert [found for source in SOURCES for found in rule(source)] == []
+
+
+def cycle(edges: dict[str, set[str]]) -> list[str] | None:
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return None
+
+
+def module_graph(sources: Iterable[Source]) -> dict[str, set[str]]:
+    """What each module imports, except only for types; importing a module imports its folder."""
+    graph = {}
+    for source in sources:
+        found = {module for found, module in own_imports(source) if not found.for_types}
+        found |= {module.rpartition(".")[0] for module in found} & MODULES
+        graph[source.module] = found - {source.part, source.module}
+    return graph
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    assert cycle(module_graph(SOURCES)) is None
+
+
+def test_every_part_that_is_named_is_there() -> None:
+    assert set(MAY_IMPORT) == {source.part for source in SOURCES}
+
+
+def test_the_agent_prints_its_greeting_and_nothing_else() -> None:
+    [source] = [source for source in SOURCES if source.path == ENTRY_POINT]
+    assert [ast.unparse(node) for name, node in calls(source) if name == "print"] == [
+        "print(json.dumps(node.address), flush=True)"
+    ]
+
+
+def test_handlers_are_set_where_the_process_begins() -> None:
+    [source] = [source for source in SOURCES if source.path == ENTRY_POINT]
+    for node in source.tree.body:
+        inside = [name for name, _ in calls(Source("x.py", ast.unparse(node)))]
+        if "logging.basicConfig" in inside:
+            assert isinstance(node, ast.FunctionDef) and node.name == "main"
+
+
+# That the rules can be broken at all.
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "text"),
+    [
+        (imports_against_the_order, "control/x.py", "import tensorsparkml.driver.cluster"),
+        (imports_against_the_order, "control/x.py", "from tensorsparkml.data import spool"),
+        (imports_against_the_order, "trainer/x.py", "from tensorsparkml.executor import logs"),
+        (imports_against_the_order, "data/x.py", "def f():\n import tensorsparkml.trainer.reader"),
+        (imports_against_the_order, "data/x.py", "import tensorsparkml"),
+        (imports_against_the_order, "errors.py", "from tensorsparkml import storage"),
+        (imports_against_the_order, "unheard/of.py", ""),
+        (imports_of_spark, "driver/x.py", "from pyspark.sql import DataFrame"),
+        (imports_of_spark, "executor/x.py", "def f():\n from pyspark import TaskContext"),
+        (imports_of_spark, "trainer/x.py", "if TYPE_CHECKING:\n import pyspark"),
+        (imports_of_tensorflow, "trainer/x.py", "import tensorflow as tf"),
+        (imports_of_tensorflow, "executor/x.py", "def f():\n import tensorflow.keras"),
+        (imports_of_tensorflow, "driver/x.py", "def f():\n from keras import Model"),
+        (private_spark, "driver/x.py", "context._jsc.sc()"),
+        (private_spark, "inference/x.py", "x = data._jdf"),
+        (private_spark, "driver/x.py", "spark._jvm.java"),
+        (private_tensorflow, "trainer/x.py", "from keras.src import models"),
+        (private_tensorflow, "trainer/x.py", "import_module('tensorflow.python.eager')"),
+        (long_files, "driver/x.py", "x = 1\n" * 401),
+        (prints, "driver/x.py", "print('hello')"),
+        (prints, "trainer/x.py", "def f():\n sys.stderr.write('hello')"),
+        (signal_handlers, "executor/agent.py", "signal.signal(signal.SIGTERM, stop)"),
+        (log_handlers, "driver/x.py", "logging.basicConfig()"),
+        (log_handlers, "driver/x.py", "logger.addHandler(handler)"),
+        (root_logging, "executor/agent.py", "logging.getLogger().info('x')"),
+        (root_logging, "executor/agent.py", "logging.warning('x')"),
+    ],
+)
+def test_a_rule_sees_what_breaks_it(rule: Rule, path: str, text: str) -> None:
+    assert len(list(rule(Source(path, text)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "text"),
+    [
+        (imports_against_the_order, "control/x.py", "import tensorsparkml.data.lockstep"),
+        (imports_against_the_order, "control/x.py", "from tensorsparkml.control import plan"),
+        (imports_against_the_order, "data/x.py", "from tensorsparkml import errors"),
+        (imports_of_spark, "driver/x.py", "if TYPE_CHECKING:\n from pyspark.sql import DataFrame"),
+        (imports_of_spark, "driver/x.py", "def f():\n from pyspark import TaskContext"),
+        (imports_of_tensorflow, "trainer/x.py", "def f():\n import tensorflow as tf"),
+        (private_spark, "driver/spark_internals.py", "context._jsc"),
+        (private_spark, "driver/x.py", "self._job.collect()"),
+        (long_files, "driver/x.py", "x = 1\n" * 400),
+        (log_handlers, "executor/agent.py", "logging.basicConfig()"),
+        (root_logging, "driver/x.py", "logging.getLogger(__name__).info('x')"),
+    ],
+)
+def test_a_rule_lets_the_rest_pass(rule: Rule, path: str, text: str) -> None:
+    assert list(rule(Source(path, text))) == []
+
+
+def test_cycles_are_found() -> None:
+    edges = module_graph(
+        [
+            Source("control/plan.py", "def f():\n from tensorsparkml.control import messages"),
+            Source("control/messages.py", "from tensorsparkml.control.plan import ClusterPlan"),
+        ]
+    )
+    assert cycle(edges) is not None

@@ -1,0 +1,75 @@
+"""Settings are checked when they are made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tensorsparkml.config import ClusterConfig
+from tensorsparkml.driver.cluster import make_config
+from tensorsparkml.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("num_workers", 0),
+        ("num_workers", -1),
+        ("num_workers", 2.0),
+        ("num_workers", "2"),
+        ("num_workers", True),
+        ("num_workers", None),
+        ("slots", "keep"),
+        ("slots", None),
+        ("lease_seconds", 0),
+        ("lease_seconds", -1.0),
+        ("lease_seconds", "6"),
+        ("lease_seconds", None),
+        ("lease_seconds", float("nan")),
+        ("start_seconds", 0.0),
+        ("start_seconds", "two minutes"),
+        ("packages", "tensorflow"),
+        ("environment", {"OMP_NUM_THREADS": 4}),
+        ("environment", {1: "x"}),
+    ],
+)
+def test_a_bad_value_is_named_with_its_setting(setting: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ClusterConfig(**{setting: value})
+    assert setting in caught.value.message
+    shown = next(iter(value.values())) if isinstance(value, dict) else value
+    assert repr(shown) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"num_workers": 8, "slots": "release"},
+        {"lease_seconds": 30, "start_seconds": 0.5},
+        {"packages": (), "environment": {"OMP_NUM_THREADS": "4"}},
+        {"log_dir": "hdfs://nn/logs", "work_dir": "/scratch"},
+    ],
+)
+def test_good_values_are_kept(settings: dict[str, Any]) -> None:
+    config = make_config(settings)
+    assert {name: getattr(config, name) for name in settings} == settings
+
+
+def test_the_first_node_is_the_chief() -> None:
+    assert ClusterConfig().roles == (("chief", 0),)
+    assert ClusterConfig(num_workers=3).roles == (("chief", 0), ("worker", 0), ("worker", 1))
+
+
+def test_unknown_settings_are_named_with_those_there_are() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make_config({"workers": 2, "num_workers": 2, "gpus": 1})
+    assert "unknown setting gpus, workers;" in caught.value.message
+    for name in ClusterConfig.__dataclass_fields__:
+        assert name in caught.value.message
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        ClusterConfig().num_workers = 3  # type: ignore[misc]

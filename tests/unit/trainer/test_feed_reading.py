@@ -1,0 +1,332 @@
+"""Reading a feed on all nodes at once: real spools and a real ledger, in one process.
+
+Whenever a node waits, Spark delivers a little more. So the tests need no threads, and a node that
+waits for what never comes is an error instead of a hang.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
+from tensorsparkml.control.messages import Close, FeedProgress, Give, Publish, Release
+from tensorsparkml.data.lockstep import PassCursor
+from tensorsparkml.data.segments import LocatedBatch, Origin
+from tensorsparkml.data.spool import Spool
+from tensorsparkml.errors import EmptyFeedError, MissingColumnError
+from tensorsparkml.trainer import reader as reader_module
+from tensorsparkml.trainer.data_feed import DataFeed
+from tensorsparkml.trainer.reader import FeedReader
+
+FEED = "train"
+SCHEMA = pa.schema([("id", pa.int64()), ("vector", pa.list_(pa.float32()))])
+
+
+@dataclass
+class Simulation:
+    """The cluster around the readers.
+
+    Attributes:
+        directory: Where the spools lie.
+        commits: The rows that each further commit brings to each node.
+        passes: How often a `DataFeed` delivers the rows.
+    """
+
+    directory: Path
+    commits: list[list[int]]
+    nodes: int
+    passes: int = 1
+    reports: list[list[FeedProgress]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.ledger = FeedLedger(FEED, self.nodes, self.passes)
+        self.spools = [Spool(self.directory / str(rank)) for rank in range(self.nodes)]
+        self.readers = [
+            FeedReader(StubAgent(self, rank), FEED, self.nodes)  # type: ignore[arg-type]
+            for rank in range(self.nodes)
+        ]
+        self.reports = [[] for _ in range(self.nodes)]
+        self.total = sum(map(sum, self.commits))
+        self._next_id = 0
+        self._delivered = 0
+
+    def deliver_more(self) -> None:
+        """Commit what is next, or close the feed."""
+        assert not self.ledger.closed, "a node waits for rows of a feed that is closed"
+        if self._delivered == len(self.commits):
+            self._carry_out(self.ledger.close())
+            return
+        rows, segment = self.commits[self._delivered], f"{self._delivered}-0"
+        for rank, count in enumerate(rows):
+            if count:
+                ids = range(self._next_id, self._next_id + count)
+                self._write(rank, segment, [located(*ids)])
+                self._next_id += count
+        self._carry_out(self.ledger.commit(str(self._delivered), segment, rows) or [])
+        self._delivered += 1
+
+    def feeds(self, columns: list[str] | None = None) -> list[DataFeed]:
+        return [DataFeed(reader, columns, {}) for reader in self.readers]
+
+    def _write(self, rank: int, segment: str, batches: list[LocatedBatch]) -> None:
+        writer = self.spools[rank].receive(FEED, segment, SCHEMA)
+        for batch in batches:
+            writer.write(batch)
+        writer.finish()
+
+    def _carry_out(self, addressed: Addressed) -> None:
+        pending = list(addressed)
+        while pending:
+            rank, directive = pending.pop(0)
+            match directive:
+                case Publish():
+                    self.spools[rank].publish(directive)
+                case Release():
+                    self.spools[rank].release(directive)
+                case Close():
+                    self.spools[rank].close(directive)
+                case Give():
+                    batches = self.spools[rank].last_rows(directive)
+                    self._write(directive.target, directive.segment, batches)
+                    pending += self.ledger.given(directive.segment)
+
+
+class StubAgent:
+    """A node's agent, as its trainer sees it."""
+
+    def __init__(self, simulation: Simulation, rank: int) -> None:
+        self._simulation = simulation
+        self._rank = rank
+
+    def window(self, feed: str, segments: int, held_by_all: int) -> dict[str, Any]:
+        assert feed == FEED
+        spool = self._simulation.spools[self._rank]
+        known = {"segments": [], "held_by_all": held_by_all, "closed": None}
+        if (found := spool.window(feed, segments, held_by_all, 0.0)) != known:
+            return found
+        self._simulation.deliver_more()
+        return spool.window(feed, segments, held_by_all, 0.0)
+
+    def progress(self, feed: str, progress: FeedProgress) -> None:
+        assert feed == FEED
+        self._simulation.reports[self._rank].append(progress)
+
+
+def located(*ids: int) -> LocatedBatch:
+    columns = [pa.array(ids, pa.int64()), pa.array([[i, -i] for i in ids], SCHEMA[1].type)]
+    return LocatedBatch(pa.record_batch(columns, schema=SCHEMA), Origin(0, ids[0] if ids else 0))
+
+
+Simulate = Callable[..., Simulation]
+
+
+@pytest.fixture(scope="module")
+def simulate(tmp_path_factory: pytest.TempPathFactory) -> Simulate:
+    """Makes a simulation in a folder of its own; scoped so that Hypothesis may use it."""
+
+    def simulate(commits: list[list[int]], nodes: int, passes: int = 1) -> Simulation:
+        return Simulation(tmp_path_factory.mktemp("feed"), commits, nodes, passes)
+
+    return simulate
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> tuple[int, list[list[int]]]:
+    nodes = draw(st.integers(1, 3))
+    rows = st.lists(st.integers(0, 6), min_size=nodes, max_size=nodes)
+    return nodes, draw(st.lists(rows, max_size=5))
+
+
+@settings(deadline=None, max_examples=60)
+@given(deliveries(), st.integers(1, 5), st.integers(1, 3), st.data())
+def test_data_feeds_deliver_each_row_once_a_pass(
+    simulate: Simulate,
+    delivery: tuple[int, list[list[int]]],
+    size: int,
+    passes: int,
+    data: st.DataObject,
+) -> None:
+    nodes, commits = delivery
+    simulation = simulate(commits, nodes, passes)
+    if simulation.total < nodes:
+        simulation = simulate([*commits, [1] * nodes], nodes, passes)
+    feeds = simulation.feeds()
+    batches: list[list[list[int]]] = [[] for _ in range(nodes)]
+
+    # The nodes read in any order, each as far ahead of the others as it can.
+    running = list(range(nodes))
+    while running:
+        rank = data.draw(st.sampled_from(running), "next node")
+        if feeds[rank].should_stop():
+            assert feeds[rank].next_batch(size) == {}
+            running.remove(rank)
+            continue
+        batch = feeds[rank].next_batch(size)
+        ids = batch["id"].tolist()
+        assert len(ids) <= size
+        assert batch["vector"].tolist() == [[i, -i] for i in ids]
+        batches[rank].append(ids)
+
+    [count] = {len(node) for node in batches}
+    per_pass, rest = divmod(count, passes)
+    assert rest == 0
+    for number in range(passes):
+        mine = slice(number * per_pass, (number + 1) * per_pass)
+        delivered = [i for node in batches for batch in node[mine] for i in batch]
+        assert sorted(delivered) == list(range(simulation.total))
+    for rank, reader in enumerate(simulation.readers):
+        rows = sum(map(len, batches[rank]))
+        assert reader.progress == FeedProgress(passes, rows) == simulation.reports[rank][-1]
+        assert reader.total == simulation.total
+        assert reader.passes_offered == passes
+
+
+@settings(deadline=None, max_examples=60)
+@given(deliveries(), st.integers(1, 5), st.booleans(), st.integers(1, 3))
+def test_readers_give_as_many_passes_as_are_asked_for(
+    simulate: Simulate,
+    delivery: tuple[int, list[list[int]]],
+    size: int,
+    drop: bool,
+    passes: int,
+) -> None:
+    nodes, commits = delivery
+    simulation = simulate(commits, nodes)
+    for number in range(passes):
+        # One after the other: the first one reads to the end of what it may.
+        found = [list(reader.batches(size, drop)) for reader in simulation.readers]
+        assert len({len(batches) for batches in found}) == 1
+        ids = [
+            i
+            for batches in found
+            for batch in batches
+            for part in batch.slices
+            for i in part.batch.column("id").to_pylist()
+        ]
+        assert len(set(ids)) == len(ids) == sum(batch.count for b in found for batch in b)
+        if drop:
+            assert simulation.total - len(ids) < nodes * size
+            assert {batch.count for batches in found for batch in batches} <= {size}
+        else:
+            assert sorted(ids) == list(range(simulation.total))
+        assert [reader.progress.passes for reader in simulation.readers] == [number + 1] * nodes
+
+
+def test_a_node_reads_before_the_feed_is_complete(simulate: Simulate) -> None:
+    simulation = simulate([[5, 5], [5, 5]], nodes=2)
+    [first, _] = simulation.feeds()
+    assert first.next_batch(4)["id"].tolist() == [0, 1, 2, 3]
+    assert not simulation.ledger.closed
+    assert simulation.readers[0].total is None
+
+
+def test_a_node_waits_for_the_others(simulate: Simulate) -> None:
+    # The first node holds nine rows before the second one holds any.
+    simulation = simulate([[9, 0], [0, 1]], nodes=2)
+    feed = simulation.feeds()[0]
+    assert feed.next_batch(4)["id"].tolist() == [0, 1, 2, 3]
+    assert simulation.ledger.closed
+
+
+def test_looking_for_the_end_reads_nothing(simulate: Simulate) -> None:
+    feed = simulate([[5]], nodes=1).feeds()[0]
+    assert [feed.should_stop() for _ in range(3)] == [False] * 3
+    assert feed.next_batch(9)["id"].tolist() == [0, 1, 2, 3, 4]
+    assert [feed.should_stop() for _ in range(3)] == [True] * 3
+    assert feed.next_batch(9) == {}
+
+
+def test_a_batch_never_spans_two_passes(simulate: Simulate) -> None:
+    feed = simulate([[3]], nodes=1, passes=2).feeds()[0]
+    sizes = []
+    while not feed.should_stop():
+        sizes.append(len(feed.next_batch(2)["id"]))
+    assert sizes == [2, 1, 2, 1]
+
+
+def test_batch_sizes_may_change(simulate: Simulate) -> None:
+    feeds = simulate([[7, 0]], nodes=2).feeds()
+    sizes = [[len(feed.next_batch(size)["id"]) for size in (1, 2, 9)] for feed in feeds]
+    assert sizes == [[1, 2, 1], [1, 1, 1]]
+    assert all(feed.should_stop() for feed in feeds)
+
+
+def test_only_the_columns_that_are_named_are_read(simulate: Simulate) -> None:
+    simulation = simulate([[2]], nodes=1)
+    assert list(simulation.feeds(["vector"])[0].next_batch(2)) == ["vector"]
+    with pytest.raises(MissingColumnError, match=r"'label'.*id, vector"):
+        simulation.feeds(["label"])[0].next_batch(2)
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_who_wants_no_more_gets_no_more(simulate: Simulate, early: bool) -> None:
+    simulation = simulate([[3], [3]], nodes=1, passes=3)
+    [feed], [reader] = simulation.feeds(), simulation.readers
+    if not early:
+        feed.next_batch(2)
+    feed.terminate()
+    assert feed.should_stop()
+    assert feed.next_batch(2) == {}
+    assert reader.terminated
+    rows = 0 if early else 2
+    assert simulation.reports == [[FeedProgress(0, rows, terminated=True)]]
+
+
+def test_a_feed_without_rows_ends_at_once(simulate: Simulate) -> None:
+    for feed in simulate([], nodes=2, passes=2).feeds():
+        assert feed.should_stop()
+        assert feed.next_batch(3) == {}
+
+
+def test_fewer_rows_than_nodes_are_an_error_where_a_row_is_needed(simulate: Simulate) -> None:
+    simulation = simulate([[1, 0]], nodes=2)
+    [_, feed] = simulation.feeds()
+    assert not feed.should_stop()
+    with pytest.raises(EmptyFeedError, match="'train' has 1 rows for 2 nodes"):
+        feed.next_batch(1)
+
+
+def test_the_first_row_is_not_read_off_the_feed(simulate: Simulate) -> None:
+    [reader] = simulate([[3]], nodes=1).readers
+    assert reader.first_row().batch.num_rows == 1
+    assert [batch.count for batch in reader.batches(2, False)] == [2, 1]
+
+
+def test_passes_may_be_broken_off(simulate: Simulate) -> None:
+    [reader] = simulate([[4]], nodes=1).readers
+    pass_ = reader.batches(2, False)
+    next(pass_)
+    pass_.close()
+    assert reader.progress == FeedProgress(passes=0, rows=2)
+    assert len(list(reader.batches(2, False))) == 2
+    assert reader.progress == FeedProgress(passes=1, rows=6)
+
+
+def test_progress_is_reported_now_and_then(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "_REPORT_ROWS", 5)
+    simulation = simulate([[12]], nodes=1)
+    list(simulation.readers[0].batches(2, False))
+    assert simulation.reports == [
+        [FeedProgress(0, 6), FeedProgress(0, 12), FeedProgress(1, 12)],
+    ]
+
+
+def test_a_new_cursor_is_a_new_pass(simulate: Simulate) -> None:
+    [reader] = simulate([[2]], nodes=1).readers
+    for _ in range(2):
+        cursor = PassCursor()
+        batch = reader.next_batch(cursor, 2, False)
+        assert batch is not None and batch.weight == 1.0
+        assert batch.slices[0].batch.column("id").to_pylist() == [0, 1]
+        assert reader.at_end(cursor)
+        assert reader.next_batch(cursor, 2, False) is None
