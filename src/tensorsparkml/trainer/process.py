@@ -42,15 +42,16 @@ def main() -> None:
         keras_fix.install()
     agent = AgentClient(node.agent, node.token)
     outcome = run_main(pickled, Context(node, agent))
-    sys.stdout.flush()
-    sys.stderr.flush()
+    failed = isinstance(outcome, Failure)
     if isinstance(outcome, Failure):
         agent.failed(outcome)
-        # TensorFlow's own shutdown would wait for peers that are about to be killed.
-        os._exit(1)
-    agent.finished(base64.b64encode(outcome).decode())
-    # Others may still need this node's TensorFlow server.
-    may_exit.wait()
+    else:
+        agent.finished(base64.b64encode(outcome).decode())
+        may_exit.wait()  # others may still need this node's TensorFlow server
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Python's own way out takes TensorFlow up to ten seconds, in which it may wait for its peers.
+    os._exit(1 if failed else 0)
 
 
 def run_main(pickled: bytes, context: Context) -> bytes | Failure:

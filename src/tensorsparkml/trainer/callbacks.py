@@ -1,0 +1,108 @@
+"""Keras callbacks for a cluster, in which only the chief writes.
+
+Saving a Keras 3 model, its weights, an exported model or TensorBoard histograms is no collective
+operation: it reads variables of which every node holds a whole copy. So the chief writes alone, and
+the other nodes neither save nor wait. Reading a metric's result and `model.predict` are
+collective: a callback that calls them must do so on every node.
+
+On a single node, which is its own chief, these are the callbacks of Keras.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tensorsparkml.errors import ConfigurationError
+
+__all__ = ["backup_and_restore", "model_checkpoint", "tensorboard"]
+
+
+def model_checkpoint(is_chief: bool, filepath: str, **kwargs: Any) -> Any:
+    """A `keras.callbacks.ModelCheckpoint` with which only the chief saves.
+
+    Args:
+        is_chief: Whether this node is the chief.
+        filepath: Where the chief saves; may contain fields such as `{epoch}`.
+        **kwargs: Further arguments of Keras's callback.
+
+    Returns:
+        The callback for this node.
+    """
+    import keras
+
+    # Made on every node, so that a wrong argument is an error everywhere and no node waits.
+    callback = keras.callbacks.ModelCheckpoint(filepath, **kwargs)
+    return callback if is_chief else keras.callbacks.Callback()
+
+
+def tensorboard(is_chief: bool, log_dir: str, **kwargs: Any) -> Any:
+    """A `keras.callbacks.TensorBoard` with which only the chief writes events.
+
+    The metrics that it writes are those of all nodes, not of the chief alone.
+
+    Args:
+        is_chief: Whether this node is the chief.
+        log_dir: The directory for the event files.
+        **kwargs: Further arguments of Keras's callback.
+
+    Returns:
+        The callback for this node.
+    """
+    import keras
+
+    if not is_chief:
+        return keras.callbacks.Callback()
+    return keras.callbacks.TensorBoard(log_dir, **kwargs)
+
+
+def backup_and_restore(is_chief: bool, backup_dir: str, **kwargs: Any) -> Any:
+    """A `keras.callbacks.BackupAndRestore` that all nodes restore from and the chief writes.
+
+    The previous backup is kept while a new one is written (`double_checkpoint`), because a node
+    can be killed at any time. As with Keras on one machine, training resumes at the start of the
+    epoch that was interrupted, with the weights of the last backup.
+
+    Args:
+        is_chief: Whether this node is the chief.
+        backup_dir: A directory that every node can read, such as one on a shared file system.
+        **kwargs: Further arguments of Keras's callback.
+
+    Returns:
+        The callback for this node. Its `on_train_begin` raises `ConfigurationError`, on every
+        node, when the nodes have not restored the same state.
+    """
+    import keras
+
+    class BackupAndRestore(keras.callbacks.BackupAndRestore):  # type: ignore[misc]
+        def on_train_begin(self, logs: Any = None) -> None:
+            super().on_train_begin(logs)
+            _require_same_state(self.model, backup_dir)
+
+    class Restore(BackupAndRestore):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            pass
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            pass
+
+        def on_train_end(self, logs: Any = None) -> None:
+            pass
+
+    kwargs.setdefault("double_checkpoint", True)
+    return (BackupAndRestore if is_chief else Restore)(backup_dir, **kwargs)
+
+
+def _require_same_state(model: Any, backup_dir: str) -> None:
+    """Compares the number of steps that the nodes have restored; a collective operation."""
+    import tensorflow as tf
+
+    if model.optimizer is None or model.distribute_strategy.num_replicas_in_sync == 1:
+        return
+    local = tf.reshape(tf.cast(model.optimizer.iterations.value, tf.int64), [1])
+    steps = model.distribute_strategy.gather(local, axis=0).numpy().tolist()
+    if len(set(steps)) > 1:
+        raise ConfigurationError(
+            f"The nodes restored different states from backup_dir {backup_dir!r}: their optimizers "
+            f"are at steps {steps}. Choose a directory that every node sees under the same name, "
+            "on a shared file system or an object store."
+        )

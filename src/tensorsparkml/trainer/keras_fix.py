@@ -1,0 +1,311 @@
+"""Makes Keras 3 `fit`, `evaluate` and `predict` work under MultiWorkerMirroredStrategy.
+
+Five defects of Keras's TensorFlow trainer are repaired (keras-team/keras#20585):
+
+- `_maybe_symbolic_build` reduces the whole batch, a tuple, where a tensor is expected.
+- `_maybe_symbolic_build` reads a batch of the data to learn its shapes and throws it away, at the
+  start of every `fit` and of every evaluation. The dataset's element spec tells the shapes too.
+- `reduce_per_replica` averages scalars over axis 0, which they do not have.
+- The step function fetches its batch inside the graph. At the end of an epoch of unknown length the
+  fetch fails but `optimizer.iterations` is counted up; and with `steps_per_execution` above 1 the
+  steps' collectives lie in nested control flow, where TensorFlow cannot number them.
+- `fit(class_weight=...)` calls `map` on the dataset; a `tf.distribute.DistributedDataset` has none.
+
+This is the only module that knows Keras's private names. It reads the installed Keras's source to
+see which defects are there. A Keras without them is left as it is; one whose source it does not
+recognise is refused with an `UnsupportedVersionError`, because a wrong guess would train wrongly.
+
+With the fix, and a `DistributedDataset` made from a function, Keras gives:
+
+- `fit`, `evaluate`: the same epoch logs on every node, computed over the rows of all nodes. The
+  logs of a single batch are the mean of the nodes' running values.
+- `predict`: the outputs of all nodes on every node, batch by batch: the rows of node 0's first
+  batch, of node 1's first batch, …, of node 0's second batch, and so on.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import inspect
+import itertools
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+import wrapt
+
+from tensorsparkml.errors import UnsupportedVersionError
+from tensorsparkml.trainer.source_inspection import calls, parse_function, unrecognised
+
+__all__ = ["install"]
+
+logger = logging.getLogger(__name__)
+
+TRAINER = "keras.src.backend.tensorflow.trainer"
+ADAPTER = "keras.src.trainers.data_adapters.tf_dataset_adapter"
+DEVICE_ITERATOR = "tensorflow.python.data.ops.multi_device_iterator_ops"
+
+Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
+
+
+@functools.cache
+def install() -> None:
+    """Registers the repairs, each to be made when Keras imports the module that needs it.
+
+    Imports neither Keras nor TensorFlow. Calling it again does nothing.
+
+    Raises:
+        UnsupportedVersionError: Not from here, unless Keras is loaded already, but from the import
+            of a Keras that this module does not recognise.
+    """
+    wrapt.when_imported(TRAINER)(repair_trainer)
+    wrapt.when_imported(ADAPTER)(repair_adapter)
+    wrapt.when_imported(DEVICE_ITERATOR)(repair_device_iterator)
+
+
+def repair_trainer(module: ModuleType) -> None:
+    """Repairs the defects that Keras's TensorFlow trainer module has."""
+    if reads_or_reduces_batch(module):
+        _replace(module, "TensorFlowTrainer._maybe_symbolic_build", _build_from_spec)
+    if reduces_scalars_over_axis(module):
+        _replace(module, "reduce_per_replica", functools.partial(_reduce, module))
+    if fetches_in_graph(module):
+        _replace(
+            module, "TensorFlowTrainer._make_function", functools.partial(_make_function, module)
+        )
+
+
+def repair_adapter(module: ModuleType) -> None:
+    """Repairs the defect that Keras's `tf.data` adapter module has."""
+    if maps_distributed_dataset(module):
+        _replace(module, "TFDatasetAdapter.__init__", functools.partial(_adapt, module))
+
+
+def repair_device_iterator(module: ModuleType) -> None:
+    """Spares the deletion of a distributed iterator a wait for its autotuning threads.
+
+    Such a thread can miss that it is cancelled and sleep on, for up to a minute, in which the
+    process holds the GIL and the other nodes wait too. Without autotuning, `tf.data.AUTOTUNE`
+    means as many threads as there are cores.
+    """
+    if hasattr(module, "OwnedMultiDeviceIterator") and hasattr(module, "_create_device_dataset"):
+        _replace(module, "OwnedMultiDeviceIterator.__init__", _untuned_source)
+        _replace(module, "_create_device_dataset", _untuned_result)
+    else:
+        logger.warning("this TensorFlow's distributed iterators are unknown and left as they are")
+
+
+def reads_or_reduces_batch(module: ModuleType) -> bool:
+    """Whether the build before the first step consumes a batch, or reduces one."""
+    name = "TensorFlowTrainer._maybe_symbolic_build"
+    function = parse_function(module, name, ["self", "iterator", "data_batch"])
+    if not calls(function, "_symbolic_build"):
+        raise unrecognised(module, name, "does not call _symbolic_build")
+    return bool(calls(function, "reduce") or calls(function, "next"))
+
+
+def reduces_scalars_over_axis(module: ModuleType) -> bool:
+    """Whether the mean over several workers is taken along an axis of the values."""
+    name = "reduce_per_replica"
+    function = parse_function(module, name, ["values", "strategy", "reduction"])
+    parse_function(module, "_collective_all_reduce_multi_worker", ["strategy"])
+    axes = [
+        ast.unparse(keyword.value)
+        for call in calls(function, "reduce")
+        if call.args and ast.unparse(call.args[0]) == "'MEAN'"
+        for keyword in call.keywords
+        if keyword.arg == "axis"
+    ]
+    if not axes or not set(axes) <= {"0", "None"}:
+        raise unrecognised(module, name, f"reduces the mean over the axes {axes}")
+    return "0" in axes
+
+
+def fetches_in_graph(module: ModuleType) -> bool:
+    """Whether the function that executes steps fetches their batches itself."""
+    name = "TensorFlowTrainer._make_function"
+    function = parse_function(module, name, ["self", "step_function"])
+    if not calls(function, "one_step_on_data") or not calls(function, "zip"):
+        raise unrecognised(module, name, "does not take the batches of plain iterators")
+    return bool(calls(function, "get_next"))
+
+
+def maps_distributed_dataset(module: ModuleType) -> bool:
+    """Whether class weights are applied with a method that only a `tf.data.Dataset` has."""
+    name = "TFDatasetAdapter.__init__"
+    function = parse_function(module, name, ["self", "dataset", "class_weight", "distribution"])
+    if not calls(function, "make_class_weight_map_fn"):
+        raise unrecognised(module, name, "does not call make_class_weight_map_fn")
+    parse_function(module, "make_class_weight_map_fn", ["class_weight"])
+    return any(ast.unparse(call.func) == "dataset.map" for call in calls(function, "map"))
+
+
+def _replace(module: ModuleType, name: str, wrapper: Wrapper) -> None:
+    wrapt.wrap_function_wrapper(module, name, wrapper)
+    logger.debug("repaired %s.%s for multi-worker training", module.__name__, name)
+
+
+def _build_from_spec(
+    wrapped: Callable[..., Any], trainer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Builds the model from the specs of the data, or from a batch where they do not suffice."""
+    iterator = inspect.signature(wrapped).bind(*args, **kwargs).arguments.get("iterator")
+    if iterator is None or trainer._distribute_strategy is None:
+        return wrapped(*args, **kwargs)
+    import tensorflow as tf
+
+    specs, complete = _batch_spec(iterator._distributed_dataset.element_spec)
+    if specs is not None:
+        try:
+            return wrapped(data_batch=specs)
+        except Exception:
+            if complete:
+                raise
+            logger.warning(
+                "The model cannot be built from the dataset's shapes alone, so one batch of every "
+                "node is read for it and not trained on; give the dataset's columns their shapes"
+            )
+    _, _, batches = next(iter(iterator))
+    local = trainer.distribute_strategy.experimental_local_results
+    batch = tf.nest.map_structure(lambda value: local(value)[0], next(batches))
+    return wrapped(data_batch=batch)
+
+
+def _batch_spec(element_spec: Any) -> tuple[Any, bool]:
+    """One replica's spec of a batch, and whether only the number of rows is unknown in it.
+
+    The spec is None where even a rank is unknown.
+    """
+    import tensorflow as tf
+
+    def one_replica(spec: Any) -> Any:
+        if hasattr(spec, "shape"):
+            return spec
+        components = tf.nest.flatten(spec, expand_composites=True)
+        return components[0] if components else None
+
+    specs = tf.nest.map_structure(one_replica, element_spec)
+    shapes = [spec.shape for spec in tf.nest.flatten(specs) if spec is not None]
+    if any(shape.rank is None for shape in shapes):
+        return None, False
+    return specs, all(shape[1:].is_fully_defined() for shape in shapes)
+
+
+def _untuned_source(
+    wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    call = inspect.signature(wrapped).bind(*args, **kwargs).arguments
+    if call.get("dataset") is not None:
+        call["dataset"] = _untuned(call["dataset"])
+    return wrapped(**call)
+
+
+def _untuned_result(
+    wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    return _untuned(wrapped(*args, **kwargs))
+
+
+def _untuned(dataset: Any) -> Any:
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
+
+
+def _reduce(
+    module: ModuleType,
+    wrapped: Callable[..., Any],
+    _: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    call = inspect.signature(wrapped).bind(*args, **kwargs).arguments
+    values, strategy, reduction = call["values"], call["strategy"], call["reduction"]
+    if reduction not in ("auto", "mean") or not module._collective_all_reduce_multi_worker(
+        strategy
+    ):
+        return wrapped(values, strategy, reduction)
+    return module.tree.map_structure(
+        lambda value: strategy.reduce("MEAN", value, axis=None), values
+    )
+
+
+def _make_function(
+    module: ModuleType,
+    wrapped: Callable[..., Any],
+    trainer: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    if not module._collective_all_reduce_multi_worker(trainer.distribute_strategy):
+        return wrapped(*args, **kwargs)
+    import tensorflow as tf
+
+    (step_function,) = inspect.signature(wrapped).bind(*args, **kwargs).args
+    specs: Any = None
+
+    def with_shape(value: Any, spec: Any) -> Any:
+        if not tf.is_tensor(value) or not isinstance(spec, tf.TensorSpec):
+            return value
+        return tf.compat.v1.placeholder_with_default(value, spec.shape)
+
+    @functools.wraps(step_function)
+    def step(data: Any) -> Any:
+        # Fetched outside, a batch shows its own number of rows, with which Keras, where it is not
+        # None, weighs the losses of several outputs as long as the graph lasts.
+        if specs is not None:
+            data = tf.nest.map_structure(with_shape, data, specs, check_types=False)
+        return step_function(data)
+
+    function = wrapped(step)
+    fetch = tf.function(lambda iterator: iterator.get_next())
+
+    def fetch_all(iterator: Any) -> Iterator[Any]:
+        with contextlib.suppress(tf.errors.OutOfRangeError):
+            while True:
+                yield fetch(iterator)
+
+    def run_steps(iterator: Any) -> Any:
+        nonlocal specs
+        if not isinstance(iterator, tf.distribute.DistributedIterator):
+            specs = None
+            return function(iterator)
+        specs, _ = _batch_spec(iterator.element_spec)
+        batches = fetch_all(iterator)
+        first = next(batches)  # ends the epoch before any variable has changed
+        return function(itertools.chain([first], batches))
+
+    return run_steps
+
+
+def _adapt(
+    module: ModuleType,
+    wrapped: Callable[..., Any],
+    _: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    call = inspect.signature(wrapped).bind(*args, **kwargs).arguments
+    dataset, class_weight = call["dataset"], call.get("class_weight")
+    if class_weight is not None and not hasattr(dataset, "map"):
+        weigh = module.make_class_weight_map_fn(class_weight)
+        call |= {"dataset": _map(dataset, weigh), "class_weight": None}
+    return wrapped(**call)
+
+
+def _map(dataset: Any, function: Callable[..., Any]) -> Any:
+    """A distributed dataset with the function applied to this node's own batches."""
+    try:
+        strategy, (local,), options = dataset._strategy, dataset._datasets, dataset._options
+    except (AttributeError, ValueError) as error:
+        raise UnsupportedVersionError(
+            "class_weight works for a distributed dataset that was made with "
+            f"strategy.distribute_datasets_from_function, not for a {type(dataset).__name__}. "
+            "Give sample weights as the dataset's third element instead."
+        ) from error
+    return strategy.distribute_datasets_from_function(lambda _: local.map(function), options)

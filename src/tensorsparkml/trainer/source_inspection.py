@@ -1,0 +1,63 @@
+"""What the source of an installed library says, to decide whether it needs a repair."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import textwrap
+from importlib import metadata
+from types import ModuleType
+from typing import Any
+
+from tensorsparkml.errors import UnsupportedVersionError
+
+__all__ = ["calls", "parse_function", "unrecognised"]
+
+
+def parse_function(module: ModuleType, name: str, parameters: list[str]) -> ast.AST:
+    """Parses the source of a function that must be there with the expected parameters.
+
+    Args:
+        module: The module that defines it.
+        name: Its name in the module, such as `Class.method`.
+        parameters: The names of its parameters, in order.
+
+    Raises:
+        UnsupportedVersionError: It is missing, takes other parameters, or has no source.
+    """
+    try:
+        function: Any = functools.reduce(getattr, name.split("."), module)
+        found = list(inspect.signature(function).parameters)
+        source = inspect.getsource(function)
+    except (AttributeError, OSError, TypeError, ValueError) as error:
+        raise unrecognised(module, name, f"cannot be examined: {error}") from error
+    if found != parameters:
+        raise unrecognised(module, name, f"takes the parameters {found}, not {parameters}")
+    return ast.parse(textwrap.dedent(source))
+
+
+def calls(tree: ast.AST, name: str) -> list[ast.Call]:
+    """Returns the calls, anywhere in the tree, of a function or a method of that name."""
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and name == getattr(node.func, "attr", getattr(node.func, "id", None))
+    ]
+
+
+def unrecognised(module: ModuleType, name: str, what: str) -> UnsupportedVersionError:
+    """Returns the error for a module whose source is not as this library knows it."""
+    return UnsupportedVersionError(
+        f"This version of Keras is not supported for training on several nodes: "
+        f"{module.__name__}.{name} {what} (version {_keras_version()}). Install a Keras 3 "
+        f"release that this version of TensorSparkML was tested with, or a newer TensorSparkML."
+    )
+
+
+def _keras_version() -> str:
+    try:
+        return metadata.version("keras")
+    except metadata.PackageNotFoundError:
+        return "unknown"
