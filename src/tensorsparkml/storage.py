@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable
@@ -27,7 +28,7 @@ def absolute_path(path: str, default_fs: str, working_dir: str) -> str:
     Returns:
         A URI, or an absolute path where the filesystem is local.
     """
-    if urlsplit(path).scheme:
+    if _is_uri(path):
         return local_path(path) or path
     if local_path(default_fs) is not None:
         return os.path.normpath(os.path.join(working_dir, path))
@@ -37,11 +38,17 @@ def absolute_path(path: str, default_fs: str, working_dir: str) -> str:
 
 def local_path(uri: str) -> str | None:
     """Return the path of a URI on the local filesystem, or None for another one."""
+    if not _is_uri(uri):
+        return uri
     parts = urlsplit(uri)
-    if parts.scheme == "file":
-        # Not `parts.path`: a "#" or a "?" belongs to the name of a file.
-        return uri.partition(":")[2].removeprefix(f"//{parts.netloc}")
-    return None if parts.scheme else uri
+    # Not `parts.path`: a "#" or a "?" belongs to the name of a file.
+    return (
+        uri.partition(":")[2].removeprefix(f"//{parts.netloc}") if parts.scheme == "file" else None
+    )
+
+
+def _is_uri(path: str) -> bool:
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", path) is not None
 
 
 def write_directory(uri: str, write: Callable[[str], None]) -> None:
@@ -63,11 +70,19 @@ def write_directory(uri: str, write: Callable[[str], None]) -> None:
         return
     destination = Path(local)
     destination.parent.mkdir(parents=True, exist_ok=True)
-    staged = destination.with_name(f".{destination.name}.{uuid.uuid4().hex[:8]}")
+    staged = _beside(destination)
+    replaced = _beside(destination)
     try:
         write(str(staged))
+        if not staged.exists():
+            raise FileNotFoundError(f"nothing was written for {uri}")
         if destination.exists():
-            shutil.rmtree(destination)
+            destination.rename(replaced)
         staged.rename(destination)
     finally:
-        shutil.rmtree(staged, ignore_errors=True)
+        for leftover in (staged, replaced):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")

@@ -1,5 +1,6 @@
 """A Spark application with two executor JVMs of two slots each, and no process left behind."""
 
+import contextlib
 import os
 import sys
 import time
@@ -10,16 +11,23 @@ import pytest
 
 import tensorsparkml as tsm
 
+# Inherited by everything that a test starts, so that runs side by side do not see each other's.
+MARK = "TENSORSPARKML_TEST_RUN"
+os.environ[MARK] = str(os.getpid())
+
 MODULES = ("tensorsparkml.executor.agent", "tensorsparkml.trainer.process")
 
 
 def node_processes() -> list[psutil.Process]:
-    """All agents and trainers on this machine."""
+    """All agents and trainers that this run of the tests has started."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []
-        if any(module in command for module in MODULES):
-            found.append(process)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if any(module in command for module in MODULES) and (
+                process.environ().get(MARK) == os.environ[MARK]
+            ):
+                found.append(process)
     return found
 
 

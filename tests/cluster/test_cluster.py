@@ -201,7 +201,7 @@ def test_missing_column(spark):
     def main(args, ctx):
         ctx.feed(columns=["label"]).next_batch(10)
 
-    with pytest.raises(errors.MissingColumnError, match="no column 'label'.* it has id"):
+    with pytest.raises(errors.MissingColumnError, match=r"no column 'label'.* it has id"):
         tsm.run(main, spark=spark, data=spark.range(10))
 
 

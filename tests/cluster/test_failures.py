@@ -280,7 +280,7 @@ def test_main_cannot_be_pickled(spark):
 
 
 def test_result_cannot_be_pickled(spark):
-    with pytest.raises(errors.UnpicklableError, match="history.history"):
+    with pytest.raises(errors.UnpicklableError, match=r"history\.history"):
         tsm.run(lambda args, ctx: threading.Lock(), spark=spark, num_workers=1)
 
 

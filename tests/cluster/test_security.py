@@ -9,6 +9,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
+from conftest import node_processes
 
 import tensorsparkml as tsm
 
@@ -39,8 +40,8 @@ def listening(module):
     """Addresses on which processes that run a module listen."""
     return {
         (process.pid, address_of(connection), connection.laddr.port)
-        for process in psutil.process_iter(["cmdline"])
-        if module in (process.info["cmdline"] or [])
+        for process in node_processes()
+        if module in process.cmdline()
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     }
@@ -85,9 +86,9 @@ def test_strangers_are_refused_and_nothing_listens_widely(running, spark, caplog
     assert re.fullmatch("[0-9a-f]{64}", token)
     for process in psutil.process_iter(["cmdline"]):
         assert token not in " ".join(process.info["cmdline"] or [])
-    for process in psutil.process_iter():
-        if any("tensorsparkml" in part for part in process.cmdline()):
-            assert token not in str(process.environ())
+    assert len(node_processes()) == 4
+    for process in node_processes():
+        assert token not in str(process.environ())
     assert token not in caplog.text
     assert token not in repr(running._running.plan)
 

@@ -131,3 +131,17 @@ def test_names_with_a_hash_do_not_replace_others(tmp_path: Path) -> None:
     write_directory(str(tmp_path / "run"), model("old"))
     write_directory(str(tmp_path / "run#1"), model("new"))
     assert sorted(files(str(tmp_path))) == ["run#1/new", "run/old"]
+
+
+def test_a_colon_in_a_name_is_no_scheme(tmp_path):
+    assert absolute_path("model-12:30", "file:///", str(tmp_path)) == str(tmp_path / "model-12:30")
+
+
+def test_a_writer_that_writes_nothing_leaves_what_is_there(tmp_path):
+    target = tmp_path / "model"
+    write_directory(str(target), lambda path: Path(path).mkdir())
+    (target / "kept").touch()
+    with pytest.raises(FileNotFoundError, match="nothing was written"):
+        write_directory(str(target), lambda path: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert (target / "kept").exists()

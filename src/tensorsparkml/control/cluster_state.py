@@ -83,8 +83,8 @@ class ClusterState:
         for node in self.nodes:
             if node.name == failure.node:
                 node.phase = Phase.FAILED
-        known = {(other.kind, other.node) for other in self.failures}
-        if self.ending or (failure.kind, failure.node) in known:
+        known = {(other.kind, other.node, other.consequence) for other in self.failures}
+        if self.ending or (failure.kind, failure.node, failure.consequence) in known:
             return []
         self.failures.append(failure)
         if self._failed_at is not None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tensorsparkml.data.columns import ColumnSpec, column_spec, to_numpy
 from tensorsparkml.data.segments import LocatedBatch
-from tensorsparkml.errors import MissingColumnError
+from tensorsparkml.errors import MissingColumnError, UnsupportedColumnError
 
 
 class Assembler:
@@ -34,6 +34,11 @@ class Assembler:
         schema: pa.Schema = sample.batch.schema
         wanted = schema.names if columns is None else list(columns)
         for name in [*wanted, *shapes]:
+            if schema.names.count(name) > 1:
+                raise UnsupportedColumnError(
+                    f"the feed has several columns named {name!r}; rename them in Spark, as with "
+                    "df.withColumnRenamed(...)"
+                )
             if name not in schema.names:
                 raise MissingColumnError(
                     f"there is no column {name!r} in the feed; it has {', '.join(schema.names)}"

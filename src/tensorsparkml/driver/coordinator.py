@@ -44,6 +44,7 @@ class Coordinator:
         self._state = state
         self._changed = threading.Condition()
         self._mailboxes: list[list[Directive]] = [[] for _ in state.nodes]
+        self._reports = [0] * len(state.nodes)
         self._direct_tasks_left = 0
         self._closing = False
         self._server = RpcServer(
@@ -163,9 +164,13 @@ class Coordinator:
             return {"directives": [encode_directive(directive) for directive in mailbox[seen:]]}
 
     def _on_report(self, body: dict[str, Any]) -> None:
-        rank = body["rank"]
+        rank, number = body["rank"], body.get("number")
         with self._changed:
             name = self._state.nodes[rank].name
+            if number is not None:  # agents repeat a report whose answer was lost
+                if number <= self._reports[rank]:
+                    return
+                self._reports[rank] = number
         for event in body["events"]:
             if event["kind"] == "lines":
                 relay_lines(name, event["lines"])

@@ -51,7 +51,7 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
             context.allGather(found)
             yield pa.record_batch({"failure": [found]})
             return
-        host = context.getTaskInfos()[rank].address.rpartition(":")[0]
+        host = context.getTaskInfos()[rank].address.rpartition(":")[0].strip("[]")
         plan = ClusterPlan.decode(encoded)
         failure = run_task(plan, main, rank, host, context.allGather, batches)
         if failure is not None:

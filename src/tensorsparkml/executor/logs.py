@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections import deque
 from pathlib import Path
@@ -31,12 +32,24 @@ class NodeLog:
 
     def follow(self, stream: BinaryIO) -> None:
         """Read the stream to its end; meant for a thread of its own."""
-        with self.path.open("ab", buffering=0) as file, stream:
-            while line := stream.readline(_LONGEST_LINE):
-                file.write(line)
-                self._add(line.decode("utf-8", "replace").rstrip("\r\n"))
-        self.ended.set()
-        self.news.set()
+        try:
+            with self.path.open("ab", buffering=0) as file, stream:
+                writable = True
+                while line := stream.readline(_LONGEST_LINE):
+                    if writable:
+                        writable = self._keep(file, line)
+                    self._add(line.decode("utf-8", "replace").rstrip("\r\n"))
+        finally:
+            self.ended.set()
+            self.news.set()
+
+    def _keep(self, file: io.FileIO, line: bytes) -> bool:
+        try:
+            file.write(line)
+        except OSError as error:  # a full disk must not stop the program that prints
+            self._add(f"… {self.path} cannot be written any more: {error}")
+            return False
+        return True
 
     def tail(self) -> tuple[str, ...]:
         """Return the last lines."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import psutil
+import pyarrow as pa
 import pyarrow.flight as flight
 
 from tensorsparkml.control.cluster_spec import node_environment
@@ -117,7 +118,7 @@ class Node:
                 "failed": self._on_failed,
             },
         )
-        self._reporter = Reporter(self._connect(), self.rank, self._log)
+        self._reporter = Reporter(self._connect(), self.rank, self._log, self._lease)
         self._mailbox = Mailbox(self._connect(), self.rank, self._lease, self._deliver)
         self._reporter.start()
         self._trainer = Trainer(
@@ -246,9 +247,13 @@ class Node:
         try:
             batches = self._spool.last_rows(directive)
             send_segment(peer, self.plan.token, directive.feed, directive.segment, batches)
-        except flight.FlightError as error:
+        except (flight.FlightError, pa.ArrowException, OSError) as error:
             message = f"could not hand {directive.rows} rows of {directive.feed!r} to {peer.name}"
-            failure = Failure("FeedError", f"{message}: {error}", consequence=True)
+            failure = Failure(
+                "FeedError",
+                f"{message}: {error}",
+                consequence=isinstance(error, flight.FlightUnavailableError),
+            )
             self._report_failure(failure)
         else:
             self._reporter.send("given", feed=directive.feed, segment=directive.segment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import queue
 import threading
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0  # how long the coordinator may hold a poll, so at least this often it hears us
 _CALL_SECONDS = 5.0
+_RETRY_SECONDS = 0.2
 
 
 class Lease:
@@ -73,7 +75,7 @@ class Mailbox:
                 )
             except flight.FlightError as error:
                 logger.warning("the coordinator did not answer: %s", error)
-                self._stopped.wait(0.2)
+                self._stopped.wait(_RETRY_SECONDS)
                 continue
             self._lease.renew()
             for body in reply["directives"]:
@@ -88,16 +90,21 @@ class Mailbox:
 class Reporter:
     """Sends what happens on the node, and what it prints, in order.
 
+    A report that does not arrive is sent again until the lease ends: if the coordinator did not
+    learn that a main has finished, it would wait for ever. It takes each number once.
+
     Args:
         client: Connection to the coordinator, used by this object alone.
         rank: Rank of the node.
         log: Its lines are sent too.
+        lease: Says when the coordinator counts as gone.
     """
 
-    def __init__(self, client: RpcClient, rank: int, log: NodeLog) -> None:
+    def __init__(self, client: RpcClient, rank: int, log: NodeLog, lease: Lease) -> None:
         self._client = client
         self._rank = rank
         self._log = log
+        self._lease = lease
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._last = False
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
@@ -118,21 +125,25 @@ class Reporter:
         self._thread.join(timeout)
 
     def _run(self) -> None:
-        while True:
+        for number in itertools.count(1):
             self._log.news.wait()
             self._log.news.clear()
             last = self._last
             events = self._drain()
             if last:
                 events.append({"kind": "gone"})
-            try:
-                self._client.call(
-                    "report", {"rank": self._rank, "events": events}, timeout=_CALL_SECONDS
-                )
-            except flight.FlightError as error:
-                logger.warning("a report was lost: %s", error)
+            self._deliver({"rank": self._rank, "number": number, "events": events})
             if last:
                 return
+
+    def _deliver(self, report: dict[str, Any]) -> None:
+        while not self._lease.expired:
+            try:
+                self._client.call("report", report, timeout=_CALL_SECONDS)
+                return
+            except flight.FlightError as error:
+                logger.warning("report %d did not arrive: %s", report["number"], error)
+                time.sleep(_RETRY_SECONDS)
 
     def _drain(self) -> list[dict[str, Any]]:
         events = []

@@ -26,6 +26,12 @@ from tensorsparkml.executor.feeder import Feeder
 _DIRECT_COMMIT_BYTES = 8 * 2**20
 _CALL_SECONDS = 5.0
 
+_UNREACHABLE = (
+    flight.FlightUnavailableError,
+    flight.FlightTimedOutError,
+    flight.FlightCancelledError,
+)
+
 # Sends a string to all tasks of the barrier stage and returns theirs, by rank.
 AllGather = Callable[[str], list[str]]
 
@@ -124,7 +130,7 @@ def _feed_directly(
         feeder.run(batches)
         client = RpcClient(plan.coordinator, plan.token)
         client.call("fed", {"feed": feed}, timeout=_CALL_SECONDS)
-    except flight.FlightError:
+    except _UNREACHABLE:
         # An agent or the coordinator is gone. Who supervises them reports that; to fail here
         # as well would only hide it.
         pass

@@ -120,7 +120,7 @@ def events_of(coordinator: Coordinator) -> list[dict[str, Any]]:
 
 def test_lines_come_before_events_and_the_farewell_last(log: NodeLog) -> None:
     coordinator = Coordinator()
-    reporter = Reporter(coordinator, 1, log)  # type: ignore[arg-type]
+    reporter = Reporter(coordinator, 1, log, Lease(SECONDS))  # type: ignore[arg-type]
     log.follow(io.BytesIO(b"one\ntwo\n"))
     reporter.send("failed", failure={"kind": "MainError"})
     reporter.send("progress", rows=3)
@@ -136,16 +136,30 @@ def test_lines_come_before_events_and_the_farewell_last(log: NodeLog) -> None:
 
 def test_a_node_without_news_says_goodbye_too(log: NodeLog) -> None:
     coordinator = Coordinator()
-    reporter = Reporter(coordinator, 1, log)  # type: ignore[arg-type]
+    reporter = Reporter(coordinator, 1, log, Lease(SECONDS))  # type: ignore[arg-type]
     reporter.start()
     reporter.finish(SECONDS)
     assert events_of(coordinator) == [{"kind": "gone"}]
 
 
-def test_a_coordinator_that_is_gone_does_not_keep_the_reporter(log: NodeLog) -> None:
-    coordinator = Coordinator(*[flight.FlightUnavailableError("gone")] * 3)
-    reporter = Reporter(coordinator, 1, log)  # type: ignore[arg-type]
+def test_a_report_that_did_not_arrive_is_sent_again(log: NodeLog) -> None:
+    coordinator = Coordinator(*[flight.FlightUnavailableError("gone")] * 2)
+    reporter = Reporter(coordinator, 1, log, Lease(SECONDS))  # type: ignore[arg-type]
+    reporter.send("finished", result="")
     reporter.start()
-    reporter.send("started")
     reporter.finish(SECONDS)
-    assert events_of(coordinator)[-1] == {"kind": "gone"}
+    sent = [(body["number"], body["events"]) for _, body in coordinator.calls]
+    assert sent[0] == sent[1] == sent[2]
+    assert sent[0][1][0] == {"kind": "finished", "result": ""}
+    assert sent[-1][1][-1] == {"kind": "gone"}
+
+
+def test_a_coordinator_that_is_gone_does_not_keep_the_reporter(clock: Clock, log: NodeLog) -> None:
+    coordinator = Coordinator()
+    lease = Lease(SECONDS)
+    clock.now += 2 * SECONDS
+    reporter = Reporter(coordinator, 1, log, lease)  # type: ignore[arg-type]
+    reporter.send("started")
+    reporter.start()
+    reporter.finish(SECONDS)
+    assert coordinator.calls == []
