@@ -53,6 +53,13 @@ class ClusterConfig:
             value = getattr(self, name)
             if not isinstance(value, int | float) or not value > 0:
                 raise ConfigurationError(f"{name} must be a positive number, not {value!r}")
+        for name in ("log_dir", "work_dir"):
+            folder = getattr(self, name)
+            if folder is not None and (not isinstance(folder, str) or "://" in folder):
+                raise ConfigurationError(
+                    f"{name} must be the path of a folder, not {folder!r}: a folder on a "
+                    "filesystem that is mounted on every host, or a local one on each"
+                )
         packages: object = self.packages
         if isinstance(packages, str):
             raise ConfigurationError(f"packages must be several names, not {packages!r}")

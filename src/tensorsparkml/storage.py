@@ -52,7 +52,10 @@ def _is_uri(path: str) -> bool:
 
 
 def write_directory(uri: str, write: Callable[[str], None]) -> None:
-    """Write a folder so that it is either whole or not there; one that is there is replaced.
+    """Write a folder, replacing one that is there.
+
+    A local folder is either whole or not there. Other filesystems cannot rename a folder at once:
+    there the content is complete before the upload begins, but readers can see a part of it.
 
     Args:
         uri: Where the folder is to be.

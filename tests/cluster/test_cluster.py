@@ -213,3 +213,24 @@ def test_module_that_only_the_driver_has(spark, tmp_path, monkeypatch):
     double = only_here.double
     with pytest.raises(errors.MissingPackageError, match="addPyFile"):
         tsm.run(lambda args, ctx: double(ctx.rank), spark=spark)
+
+
+def describe_single_node(args, ctx):
+    import keras
+    import tensorflow as tf
+
+    dataset = ctx.dataset(batch_size=4, features="id")
+    plain = ctx.strategy is tf.distribute.get_strategy() and not tf.distribute.has_strategy()
+    trainer = keras.src.backend.tensorflow.trainer.TensorFlowTrainer
+    return (
+        plain,
+        isinstance(dataset, tf.data.Dataset),
+        hasattr(trainer.fit, "__wrapped__"),
+        hasattr(trainer._make_function, "__wrapped__"),
+    )
+
+
+def test_a_single_node_uses_no_distribution_and_no_repair(spark):
+    [found] = tsm.run(describe_single_node, spark=spark, data=spark.range(10))
+    # Keras itself wraps `fit`; that shows that the last answer could be another one.
+    assert found == (True, True, True, False)

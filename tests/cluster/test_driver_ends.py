@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import node_processes, wait_until
+from node_processes import node_processes, wait_until
 
 SCRIPT = Path(__file__).with_name("driver_script.py")
 

@@ -136,3 +136,18 @@ def test_program_that_never_reads_its_feed(spark):
     with tsm.Cluster(ignore_feed, spark=spark, num_workers=2) as cluster:
         cluster.train(spark.range(1000))
     assert cluster.results == [2, 2]
+
+
+def read_both(args, ctx):
+    # The first rows of both feeds are needed before the first step.
+    train, validation = (
+        ctx.dataset(name, batch_size=10, features="id") for name in ("train", "validation")
+    )
+    return [sum(len(batch) for batch in part) for part in (train, validation, validation)]
+
+
+def test_validation_rows_beside_the_feed(spark):
+    with tsm.Cluster(read_both, spark=spark) as cluster:
+        report = cluster.train(spark.range(100), validation=spark.range(30))
+    assert report.rows == 100
+    assert cluster.results == [[100, 30, 30]]

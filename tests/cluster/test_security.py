@@ -9,7 +9,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
-from conftest import node_processes
+from node_processes import node_processes
 
 import tensorsparkml as tsm
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tensorsparkml.config import ClusterConfig
-from tensorsparkml.driver.cluster import make_config
+from tensorsparkml.config import ClusterConfig, make_config
 from tensorsparkml.errors import ConfigurationError
 
 
@@ -32,6 +31,8 @@ from tensorsparkml.errors import ConfigurationError
         ("packages", "tensorflow"),
         ("environment", {"OMP_NUM_THREADS": 4}),
         ("environment", {1: "x"}),
+        ("log_dir", "hdfs://nn/logs"),
+        ("work_dir", 3),
     ],
 )
 def test_a_bad_value_is_named_with_its_setting(setting: str, value: Any) -> None:
@@ -49,7 +50,7 @@ def test_a_bad_value_is_named_with_its_setting(setting: str, value: Any) -> None
         {"num_workers": 8, "slots": "release"},
         {"lease_seconds": 30, "start_seconds": 0.5},
         {"packages": (), "environment": {"OMP_NUM_THREADS": "4"}},
-        {"log_dir": "hdfs://nn/logs", "work_dir": "/scratch"},
+        {"log_dir": "/mnt/logs", "work_dir": "/scratch"},
     ],
 )
 def test_good_values_are_kept(settings: dict[str, Any]) -> None:

@@ -45,7 +45,9 @@ class Spool:
     def receive(self, feed: str, segment: str, schema: pa.Schema) -> SegmentWriter:
         """Begin a segment; its rows count only when it is published."""
         path = self._path(feed, segment)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # Rows are for the executor's user alone.
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         return SegmentWriter(path, schema)
 
     def publish(self, directive: Publish) -> None:

@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tensorsparkml.config import make_config
+from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.plan import node_name
-from tensorsparkml.driver.feeding import FeedReport, feed_nodes
+from tensorsparkml.driver.feeding import FeedReport, deliver
 from tensorsparkml.driver.pickling import pickle_main, unpickle_results
 from tensorsparkml.driver.startup import RunningCluster
 from tensorsparkml.errors import ConfigurationError
@@ -94,7 +95,14 @@ class Cluster:
 
     # Feeding
 
-    def train(self, data: DataFrame, *, epochs: int = 1, feed: str = "train") -> FeedReport:
+    def train(
+        self,
+        data: DataFrame,
+        *,
+        validation: DataFrame | None = None,
+        epochs: int = 1,
+        feed: str = "train",
+    ) -> FeedReport:
         """Feed a DataFrame to the nodes, and return when they have read it.
 
         The rows are spread evenly over the nodes, whatever the partitions. Each reaches exactly
@@ -102,6 +110,8 @@ class Cluster:
 
         Args:
             data: The rows.
+            validation: Rows of the feed `validation`, delivered before those of `data`, so that
+                `model.fit` can read both: `validation_data=ctx.dataset("validation", …)`.
             epochs: How many passes the nodes' `DataFeed` delivers, and how many passes to wait
                 for. `ctx.dataset` gives one pass each time it is iterated, whatever this says.
             feed: Name of the feed. A feed is fed once.
@@ -122,7 +132,13 @@ class Cluster:
                 "data and without fed=False"
             )
         running = self._require_running()
-        return feed_nodes(running.coordinator, running.plan, data, feed, epochs)
+        coordinator, nodes = running.coordinator, self.config.num_workers
+        if validation is not None:
+            deliver(coordinator, running.plan, validation, FeedLedger("validation", nodes))
+        ledger = FeedLedger(feed, nodes, epochs)
+        complete = deliver(coordinator, running.plan, data, ledger)
+        coordinator.require(lambda state: state.feed_done(feed, epochs))
+        return FeedReport(ledger.total, tuple(ledger.rows), complete)
 
     # Shutdown
 

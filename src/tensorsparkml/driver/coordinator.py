@@ -12,6 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.flight as flight
+
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.messages import (
@@ -23,9 +26,10 @@ from tensorsparkml.control.messages import (
     decode_failure,
     encode_directive,
 )
-from tensorsparkml.control.rpc import RpcServer, tcp_location
+from tensorsparkml.control.rpc import Handler, RpcServer, tcp_location
 from tensorsparkml.control.verdict import to_error
 from tensorsparkml.driver.node_log import relay_epoch, relay_lines
+from tensorsparkml.errors import LaunchError
 
 _SETTLE_LIMIT_SECONDS = 5.0
 _FOREVER = 10.0 * 365 * 86_400  # seconds
@@ -37,26 +41,34 @@ class Coordinator:
     Args:
         state: The cluster's state machine.
         token: What every call must carry.
-        host: Address to listen on, under which executors reach the driver.
+        host: Address under which executors reach the driver.
+        bind_address: Address to listen on.
+
+    Raises:
+        LaunchError: It cannot listen there.
     """
 
-    def __init__(self, state: ClusterState, token: str, host: str) -> None:
+    def __init__(self, state: ClusterState, token: str, host: str, bind_address: str) -> None:
         self._state = state
         self._changed = threading.Condition()
         self._mailboxes: list[list[Directive]] = [[] for _ in state.nodes]
         self._reports = [0] * len(state.nodes)
         self._direct_tasks_left = 0
         self._closing = False
-        self._server = RpcServer(
-            tcp_location(host),
-            token,
-            {
-                "poll": self._on_poll,
-                "report": self._on_report,
-                "commit": self._on_commit,
-                "fed": self._on_fed,
-            },
-        )
+        handlers: dict[str, Handler] = {
+            "poll": self._on_poll,
+            "report": self._on_report,
+            "commit": self._on_commit,
+            "fed": self._on_fed,
+        }
+        try:
+            self._server = RpcServer(tcp_location(bind_address), token, handlers)
+        except (flight.FlightError, pa.ArrowException, OSError) as error:
+            raise LaunchError(
+                f"the driver cannot listen on {bind_address}: {error}; set "
+                "spark.driver.bindAddress to an address of this host, and spark.driver.host to "
+                "the one under which executors reach it"
+            ) from error
         self.location = tcp_location(host, self._server.port)
 
     # For the user's thread

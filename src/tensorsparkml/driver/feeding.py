@@ -110,27 +110,29 @@ class FeedJob:
             self._on_end(None)
 
 
-def feed_nodes(
-    coordinator: Coordinator, plan: ClusterPlan, data: DataFrame, feed: str, epochs: int
-) -> FeedReport:
-    """Feed a DataFrame and return when the nodes have read it.
+def deliver(
+    coordinator: Coordinator, plan: ClusterPlan, data: DataFrame, ledger: FeedLedger
+) -> bool:
+    """Feed a DataFrame and return when all of it is on the nodes, or they want no more.
 
     Args:
         coordinator: The cluster's coordinator.
         plan: The cluster.
         data: The rows.
-        feed: Name of the feed.
-        epochs: How many passes to offer and to wait for.
+        ledger: The feed.
+
+    Returns:
+        Whether all rows were delivered.
 
     Raises:
         ConfigurationError: The feed was fed already.
         TensorSparkMLError: The feed or a node failed.
     """
+    feed = ledger.name
     if coordinator.has_feed(feed):
         raise ConfigurationError(
             f"feed {feed!r} was fed already; give another feed=…, or start another Cluster"
         )
-    ledger = FeedLedger(feed, plan.nodes, epochs)
     coordinator.open_feed(ledger)
     outcome: list[Exception | None] = []
 
@@ -150,8 +152,7 @@ def feed_nodes(
         complete = outcome == [None]
         job.cancel()
         job.join()
-        coordinator.close_feed(feed)
-        coordinator.require(lambda state: state.feed_done(feed, epochs))
     finally:
         job.cancel()
-    return FeedReport(ledger.total, tuple(ledger.rows), complete)
+    coordinator.close_feed(feed)
+    return complete

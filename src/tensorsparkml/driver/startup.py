@@ -63,31 +63,15 @@ class RunningCluster:
         self._direct = direct
         self._job: LaunchJob | None = None
         hold = self._reserve_slots(spark, config, fed)
-        token = secrets.token_hex(32)
-        host = spark.conf.get("spark.driver.host") or "127.0.0.1"
-        names = [node_name(*role) for role in config.roles]
-        self.coordinator = Coordinator(ClusterState(names, config.lease_seconds), token, host)
-        self.plan = ClusterPlan(
-            cluster_id=self._id,
-            token=token,
-            coordinator=self.coordinator.location,
-            roles=config.roles,
-            hold=hold,
-            direct_feed=None if direct is None else DIRECT_FEED,
-            lease_seconds=config.lease_seconds,
-            version=__version__,
-            python=".".join(map(str, sys.version_info[:2])),
-            packages=config.packages,
-            default_fs=default_filesystem(spark),
-            working_dir=os.getcwd(),
-            log_dir=config.log_dir,
-            work_dir=config.work_dir,
-            environment=dict(config.environment),
-        )
+        try:
+            self.plan = self._make_plan(spark, config, hold)
+        except BaseException:
+            _slot_registry.give_back(self._id)
+            raise
         try:
             if direct is not None:
-                ledger = FeedLedger(DIRECT_FEED, len(names), epochs)
-                self.coordinator.open_feed(ledger, direct_tasks=len(names))
+                ledger = FeedLedger(DIRECT_FEED, self.plan.nodes, epochs)
+                self.coordinator.open_feed(ledger, direct_tasks=self.plan.nodes)
             self._job = LaunchJob(spark, self.plan, main, direct, self._on_launch_ended)
             self._job.start()
             self._wait_for_start(config.start_seconds)
@@ -95,7 +79,7 @@ class RunningCluster:
             self.abort()
             raise
         kept = "held" if hold else "released"
-        logger.info("cluster %s: %d nodes run, slots are %s", self._id, len(names), kept)
+        logger.info("cluster %s: %d nodes run, slots are %s", self._id, self.plan.nodes, kept)
 
     def abort(self) -> None:
         """End the nodes at once."""
@@ -113,6 +97,32 @@ class RunningCluster:
                 logger.warning("cluster %s: Spark has not ended the launch job", self._id)
         self.coordinator.close()
         _slot_registry.give_back(self._id)
+
+    def _make_plan(self, spark: SparkSession, config: ClusterConfig, hold: bool) -> ClusterPlan:
+        token = secrets.token_hex(32)
+        host = spark.conf.get("spark.driver.host") or "127.0.0.1"
+        bind_address = spark.conf.get("spark.driver.bindAddress", None) or host
+        names = [node_name(*role) for role in config.roles]
+        state = ClusterState(names, config.lease_seconds)
+        default_fs = default_filesystem(spark)
+        self.coordinator = Coordinator(state, token, host, bind_address)
+        return ClusterPlan(
+            cluster_id=self._id,
+            token=token,
+            coordinator=self.coordinator.location,
+            roles=config.roles,
+            hold=hold,
+            direct_feed=None if self._direct is None else DIRECT_FEED,
+            lease_seconds=config.lease_seconds,
+            version=__version__,
+            python=".".join(map(str, sys.version_info[:2])),
+            packages=config.packages,
+            default_fs=default_fs,
+            working_dir=os.getcwd(),
+            log_dir=config.log_dir and os.path.abspath(config.log_dir),
+            work_dir=config.work_dir and os.path.abspath(config.work_dir),
+            environment=dict(config.environment),
+        )
 
     def _reserve_slots(self, spark: SparkSession, config: ClusterConfig, fed: bool) -> bool:
         slots.check_settings(spark)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,8 @@ import pyarrow as pa
 
 from tensorsparkml.data.assembly import Assembler
 from tensorsparkml.data.segments import LocatedBatch, Origin
-from tensorsparkml.errors import ConfigurationError, ShapeMismatchError
+from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.storage import absolute_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -37,7 +39,7 @@ def predict(
     Args:
         data: The rows.
         model: Folder of a model written by `ctx.export` or `keras.Model.export`, which every
-            executor must see.
+            executor must see; a relative path begins at the driver's working directory.
         features: Column of the model's only input, or a mapping from the names of its inputs.
         output: Name of the new column: an `array<float>` of the model's only output, flattened.
         shapes: Shape of one row by column, where a list of numbers is not a vector.
@@ -52,7 +54,8 @@ def predict(
         raise ConfigurationError(f"there is a column {output!r} already; give another output=…")
     column = StructField(output, ArrayType(FloatType(), containsNull=False), nullable=False)
     schema = StructType([*data.schema.fields, column])
-    task = _predict_task(model, features, output, dict(shapes or {}), batch_size)
+    path = absolute_path(model, "file:///", os.getcwd())
+    task = _predict_task(path, features, output, dict(shapes or {}), batch_size)
     return data.mapInArrow(task, schema)
 
 
@@ -108,7 +111,7 @@ def load_model(model: str) -> Predictor:
         }
         outputs = signature(**tensors)
         if len(outputs) != 1:
-            raise ShapeMismatchError(
+            raise ConfigurationError(
                 f"the model in {model} has {len(outputs)} outputs ({', '.join(outputs)}); predict "
                 "takes models with one: export one that joins them"
             )

@@ -172,9 +172,13 @@ class Context:
 
         wanted = [epoch_report(self._agent.epoch, self._rows_read)] if self.is_chief else []
         if checkpoint:
-            wanted.append(keras_callbacks.model_checkpoint(self.is_chief, checkpoint))
+            wanted.append(
+                keras_callbacks.model_checkpoint(self.is_chief, self.absolute_path(checkpoint))
+            )
         if backup:
-            wanted.append(keras_callbacks.backup_and_restore(self.is_chief, backup))
+            wanted.append(
+                keras_callbacks.backup_and_restore(self.is_chief, self.absolute_path(backup))
+            )
         if tensorboard:
             wanted.append(keras_callbacks.tensorboard(self.is_chief, self.log_dir))
         return wanted

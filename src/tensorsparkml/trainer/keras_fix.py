@@ -38,7 +38,12 @@ from typing import Any
 import wrapt
 
 from tensorsparkml.errors import UnsupportedVersionError
-from tensorsparkml.trainer.source_inspection import calls, parse_function, unrecognised
+from tensorsparkml.trainer.source_inspection import (
+    calls,
+    parse_function,
+    require_version,
+    unrecognised,
+)
 
 __all__ = ["install"]
 
@@ -46,6 +51,8 @@ logger = logging.getLogger(__name__)
 
 TRAINER = "keras.src.backend.tensorflow.trainer"
 ADAPTER = "keras.src.trainers.data_adapters.tf_dataset_adapter"
+# With the same repairs 3.9 trains, but two nodes compute something else than one process.
+OLDEST = (3, 12)
 DEVICE_ITERATOR = "tensorflow.python.data.ops.multi_device_iterator_ops"
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
@@ -67,7 +74,13 @@ def install() -> None:
 
 
 def repair_trainer(module: ModuleType) -> None:
-    """Repairs the defects that Keras's TensorFlow trainer module has."""
+    """Repairs the defects that Keras's TensorFlow trainer module has.
+
+    Raises:
+        UnsupportedVersionError: Keras is older than the oldest that trains correctly with the
+            repairs, or its source is not recognised.
+    """
+    require_version(OLDEST)
     if reads_or_reduces_batch(module):
         _replace(module, "TensorFlowTrainer._maybe_symbolic_build", _build_from_spec)
     if reduces_scalars_over_axis(module):

@@ -12,7 +12,7 @@ from typing import Any
 
 from tensorsparkml.errors import UnsupportedVersionError
 
-__all__ = ["calls", "parse_function", "unrecognised"]
+__all__ = ["calls", "parse_function", "require_version", "unrecognised"]
 
 
 def parse_function(module: ModuleType, name: str, parameters: list[str]) -> ast.AST:
@@ -35,6 +35,21 @@ def parse_function(module: ModuleType, name: str, parameters: list[str]) -> ast.
     if found != parameters:
         raise unrecognised(module, name, f"takes the parameters {found}, not {parameters}")
     return ast.parse(textwrap.dedent(source))
+
+
+def require_version(oldest: tuple[int, int]) -> None:
+    """Refuses a Keras that is older.
+
+    Raises:
+        UnsupportedVersionError: It is older.
+    """
+    version = _keras_version()
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    if numbers < oldest:
+        raise UnsupportedVersionError(
+            f"Keras {version} does not compute on several nodes what it computes on one; install "
+            f"Keras {oldest[0]}.{oldest[1]} or newer on every executor, or use one node."
+        )
 
 
 def calls(tree: ast.AST, name: str) -> list[ast.Call]:
