@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,16 @@ from tensorsparkml.control.messages import Peer
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.spark_failures import feed_failure
+from tensorsparkml.driver.spark_job import SparkJob
 from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
+
+logger = logging.getLogger(__name__)
 
 _SCHEMA = "rows long"
+_CANCEL_SECONDS = 3.0  # for Spark to end tasks that nobody needs any more
 
 
 @dataclass(frozen=True)
@@ -62,54 +66,6 @@ def feed_task(
     return task
 
 
-class FeedJob:
-    """Runs the job that feeds a DataFrame, in a thread.
-
-    Args:
-        plan: The cluster.
-        peers: Its nodes.
-        feed: Name of the feed.
-        data: The rows.
-        on_end: Called, from the thread, with Spark's exception or None.
-    """
-
-    def __init__(
-        self,
-        plan: ClusterPlan,
-        peers: Sequence[Peer],
-        feed: str,
-        data: DataFrame,
-        on_end: Callable[[Exception | None], None],
-    ) -> None:
-        self._spark = data.sparkSession
-        self._job = data.mapInArrow(feed_task(plan, peers, feed), _SCHEMA)
-        self._tag = f"tensorsparkml-{plan.cluster_id}-feed-{feed}"
-        self._on_end = on_end
-        self._thread = threading.Thread(target=self._run, name=self._tag, daemon=True)
-
-    def start(self) -> None:
-        """Start the job."""
-        self._thread.start()
-
-    def cancel(self) -> None:
-        """Let Spark end the job's tasks, if it still runs."""
-        if self._thread.is_alive():
-            self._spark.interruptTag(self._tag)
-
-    def join(self) -> None:
-        """Wait until the job has ended."""
-        self._thread.join()
-
-    def _run(self) -> None:
-        self._spark.addTag(self._tag)
-        try:
-            self._job.collect()
-        except Exception as error:  # whatever Spark raises is the job's outcome
-            self._on_end(error)
-        else:
-            self._on_end(None)
-
-
 def deliver(
     coordinator: Coordinator, plan: ClusterPlan, data: DataFrame, ledger: FeedLedger
 ) -> bool:
@@ -136,23 +92,23 @@ def deliver(
     coordinator.open_feed(ledger)
     outcome: list[Exception | None] = []
 
-    def on_end(error: Exception | None) -> None:
+    def on_end(_: list[Row], error: Exception | None) -> None:
         outcome.append(error)
         if error is None:
             coordinator.close_feed(feed)
         elif not coordinator.feed_unwanted(feed):
             coordinator.fail(feed_failure(error, feed))
 
-    job = FeedJob(plan, coordinator.peers(), feed, data, on_end)
+    tasks = data.mapInArrow(feed_task(plan, coordinator.peers(), feed), _SCHEMA)
+    job = SparkJob(tasks, f"tensorsparkml-{plan.cluster_id}-feed-{feed}", on_end)
     job.start()
     try:
         coordinator.require(
             lambda state: state.feed_unwanted(feed) or bool(outcome and ledger.closed)
         )
         complete = outcome == [None]
-        job.cancel()
-        job.join()
     finally:
-        job.cancel()
+        if not job.cancel(_CANCEL_SECONDS):
+            logger.warning("Spark still runs the tasks of feed %r", feed)
     coordinator.close_feed(feed)
     return complete

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.control.messages import Failure, decode_failure
 from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.driver.spark_job import SparkJob
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, Row, SparkSession
 
 _SCHEMA = "failure string"
 
@@ -60,51 +60,27 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
     return task
 
 
-class LaunchJob:
-    """Runs the launch job in a thread.
+def launch_job(
+    spark: SparkSession,
+    plan: ClusterPlan,
+    main: bytes,
+    data: DataFrame | None,
+    on_end: Callable[[list[Failure], Exception | None], None],
+) -> SparkJob:
+    """Return the launch job, not started yet.
 
     Args:
         spark: The session.
         plan: The cluster.
         main: The pickled main function and its arguments.
         data: DataFrame whose rows the launch tasks deliver, or None.
-        on_end: Called, from the thread, with the failures of tasks and Spark's exception or None.
+        on_end: Called, from a thread, with the failures of tasks and Spark's exception or None.
     """
+    nodes = plan.nodes
+    source = spark.range(0, nodes, 1, nodes) if data is None else data.repartition(nodes)
+    tasks = source.mapInArrow(launch_task(plan, main), _SCHEMA, barrier=True)
 
-    def __init__(
-        self,
-        spark: SparkSession,
-        plan: ClusterPlan,
-        main: bytes,
-        data: DataFrame | None,
-        on_end: Callable[[list[Failure], Exception | None], None],
-    ) -> None:
-        nodes = plan.nodes
-        source = spark.range(0, nodes, 1, nodes) if data is None else data.repartition(nodes)
-        self._job = source.mapInArrow(launch_task(plan, main), _SCHEMA, barrier=True)
-        self._spark = spark
-        self._tag = f"tensorsparkml-{plan.cluster_id}-launch"
-        self._on_end = on_end
-        self._thread = threading.Thread(target=self._run, name=self._tag, daemon=True)
+    def decode(rows: list[Row], error: Exception | None) -> None:
+        on_end([decode_failure(json.loads(row.failure)) for row in rows], error)
 
-    def start(self) -> None:
-        """Start the job."""
-        self._thread.start()
-
-    def cancel(self) -> None:
-        """Let Spark end the job's tasks."""
-        self._spark.interruptTag(self._tag)
-
-    def join(self, timeout: float | None = None) -> bool:
-        """Wait until the job has ended and return whether it has."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        self._spark.addTag(self._tag)
-        try:
-            rows = self._job.collect()
-        except Exception as error:  # whatever Spark raises is the job's outcome
-            self._on_end([], error)
-        else:
-            self._on_end([decode_failure(json.loads(row.failure)) for row in rows], None)
+    return SparkJob(tasks, f"tensorsparkml-{plan.cluster_id}-launch", decode)

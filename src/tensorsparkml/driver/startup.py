@@ -17,9 +17,10 @@ from tensorsparkml.control.messages import Failure
 from tensorsparkml.control.plan import ClusterPlan, node_name
 from tensorsparkml.driver import slots
 from tensorsparkml.driver.coordinator import Coordinator
-from tensorsparkml.driver.launch import LaunchJob
+from tensorsparkml.driver.launch import launch_job
 from tensorsparkml.driver.spark_failures import launch_failure
 from tensorsparkml.driver.spark_internals import default_filesystem
+from tensorsparkml.driver.spark_job import SparkJob
 from tensorsparkml.errors import LaunchError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class RunningCluster:
     ) -> None:
         self._id = uuid.uuid4().hex[:12]
         self._direct = direct
-        self._job: LaunchJob | None = None
+        self._job: SparkJob | None = None
         hold = self._reserve_slots(spark, config, fed)
         try:
             self.plan = self._make_plan(spark, config, hold)
@@ -72,7 +73,7 @@ class RunningCluster:
             if direct is not None:
                 ledger = FeedLedger(DIRECT_FEED, self.plan.nodes, epochs)
                 self.coordinator.open_feed(ledger, direct_tasks=self.plan.nodes)
-            self._job = LaunchJob(spark, self.plan, main, direct, self._on_launch_ended)
+            self._job = launch_job(spark, self.plan, main, direct, self._on_launch_ended)
             self._job.start()
             self._wait_for_start(config.start_seconds)
         except BaseException:
@@ -91,10 +92,9 @@ class RunningCluster:
         gone = self.coordinator.wait_for(lambda state: state.all_gone, _STOP_SECONDS)
         if not gone:
             logger.warning("cluster %s: not every node has confirmed its end", self._id)
-        if self._job is not None and not self._job.join(timeout=1.0):
-            self._job.cancel()
-            if not self._job.join(timeout=_JOB_SECONDS):
-                logger.warning("cluster %s: Spark has not ended the launch job", self._id)
+        job = self._job
+        if job is not None and not job.join(timeout=1.0) and not job.cancel(_JOB_SECONDS):
+            logger.warning("cluster %s: Spark has not ended the launch job", self._id)
         self.coordinator.close()
         _slot_registry.give_back(self._id)
 
