@@ -4,6 +4,7 @@ The mains note the time of the event in a file, so that what users wait for can 
 error is at the driver within ten seconds, and no process is left.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -149,23 +150,26 @@ def test_agent_is_killed(spark, event, slots):
     assert "agent" in error.message
 
 
+def environment_of(process):
+    """The environment of a process, which is empty for one that has just ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.environ()
+    return {}
+
+
 @pytest.mark.parametrize("slots", ["hold", "release"])
 def test_executor_is_killed(spark, event, slots):
-    def main(args, ctx):
+    def action():
         # Spark gives an executor and all that it starts the same folders.
         mine = os.environ["SPARK_EXECUTOR_DIRS"]
-        jvm = next(
-            process
-            for process in psutil.process_iter()
-            if process.name() == "java" and process.environ().get("SPARK_EXECUTOR_DIRS") == mine
+        jvms = [process for process in psutil.process_iter() if process.name() == "java"]
+        executor = next(
+            jvm for jvm in jvms if environment_of(jvm).get("SPARK_EXECUTOR_DIRS") == mine
         )
+        executor.kill()
+        threading.Event().wait()
 
-        def action():
-            jvm.kill()
-            threading.Event().wait()
-
-        fail_on(1, event, action)(args, ctx)
-
+    main = fail_on(1, event, action)
     error = raised(spark, event, main, errors.ExecutorLostError, "worker:0", slots=slots)
     assert "JVM" in error.message
     # Spark starts another executor, and the application goes on.
