@@ -158,22 +158,31 @@ def environment_of(process):
 
 
 @pytest.mark.parametrize("slots", ["hold", "release"])
-def test_executor_is_killed(spark, event, slots):
+def test_executor_is_killed(spark, event, tmp_path, slots):
     def action():
         # Spark gives an executor and all that it starts the same folders.
         mine = os.environ["SPARK_EXECUTOR_DIRS"]
         jvms = [process for process in psutil.process_iter() if process.name() == "java"]
-        executor = next(
-            jvm for jvm in jvms if environment_of(jvm).get("SPARK_EXECUTOR_DIRS") == mine
-        )
-        executor.kill()
+        next(jvm for jvm in jvms if environment_of(jvm).get("SPARK_EXECUTOR_DIRS") == mine).kill()
         threading.Event().wait()
 
-    main = fail_on(1, event, action)
-    error = raised(spark, event, main, errors.ExecutorLostError, "worker:0", slots=slots)
-    assert "JVM" in error.message
+    def main(args, ctx):
+        name = f"{ctx.role}:{ctx.task_index}"
+        Path(args, name).write_text(os.environ["SPARK_EXECUTOR_DIRS"])
+        if ctx.rank == 1:
+            while len(list(Path(args).glob("*:*"))) < 2:
+                threading.Event().wait(0.02)
+        fail_on(1, event, action)(args, ctx)
+
+    with pytest.raises(errors.ExecutorLostError) as caught:
+        tsm.run(main, str(tmp_path), spark=spark, num_workers=2, slots=slots)
+    assert event.age() < WITHIN_SECONDS
+    assert "JVM" in caught.value.message
+    # Spark may have put both nodes on one executor, of which either may be named first.
+    lost = (tmp_path / "worker:0").read_text()
+    assert (tmp_path / caught.value.node).read_text() == lost
     # Spark starts another executor, and the application goes on.
-    assert tsm.run(lambda args, ctx: ctx.rank, {}, spark=spark, num_workers=2) == [0, 1]
+    assert tsm.run(lambda args, ctx: ctx.rank, spark=spark, num_workers=2) == [0, 1]
 
 
 # The rows
