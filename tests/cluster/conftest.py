@@ -29,6 +29,15 @@ def spark():
     session.stop()
 
 
+@pytest.fixture
+def small_record_batches(spark):
+    """Record batches of which many fit into Spark's buffers, so that streams end between two."""
+    setting = "spark.sql.execution.arrow.maxRecordsPerBatch"
+    spark.conf.set(setting, "1000")
+    yield
+    spark.conf.unset(setting)
+
+
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     assert not node_processes(), "an earlier test left processes"

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from tensorsparkml.control.messages import Close, Directive, FeedProgress, Give, Publish, Release
+from tensorsparkml.control.messages import (
+    Close,
+    Commit,
+    Directive,
+    FeedProgress,
+    Give,
+    Publish,
+    Release,
+)
 from tensorsparkml.data.lockstep import balance
 
 Addressed = list[tuple[int, Directive]]
@@ -39,24 +45,16 @@ class FeedLedger:
         """Rows of the feed over all nodes."""
         return sum(self.rows)
 
-    def commit(self, key: str, segment: str, rows: Sequence[int]) -> Addressed | None:
-        """Accept the rows that a feeder wrote under a segment name, or None if the key is known.
-
-        Args:
-            key: What the rows are; the same for every attempt to feed them.
-            segment: Name under which each node's spool holds its part.
-            rows: Rows of the segment on each rank.
-        """
-        if self._closing:
-            return None
-        if key in self._committed:
-            return None
-        self._committed.add(key)
+    def commit(self, commit: Commit) -> Addressed:
+        """Accept the rows that a feeder wrote, unless the same are here already."""
+        if self._closing or commit.key in self._committed:
+            return []
+        self._committed.add(commit.key)
         addressed: Addressed = []
-        for rank, count in enumerate(rows):
+        for rank, count in enumerate(commit.rows):
             if count:
                 self.rows[rank] += count
-                addressed.append((rank, Publish(self.name, segment, count)))
+                addressed.append((rank, Publish(self.name, commit.segment, count)))
         held_by_all = min(self.rows)
         if held_by_all > self._released:
             self._released = held_by_all

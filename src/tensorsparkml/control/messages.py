@@ -62,6 +62,23 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Commit:
+    """Rows that a feeder has written to the nodes' spools, unseen, and that may now count.
+
+    Attributes:
+        feed: Name of the feed.
+        key: What the rows are; the same for every attempt to feed them.
+        segment: Name under which each node's spool holds its part.
+        rows: Rows of the segment on each rank.
+    """
+
+    feed: str
+    key: str
+    segment: str
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Publish:
     """A segment of the spool is now part of the feed; the next rows of the node's share."""
 

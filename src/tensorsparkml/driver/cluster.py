@@ -157,7 +157,7 @@ class Cluster:
             self.stop()
             raise
         self._ended = True
-        running.end()
+        running.finish()
         self._results = unpickle_results(self.nodes, running.coordinator.results())
 
     def stop(self) -> None:

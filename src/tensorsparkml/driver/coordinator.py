@@ -18,6 +18,7 @@ import pyarrow.flight as flight
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.messages import (
+    Commit,
     Directive,
     Failure,
     FeedProgress,
@@ -137,6 +138,11 @@ class Coordinator:
             self._direct_tasks_left = direct_tasks
             self._state.open_feed(ledger)
 
+    def commit(self, commit: Commit) -> None:
+        """Count rows that a feeder has written."""
+        with self._changed:
+            self._send(self._state.feeds[commit.feed].commit(commit))
+
     def close_feed(self, name: str) -> None:
         """Take no more rows for a feed and let the nodes read it to its end."""
         with self._changed:
@@ -210,12 +216,8 @@ class Coordinator:
                 state.consumed(rank, event["feed"], progress)
         return []
 
-    def _on_commit(self, body: dict[str, Any]) -> dict[str, Any]:
-        with self._changed:
-            ledger = self._state.feeds[body["feed"]]
-            addressed = ledger.commit(body["key"], body["segment"], body["rows"])
-            self._send(addressed or [])
-            return {"accepted": addressed is not None}
+    def _on_commit(self, body: dict[str, Any]) -> None:
+        self.commit(Commit(**body))
 
     def _on_fed(self, body: dict[str, Any]) -> None:
         with self._changed:

@@ -8,19 +8,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.messages import Peer
+from tensorsparkml.control.messages import Commit, Peer
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.spark_failures import feed_failure
 from tensorsparkml.driver.spark_job import SparkJob
+from tensorsparkml.driver.task_results import task_results
 from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from pyspark import Accumulator
     from pyspark.sql import DataFrame, Row
 
 logger = logging.getLogger(__name__)
 
-_SCHEMA = "rows long"
+_SCHEMA = "partition int"
 _CANCEL_SECONDS = 3.0  # for Spark to end tasks that nobody needs any more
 
 
@@ -40,10 +42,9 @@ class FeedReport:
 
 
 def feed_task(
-    plan: ClusterPlan, peers: Sequence[Peer], feed: str
+    token: str, peers: Sequence[Peer], feed: str, commits: Accumulator[list[Commit]]
 ) -> Callable[[Iterator[Any]], Iterator[Any]]:
     """Return the function of the feed tasks."""
-    coordinator, token = plan.coordinator, plan.token
 
     def task(batches: Iterator[Any]) -> Iterator[Any]:
         import pyarrow as pa
@@ -53,15 +54,13 @@ def feed_task(
 
         context = TaskContext.get()
         assert context is not None
-        attempt = context.taskAttemptId()
-        feeder = Feeder(
-            coordinator, token, peers, feed, context.partitionId(), attempt, commit_bytes=None
-        )
+        partition, attempt = context.partitionId(), context.taskAttemptId()
+        feeder = Feeder(token, peers, feed, partition, attempt, lambda part: commits.add([part]))
         try:
-            rows = feeder.run(batches)
+            feeder.run(batches)
         finally:
             feeder.close()
-        yield pa.record_batch({"rows": pa.array([rows], pa.int64())})
+        yield pa.record_batch({"partition": pa.array([partition], pa.int32())})
 
     return task
 
@@ -99,7 +98,8 @@ def deliver(
         elif not coordinator.feed_unwanted(feed):
             coordinator.fail(feed_failure(error, feed))
 
-    tasks = data.mapInArrow(feed_task(plan, coordinator.peers(), feed), _SCHEMA)
+    commits = task_results(data.sparkSession, coordinator.commit)
+    tasks = data.mapInArrow(feed_task(plan.token, coordinator.peers(), feed, commits), _SCHEMA)
     job = SparkJob(tasks, f"tensorsparkml-{plan.cluster_id}-feed-{feed}", on_end)
     job.start()
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.control.messages import Failure, decode_failure
-from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.plan import ClusterPlan, node_name
 from tensorsparkml.driver.spark_job import SparkJob
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
     without it answers with a failure instead of an unreadable traceback.
     """
     encoded, version = plan.encode(), plan.version
+    names = [node_name(*role) for role in plan.roles]
 
     def task(batches: Iterator[Any]) -> Iterator[Any]:
         import json
@@ -45,7 +46,7 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
                     "message": f"{sys.executable} on {os.uname().nodename} cannot import "
                     f"tensorsparkml: {error}; install tensorsparkml=={version} there, or point "
                     "PYSPARK_PYTHON at a Python that has it",
-                    "node": f"rank {rank}",
+                    "node": names[rank],
                 }
             )
             context.allGather(found)

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from tensorsparkml.control.messages import Failure
 
+# How Spark names the task that failed, its host and its executor, where it does so.
+_TASK = re.compile(r"Lost task (?P<index>\d+)\.\d+ in stage \S+ \(TID \d+\) \((?P<place>[^)]*)\)")
+_BARRIER_TASK = re.compile(r"barrier task ResultTask\(\d+, (?P<index>\d+)\)")
 _LONGEST = 4000  # characters of Spark's message; the exception itself is logged by Spark
 
 
-def launch_failure(error: Exception, *, direct: bool) -> Failure:
+def launch_failure(error: Exception, nodes: Sequence[str], *, direct: bool) -> Failure:
     """Return the failure for an exception that ended the launch job.
 
     Args:
         error: What Spark raised.
+        nodes: The nodes' names by rank, which is the index of the launch task.
         direct: Whether the job also computed the rows of a feed.
     """
     text = str(error)
+    task = _BARRIER_TASK.search(text)
+    node = nodes[int(task.group("index"))] if task else None
     if missing := re.search(r"No module named '(pyarrow|pandas|numpy|tensorsparkml)'", text):
         return Failure(
             "MissingPackageError",
-            f"the executors' Python lacks {missing.group(1)}; point PYSPARK_PYTHON at the Python "
+            f"the executor's Python lacks {missing.group(1)}; point PYSPARK_PYTHON at the Python "
             "that has this library and what it needs, before the session is made",
+            node=node,
             remote_traceback=_shorten(text),
         )
     if "PYTHON_VERSION_MISMATCH" in text:
-        return Failure("VersionMismatchError", _shorten(text))
+        return Failure("VersionMismatchError", _shorten(_remote_error(text)), node=node)
     if lost := re.search(r"ExecutorLostFailure \(.*?\)|[Ll]ost executor \S+", text):
         # The node's own agent knows more; this is what is left when its host is gone as well.
         return Failure(
@@ -35,15 +43,17 @@ def launch_failure(error: Exception, *, direct: bool) -> Failure:
         return Failure("NotEnoughSlotsError", _shorten(text))
     if direct:
         return feed_failure(error, "train")
-    return Failure("LaunchError", f"Spark could not run the nodes: {_shorten(text)}")
+    return Failure("LaunchError", f"Spark could not run the nodes: {_shorten(text)}", node=node)
 
 
 def feed_failure(error: Exception, feed: str) -> Failure:
     """Return the failure for an exception that ended a feeding job."""
     text = str(error)
+    task = _TASK.search(text)
+    part = f"partition {task.group('index')} ({task.group('place')}) of " if task else ""
     return Failure(
         "FeedError",
-        f"Spark could not deliver feed {feed!r}: {_shorten(_remote_error(text))}",
+        f"Spark could not deliver {part}feed {feed!r}: {_shorten(_remote_error(text))}",
         remote_traceback=_shorten(text),
         # An agent that a feed task cannot reach is gone, which is then the cause.
         consequence="FlightUnavailableError" in text,

@@ -15,6 +15,7 @@ from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.messages import Failure
 from tensorsparkml.control.plan import ClusterPlan, node_name
+from tensorsparkml.control.verdict import to_error
 from tensorsparkml.driver import slots
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.launch import launch_job
@@ -32,6 +33,7 @@ DIRECT_FEED = "train"
 
 _slot_registry = slots.SlotRegistry()
 _STOP_SECONDS = 5.0  # for nodes to end once they are told to
+_TASK_SECONDS = 1.0  # for launch tasks to end after their agents
 _JOB_SECONDS = 30.0  # for Spark to end the launch job once it is cancelled
 
 
@@ -62,7 +64,9 @@ class RunningCluster:
     ) -> None:
         self._id = uuid.uuid4().hex[:12]
         self._direct = direct
+        self._direct_ledger: FeedLedger | None = None
         self._job: SparkJob | None = None
+        self._launch_failure: Failure | None = None
         hold = self._reserve_slots(spark, config, fed)
         try:
             self.plan = self._make_plan(spark, config, hold)
@@ -71,8 +75,8 @@ class RunningCluster:
             raise
         try:
             if direct is not None:
-                ledger = FeedLedger(DIRECT_FEED, self.plan.nodes, epochs)
-                self.coordinator.open_feed(ledger, direct_tasks=self.plan.nodes)
+                self._direct_ledger = FeedLedger(DIRECT_FEED, self.plan.nodes, epochs)
+                self.coordinator.open_feed(self._direct_ledger, direct_tasks=self.plan.nodes)
             self._job = launch_job(spark, self.plan, main, direct, self._on_launch_ended)
             self._job.start()
             self._wait_for_start(config.start_seconds)
@@ -87,13 +91,30 @@ class RunningCluster:
         self.coordinator.stop("the driver ended the cluster")
         self.end()
 
-    def end(self) -> None:
-        """Wait until nothing is left of the nodes, and give back what the driver holds."""
+    def finish(self) -> None:
+        """Let nodes whose mains have returned end, and give back what the driver holds.
+
+        Raises:
+            FeedError: Spark could not compute all rows of the direct feed. The nodes cannot tell,
+                because the rows that it could not compute are just not there.
+        """
+        # Where the mains have ended before all rows were there, nobody misses the rest.
+        read_whole_feed = self._direct_ledger is not None and self._direct_ledger.closed
+        self.end(patience=_JOB_SECONDS if read_whole_feed else _TASK_SECONDS)
+        if read_whole_feed and self._launch_failure is not None:
+            raise to_error(self._launch_failure, [])
+
+    def end(self, patience: float = _TASK_SECONDS) -> None:
+        """Wait until nothing is left of the nodes, and give back what the driver holds.
+
+        Args:
+            patience: Seconds in which the launch tasks may end by themselves.
+        """
         gone = self.coordinator.wait_for(lambda state: state.all_gone, _STOP_SECONDS)
         if not gone:
             logger.warning("cluster %s: not every node has confirmed its end", self._id)
         job = self._job
-        if job is not None and not job.join(timeout=1.0) and not job.cancel(_JOB_SECONDS):
+        if job is not None and not job.join(patience) and not job.cancel(_JOB_SECONDS):
             logger.warning("cluster %s: Spark has not ended the launch job", self._id)
         self.coordinator.close()
         _slot_registry.give_back(self._id)
@@ -145,7 +166,9 @@ class RunningCluster:
         if failures:
             self.coordinator.fail(failures[0])
         elif error is not None:
-            self.coordinator.fail(launch_failure(error, direct=self._direct is not None))
+            names = [node_name(*role) for role in self.plan.roles]
+            self._launch_failure = launch_failure(error, names, direct=self._direct is not None)
+            self.coordinator.fail(self._launch_failure)
         elif self.plan.hold and not self.coordinator.wait_for(lambda s: s.all_started, timeout=0):
             message = "Spark ended the tasks that start the nodes before every node ran"
             self.coordinator.fail(Failure("LaunchError", message))

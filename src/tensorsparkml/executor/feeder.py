@@ -6,16 +6,14 @@ partitions are sized, and all nodes can begin together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
-from tensorsparkml.control.messages import Peer
+from tensorsparkml.control.messages import Commit, Peer
 from tensorsparkml.control.rpc import RpcClient, tcp_location
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.data.transport import SegmentStream
-
-_CALL_SECONDS = 60.0
 
 
 def cut(rows: int, nodes: int, first: int) -> list[tuple[int, int, int]]:
@@ -43,40 +41,39 @@ class Feeder:
     """Delivers the rows of one partition.
 
     Args:
-        coordinator: Flight location of the coordinator.
         token: The cluster's token.
         peers: The nodes that share the feed.
         feed: Name of the feed.
         partition: Index of the Spark partition.
         attempt: Which attempt of the Spark task this is.
-        commit_bytes: Commit whenever this much was sent, so that training begins while rows
-            still come; None commits once, at the end, which makes the task safe to repeat.
+        commit: Gets every part of the partition that has arrived.
+        commit_bytes: Size of a part; by default the whole partition is one.
     """
 
     def __init__(
         self,
-        coordinator: str,
         token: str,
         peers: Sequence[Peer],
         feed: str,
         partition: int,
         attempt: int,
-        commit_bytes: int | None,
+        commit: Callable[[Commit], object],
+        commit_bytes: int | None = None,
     ) -> None:
-        self._coordinator = RpcClient(coordinator, token)
         self._clients = [
             RpcClient(tcp_location(peer.host, peer.data_port), token) for peer in peers
         ]
         self._feed = feed
         self._partition = partition
         self._attempt = attempt
+        self._on_commit = commit
         self._commit_bytes = commit_bytes
         self._streams: dict[int, SegmentStream] = {}
         self._part = 0
         self._sent_bytes = 0
 
-    def run(self, batches: Iterator[pa.RecordBatch]) -> int:
-        """Send all batches and return the number of rows."""
+    def run(self, batches: Iterator[pa.RecordBatch]) -> None:
+        """Send all batches."""
         total = 0
         for number, batch in enumerate(batches):
             runs = cut(batch.num_rows, len(self._clients), self._partition + number)
@@ -90,11 +87,10 @@ class Feeder:
             if self._commit_bytes is not None and self._sent_bytes >= self._commit_bytes:
                 self._commit()
         self._commit()
-        return total
 
     def close(self) -> None:
         """Close all connections."""
-        for client in [self._coordinator, *self._clients]:
+        for client in self._clients:
             client.close()
 
     def _commit(self) -> None:
@@ -102,16 +98,8 @@ class Feeder:
         for node, stream in self._streams.items():
             stream.finish()
             rows[node] = stream.rows
-        self._coordinator.call(
-            "commit",
-            {
-                "feed": self._feed,
-                "key": f"{self._partition}.{self._part}",
-                "segment": self._segment,
-                "rows": rows,
-            },
-            timeout=_CALL_SECONDS,
-        )
+        key = f"{self._partition}.{self._part}"
+        self._on_commit(Commit(self._feed, key, self._segment, tuple(rows)))
         self._streams.clear()
         self._part += 1
         self._sent_bytes = 0

@@ -11,19 +11,20 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pyarrow as pa
 import pyarrow.flight as flight
 
 from tensorsparkml._version import __version__
-from tensorsparkml.control.messages import Failure, Peer, decode_failure, encode_failure
+from tensorsparkml.control.messages import Commit, Failure, Peer, decode_failure, encode_failure
 from tensorsparkml.control.plan import ClusterPlan, node_name
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.executor.agent_process import AgentProcess
 from tensorsparkml.executor.feeder import Feeder
 
 _DIRECT_COMMIT_BYTES = 8 * 2**20
+_COMMIT_SECONDS = 60.0
 _CALL_SECONDS = 5.0
 
 _UNREACHABLE = (
@@ -125,10 +126,14 @@ def first_failure(
 def _feed_directly(
     plan: ClusterPlan, feed: str, rank: int, peers: list[Peer], batches: Iterator[pa.RecordBatch]
 ) -> None:
-    feeder = Feeder(plan.coordinator, plan.token, peers, feed, rank, 0, _DIRECT_COMMIT_BYTES)
+    client = RpcClient(plan.coordinator, plan.token)
+
+    def commit(part: Commit) -> None:
+        client.call("commit", asdict(part), timeout=_COMMIT_SECONDS)
+
+    feeder = Feeder(plan.token, peers, feed, rank, 0, commit, _DIRECT_COMMIT_BYTES)
     try:
         feeder.run(batches)
-        client = RpcClient(plan.coordinator, plan.token)
         client.call("fed", {"feed": feed}, timeout=_CALL_SECONDS)
     except _UNREACHABLE:
         # An agent or the coordinator is gone. Who supervises them reports that; to fail here
@@ -136,6 +141,7 @@ def _feed_directly(
         pass
     finally:
         feeder.close()
+        client.close()
 
 
 def _report_lost_agent(plan: ClusterPlan, peer: Peer, ended: str) -> None:

@@ -7,16 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
-from tensorsparkml.control.messages import Close, FeedProgress, Give, Publish, Release
+from tensorsparkml.control.messages import Close, Commit, FeedProgress, Give, Publish, Release
 
 
 def of_kind(addressed: Addressed, kind: type) -> Addressed:
     return [(rank, directive) for rank, directive in addressed if isinstance(directive, kind)]
 
 
+def commit(ledger: FeedLedger, key: str, segment: str, rows: list[int]) -> Addressed:
+    return ledger.commit(Commit(ledger.name, key, segment, tuple(rows)))
+
+
 def test_a_commit_publishes_to_the_nodes_that_got_rows() -> None:
     ledger = FeedLedger("train", 3)
-    assert ledger.commit("0", "0-7", [4, 0, 2]) == [
+    assert commit(ledger, "0", "0-7", [4, 0, 2]) == [
         (0, Publish("train", "0-7", 4)),
         (2, Publish("train", "0-7", 2)),
     ]
@@ -25,32 +29,32 @@ def test_a_commit_publishes_to_the_nodes_that_got_rows() -> None:
 
 def test_rows_are_released_once_every_node_holds_them() -> None:
     ledger = FeedLedger("train", 2)
-    assert ledger.commit("0", "a", [4, 0]) == [(0, Publish("train", "a", 4))]
-    assert ledger.commit("1", "b", [0, 3]) == [
+    assert commit(ledger, "0", "a", [4, 0]) == [(0, Publish("train", "a", 4))]
+    assert commit(ledger, "1", "b", [0, 3]) == [
         (1, Publish("train", "b", 3)),
         (0, Release("train", 3)),
         (1, Release("train", 3)),
     ]
     # The smallest share has not grown.
-    assert ledger.commit("2", "c", [5, 0]) == [(0, Publish("train", "c", 5))]
+    assert commit(ledger, "2", "c", [5, 0]) == [(0, Publish("train", "c", 5))]
 
 
 def test_a_key_counts_once_whatever_the_segment() -> None:
     ledger = FeedLedger("train", 2)
-    ledger.commit("0", "first attempt", [4, 4])
-    assert ledger.commit("0", "second attempt", [4, 4]) is None
+    commit(ledger, "0", "first attempt", [4, 4])
+    assert commit(ledger, "0", "second attempt", [4, 4]) == []
     assert ledger.rows == [4, 4]
 
 
 def test_the_key_of_an_empty_partition_counts_too() -> None:
     ledger = FeedLedger("train", 1)
-    assert ledger.commit("0", "a", [0]) == []
-    assert ledger.commit("0", "b", [3]) is None
+    assert commit(ledger, "0", "a", [0]) == []
+    assert commit(ledger, "0", "b", [3]) == []
 
 
 def test_closing_an_even_feed_completes_it_at_once() -> None:
     ledger = FeedLedger("train", 2, passes=5)
-    ledger.commit("0", "a", [3, 2])
+    commit(ledger, "0", "a", [3, 2])
     assert ledger.close() == [(0, Close("train", 5, 3, 5)), (1, Close("train", 5, 2, 5))]
     assert ledger.closed
 
@@ -62,7 +66,7 @@ def test_closing_a_feed_without_rows_completes_it() -> None:
 
 def test_an_uneven_feed_is_complete_when_the_last_transfer_has_arrived() -> None:
     ledger = FeedLedger("train", 3)
-    ledger.commit("0", "a", [9, 0, 0])
+    commit(ledger, "0", "a", [9, 0, 0])
 
     gives = ledger.close()
     assert [rank for rank, _ in gives] == [0, 0]
@@ -82,7 +86,7 @@ def test_an_uneven_feed_is_complete_when_the_last_transfer_has_arrived() -> None
 
 def test_a_transfer_arrives_once() -> None:
     ledger = FeedLedger("train", 2)
-    ledger.commit("0", "a", [4, 0])
+    commit(ledger, "0", "a", [4, 0])
     [(_, give)] = ledger.close()
     assert isinstance(give, Give)
     assert ledger.given("another") == []
@@ -93,10 +97,10 @@ def test_a_transfer_arrives_once() -> None:
 @pytest.mark.parametrize("rows", [[4, 0], [2, 2]])
 def test_nothing_is_accepted_after_close(rows: list[int]) -> None:
     ledger = FeedLedger("train", 2)
-    ledger.commit("0", "a", rows)
+    commit(ledger, "0", "a", rows)
     ledger.close()
     held = list(ledger.rows)
-    assert ledger.commit("1", "b", [1, 1]) is None
+    assert commit(ledger, "1", "b", [1, 1]) == []
     assert ledger.close() == []
     assert ledger.rows == held
 
@@ -135,13 +139,14 @@ def test_what_nodes_hold_is_what_the_directives_say(
     held, released, keys = [0] * nodes, 0, set()
 
     for number, (key, rows) in enumerate(commits):
-        addressed = ledger.commit(key, f"segment-{number}", rows)
-        assert (addressed is None) == (key in keys)
+        addressed = commit(ledger, key, f"segment-{number}", rows)
+        if key in keys:
+            assert addressed == []
         keys.add(key)
-        for rank, directive in of_kind(addressed or [], Publish):
+        for rank, directive in of_kind(addressed, Publish):
             assert isinstance(directive, Publish)
             held[rank] += directive.rows
-        releases = of_kind(addressed or [], Release)
+        releases = of_kind(addressed, Release)
         if releases:
             assert min(held) > released
             released = min(held)

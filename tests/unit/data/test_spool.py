@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.messages import Close, Give, Publish, Release
+from tensorsparkml.control.messages import Close, Commit, Give, Publish, Release
 from tensorsparkml.data import spool as spool_module
 from tensorsparkml.data.segments import LocatedBatch, Origin, RowReader
 from tensorsparkml.data.spool import Spool
@@ -169,7 +169,7 @@ def test_balancing_moves_every_row_to_one_node(
         if count:
             write(spool, "train", "a", *(next(ids) for _ in range(count)))
     ledger = FeedLedger("train", len(rows))
-    pending = [*(ledger.commit("0", "a", rows) or []), *ledger.close()]
+    pending = [*ledger.commit(Commit("train", "0", "a", tuple(rows))), *ledger.close()]
     closes: dict[int, Close] = {}
     while pending:
         rank, directive = pending.pop(0)

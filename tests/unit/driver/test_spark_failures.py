@@ -6,6 +6,7 @@ import pytest
 
 from tensorsparkml.driver.spark_failures import feed_failure, launch_failure
 
+NODES = ["chief:0", "worker:0"]
 PYTHON_ERROR = """\
 [PYTHON_EXCEPTION] An exception was thrown from the Python worker: Job aborted due to \
 stage failure: \
@@ -66,20 +67,20 @@ SLOTS = (
 def test_what_spark_names_gets_its_class(
     text: str, kind: str, part: str, consequence: bool, direct: bool
 ) -> None:
-    failure = launch_failure(RuntimeError(text), direct=direct)
+    failure = launch_failure(RuntimeError(text), NODES, direct=direct)
     assert (failure.kind, failure.consequence) == (kind, consequence)
     assert part in failure.message
     assert failure.node is None
 
 
 def test_a_launch_that_failed_otherwise_is_a_launch_error() -> None:
-    failure = launch_failure(RuntimeError("Job 3 was cancelled"), direct=False)
+    failure = launch_failure(RuntimeError("Job 3 was cancelled"), NODES, direct=False)
     assert failure.kind == "LaunchError"
     assert failure.message == "Spark could not run the nodes: Job 3 was cancelled"
 
 
 def test_a_launch_that_also_feeds_may_fail_over_the_rows() -> None:
-    failure = launch_failure(RuntimeError(PYTHON_ERROR), direct=True)
+    failure = launch_failure(RuntimeError(PYTHON_ERROR), NODES, direct=True)
     assert failure == feed_failure(RuntimeError(PYTHON_ERROR), "train")
 
 
@@ -87,10 +88,19 @@ def test_a_feed_that_failed_names_what_python_raised() -> None:
     failure = feed_failure(RuntimeError(PYTHON_ERROR), "validation")
     assert failure.kind == "FeedError"
     assert failure.message == (
-        "Spark could not deliver feed 'validation': ZeroDivisionError: division by zero"
+        "Spark could not deliver partition 1 (10.0.0.7 executor 2) of feed 'validation': "
+        "ZeroDivisionError: division by zero"
     )
     assert 'File "/home/user/etl.py", line 12, in parse' in str(failure.remote_traceback)
     assert not failure.consequence
+
+
+def test_a_launch_task_that_failed_names_its_node() -> None:
+    text = LOST.replace("ExecutorLostFailure", "ModuleNotFoundError: No module named 'pyarrow'")
+    failure = launch_failure(RuntimeError(text), NODES, direct=False)
+    assert failure.kind == "MissingPackageError"
+    assert failure.node == "worker:0"
+    assert failure.message.startswith("the executor's Python lacks pyarrow;")
 
 
 @pytest.mark.parametrize(
@@ -109,6 +119,6 @@ def test_without_a_python_traceback_the_text_is_all_there_is() -> None:
 
 def test_endless_texts_are_cut() -> None:
     error = RuntimeError("x" * 100_000)
-    for failure in (feed_failure(error, "train"), launch_failure(error, direct=False)):
+    for failure in (feed_failure(error, "train"), launch_failure(error, NODES, direct=False)):
         assert len(failure.message) < 4200
         assert failure.message.endswith(" …")

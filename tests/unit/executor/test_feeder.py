@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorsparkml.control.messages import Peer, Publish
+from tensorsparkml.control.messages import Commit, Peer, Publish
 from tensorsparkml.control.rpc import RpcServer, tcp_location
 from tensorsparkml.data.segments import LocatedBatch, RowReader
 from tensorsparkml.data.spool import Spool
@@ -51,23 +50,20 @@ class Nodes:
 
     spools: list[Spool]
     peers: list[Peer]
-    coordinator: str
-    commits: list[dict[str, Any]] = field(default_factory=list)
+    commits: list[Commit] = field(default_factory=list)
 
-    def feed(
-        self, batches: list[list[int]], commit_bytes: int | None = None, partition: int = 4
-    ) -> int:
-        feeder = Feeder(self.coordinator, TOKEN, self.peers, "train", partition, 7, commit_bytes)
+    def feed(self, batches: list[list[int]], commit_bytes: int | None = None) -> None:
+        feeder = Feeder(TOKEN, self.peers, "train", 4, 7, self.commits.append, commit_bytes)
         try:
-            return feeder.run(pa.record_batch({"id": pa.array(ids, pa.int64())}) for ids in batches)
+            feeder.run(pa.record_batch({"id": pa.array(ids, pa.int64())}) for ids in batches)
         finally:
             feeder.close()
 
     def rows(self, rank: int) -> list[LocatedBatch]:
         """The rows of a node as its committed segments have them."""
         for commit in self.commits:
-            if rows := commit["rows"][rank]:
-                self.spools[rank].publish(Publish("train", commit["segment"], rows))
+            if rows := commit.rows[rank]:
+                self.spools[rank].publish(Publish("train", commit.segment, rows))
         reader = RowReader()
         for path, rows in self.spools[rank].window("train", 0, 0, 0.0)["segments"]:
             reader.append(path, rows)
@@ -84,16 +80,14 @@ def nodes(tmp_path: Path) -> Iterator[Nodes]:
         Peer(rank, "worker", rank, "127.0.0.1", server.port, 0)
         for rank, server in enumerate(servers)
     ]
-    commits: list[dict[str, Any]] = []
-    coordinator = RpcServer(tcp_location("127.0.0.1"), TOKEN, {"commit": commits.append})
-    yield Nodes(spools, peers, tcp_location("127.0.0.1", coordinator.port), commits)
-    for server in [*servers, coordinator]:
+    yield Nodes(spools, peers)
+    for server in servers:
         server.shutdown()
 
 
 def test_a_partition_is_committed_once_with_all_its_rows(nodes: Nodes) -> None:
-    assert nodes.feed([[0, 1, 2], [], [3, 4, 5, 6], [7]]) == 8
-    assert nodes.commits == [{"feed": "train", "key": "4.0", "segment": "4.0-7", "rows": [4, 4]}]
+    nodes.feed([[0, 1, 2], [], [3, 4, 5, 6], [7]])
+    assert nodes.commits == [Commit("train", "4.0", "4.0-7", (4, 4))]
     found = []
     for rank in range(2):
         for part in nodes.rows(rank):
@@ -105,10 +99,10 @@ def test_a_partition_is_committed_once_with_all_its_rows(nodes: Nodes) -> None:
 
 
 def test_parts_are_committed_under_keys_of_their_own(nodes: Nodes) -> None:
-    assert nodes.feed([[0, 1], [2, 3], [4, 5]], commit_bytes=32) == 6
-    assert [(commit["key"], commit["segment"], commit["rows"]) for commit in nodes.commits] == [
-        ("4.0", "4.0-7", [2, 2]),
-        ("4.1", "4.1-7", [1, 1]),
+    nodes.feed([[0, 1], [2, 3], [4, 5]], commit_bytes=32)
+    assert nodes.commits == [
+        Commit("train", "4.0", "4.0-7", (2, 2)),
+        Commit("train", "4.1", "4.1-7", (1, 1)),
     ]
     ids = [
         row["id"]
@@ -120,8 +114,8 @@ def test_parts_are_committed_under_keys_of_their_own(nodes: Nodes) -> None:
 
 
 def test_an_empty_partition_is_committed_too(nodes: Nodes) -> None:
-    assert nodes.feed([]) == 0
-    assert nodes.commits == [{"feed": "train", "key": "4.0", "segment": "4.0-7", "rows": [0, 0]}]
+    nodes.feed([])
+    assert nodes.commits == [Commit("train", "4.0", "4.0-7", (0, 0))]
 
 
 def test_a_partition_that_fails_is_not_committed(nodes: Nodes) -> None:
@@ -129,7 +123,7 @@ def test_a_partition_that_fails_is_not_committed(nodes: Nodes) -> None:
         yield pa.record_batch({"id": [1, 2]})
         raise ZeroDivisionError
 
-    feeder = Feeder(nodes.coordinator, TOKEN, nodes.peers, "train", 0, 0, None)
+    feeder = Feeder(TOKEN, nodes.peers, "train", 0, 0, nodes.commits.append)
     with pytest.raises(ZeroDivisionError):
         feeder.run(batches())
     feeder.close()

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
-from tensorsparkml.control.messages import Close, FeedProgress, Give, Publish, Release
+from tensorsparkml.control.messages import Close, Commit, FeedProgress, Give, Publish, Release
 from tensorsparkml.data.lockstep import PassCursor
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.data.spool import Spool
@@ -70,7 +70,8 @@ class Simulation:
                 ids = range(self._next_id, self._next_id + count)
                 self._write(rank, segment, [located(*ids)])
                 self._next_id += count
-        self._carry_out(self.ledger.commit(str(self._delivered), segment, rows) or [])
+        commit = Commit(FEED, str(self._delivered), segment, tuple(rows))
+        self._carry_out(self.ledger.commit(commit))
         self._delivered += 1
 
     def feeds(self, columns: list[str] | None = None) -> list[DataFeed]:
