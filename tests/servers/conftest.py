@@ -28,7 +28,7 @@ def alive_workers(url: str) -> int:
     try:
         with urllib.request.urlopen(url, timeout=5) as reply:
             return json.load(reply)["aliveworkers"]
-    except OSError:
+    except (OSError, ValueError):  # no page yet, or not yet the one of this address
         return 0
 
 

@@ -25,6 +25,7 @@ class Peer:
         host: Address under which the other nodes reach it.
         data_port: Port of its agent's Flight server.
         tensorflow_port: Port that is held for its TensorFlow server.
+        spool: Folder of its spool, on its host.
     """
 
     rank: int
@@ -33,6 +34,7 @@ class Peer:
     host: str
     data_port: int
     tensorflow_port: int
+    spool: str
 
     @property
     def name(self) -> str:
@@ -70,12 +72,14 @@ class Commit:
         key: What the rows are; the same for every attempt to feed them.
         segment: Name under which each node's spool holds its part.
         rows: Rows of the segment on each rank.
+        bytes: Size of these rows in memory on each rank.
     """
 
     feed: str
     key: str
     segment: str
     rows: tuple[int, ...]
+    bytes: tuple[int, ...]
 
 
 @dataclass(frozen=True)

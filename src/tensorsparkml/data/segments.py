@@ -59,6 +59,11 @@ class LocatedBatch:
 _ORIGIN = b"origin"
 
 
+def segment_path(spool: Path, feed: str, segment: str) -> Path:
+    """Return the file of a segment in a spool's folder."""
+    return spool / feed / f"{segment}.arrow"
+
+
 class SegmentWriter:
     """Writes one segment.
 
@@ -70,6 +75,7 @@ class SegmentWriter:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._path = path
         self._partial = path.with_suffix(".partial")
+        path.parent.mkdir(exist_ok=True)
         self._file = pa.OSFile(str(self._partial), "wb")
         self._writer = pa.ipc.new_file(self._file, schema)
 

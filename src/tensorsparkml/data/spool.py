@@ -1,7 +1,8 @@
 """The spool: an agent's local store of the rows of its node, as segments on disk.
 
-Feeders write segments, unseen; the coordinator publishes, releases and closes; the trainer waits
-here for what it may read, and then reads the files themselves.
+Feeders write segments, unseen: as files on this host, through the agent from others. The
+coordinator publishes, releases and closes; the trainer waits here for what it may read, and then
+reads the files themselves.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from tensorsparkml.control.messages import Close, Give, Publish, Release
-from tensorsparkml.data.segments import LocatedBatch, RowReader, SegmentWriter
+from tensorsparkml.data.segments import LocatedBatch, RowReader, SegmentWriter, segment_path
 
 
 @dataclass
@@ -38,17 +39,15 @@ class Spool:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
+        # Rows are for the executor's user alone.
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._shares: dict[str, _Share] = {}
         self._changed = threading.Condition()
 
     def receive(self, feed: str, segment: str, schema: pa.Schema) -> SegmentWriter:
         """Begin a segment; its rows count only when it is published."""
-        path = self._path(feed, segment)
-        # Rows are for the executor's user alone.
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.parent.mkdir(exist_ok=True)
-        return SegmentWriter(path, schema)
+        return SegmentWriter(self._path(feed, segment), schema)
 
     def publish(self, directive: Publish) -> None:
         """Append a complete segment to the node's share."""
@@ -117,13 +116,13 @@ class Spool:
 
     def remove(self) -> None:
         """Delete everything."""
-        shutil.rmtree(self._directory, ignore_errors=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def _files(self) -> Iterator[Path]:
-        return self._directory.rglob("*.arrow")
+        return self.directory.rglob("*.arrow")
 
     def _share(self, feed: str) -> _Share:
         return self._shares.setdefault(feed, _Share())
 
     def _path(self, feed: str, segment: str) -> Path:
-        return self._directory / feed / f"{segment}.arrow"
+        return segment_path(self.directory, feed, segment)

@@ -1,16 +1,19 @@
-"""Record batches from one process to another's spool, over Arrow Flight."""
+"""Record batches from one process to another's spool."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.flight as flight
 
 from tensorsparkml.control.messages import Peer
 from tensorsparkml.control.rpc import Handler, RpcClient, RpcServer, tcp_location
-from tensorsparkml.data.segments import LocatedBatch, Origin
+from tensorsparkml.data.segments import LocatedBatch, Origin, SegmentWriter, segment_path
 from tensorsparkml.data.spool import Spool
 
 # Ends a segment. The stream of a sender that dies ends as well, without an error.
@@ -49,47 +52,129 @@ class SpoolServer(RpcServer):
         target.abandon()
 
 
-class SegmentStream:
-    """Sends one segment to one node.
+class NodeGoneError(ConnectionError):
+    """Another node's agent, or its spool, is not there any more."""
+
+
+class Segment(Protocol):
+    """A segment that is being written."""
+
+    def write(self, located: LocatedBatch) -> None:
+        """Append a batch."""
+
+    def finish(self) -> None:
+        """Return once the segment is complete."""
+
+
+class SpoolClient:
+    """Writes segments into the spool of one node.
+
+    On the node's own host it writes the files that the trainer will read, so that rows are copied
+    once; from other hosts it sends them over Arrow Flight.
 
     Args:
-        client: Connection to the node's agent.
-        feed: Name of the feed.
-        segment: Name of the segment.
-        schema: Schema of all batches.
+        peer: The node.
+        token: The cluster's token.
     """
+
+    def __init__(self, peer: Peer, token: str) -> None:
+        self._peer = peer
+        self._token = token
+        # The folder's name is of this cluster alone, so where it is, it is the node's.
+        self._is_local = os.access(peer.spool, os.W_OK | os.X_OK)
+        self._client: RpcClient | None = None
+
+    def open(self, feed: str, segment: str, schema: pa.Schema) -> Segment:
+        """Begin a segment.
+
+        Args:
+            feed: Name of the feed.
+            segment: Name of the segment.
+            schema: Schema of all batches.
+
+        Raises:
+            NodeGoneError: As all methods of the segment.
+        """
+        with _reaching(self._peer):
+            return _Reaching(self._peer, self._open(feed, segment, schema))
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._client is not None:
+            self._client.close()
+
+    def _open(self, feed: str, segment: str, schema: pa.Schema) -> Segment:
+        if self._is_local:
+            return SegmentWriter(segment_path(Path(self._peer.spool), feed, segment), schema)
+        if self._client is None:
+            location = tcp_location(self._peer.host, self._peer.data_port)
+            self._client = RpcClient(location, self._token)
+        return _SegmentStream(self._client, feed, segment, schema)
+
+
+class _SegmentStream:
+    """Sends one segment over Flight."""
 
     def __init__(self, client: RpcClient, feed: str, segment: str, schema: pa.Schema) -> None:
         descriptor = flight.FlightDescriptor.for_path(feed.encode(), segment.encode())
         options = client.options()
         self._writer, self._reader = client.connection.do_put(descriptor, schema, options)
-        self.rows = 0
 
     def write(self, located: LocatedBatch) -> None:
-        """Send a batch."""
         metadata = pa.py_buffer(located.origin.encode())
         self._writer.write_with_metadata(located.batch, metadata)
-        self.rows += located.batch.num_rows
 
     def finish(self) -> None:
-        """Return once the receiver has the segment complete."""
         self._writer.write_metadata(pa.py_buffer(_END))
         self._writer.done_writing()
         self._reader.read()
         self._writer.close()
 
 
+class _Reaching:
+    """A segment whose errors say which node is gone."""
+
+    def __init__(self, peer: Peer, segment: Segment) -> None:
+        self._peer = peer
+        self._segment = segment
+
+    def write(self, located: LocatedBatch) -> None:
+        with _reaching(self._peer):
+            self._segment.write(located)
+
+    def finish(self) -> None:
+        with _reaching(self._peer):
+            self._segment.finish()
+
+
+@contextmanager
+def _reaching(peer: Peer) -> Iterator[None]:
+    try:
+        yield
+    except (
+        flight.FlightUnavailableError,
+        flight.FlightTimedOutError,
+        flight.FlightCancelledError,
+        FileNotFoundError,
+    ) as error:
+        raise NodeGoneError(f"{peer.name} on {peer.host} is gone: {error}") from error
+
+
 def send_segment(
     peer: Peer, token: str, feed: str, segment: str, batches: Iterable[LocatedBatch]
 ) -> None:
-    """Send batches, of which there is at least one, as one segment to one node."""
-    client = RpcClient(tcp_location(peer.host, peer.data_port), token)
+    """Send batches, of which there is at least one, as one segment to one node.
+
+    Raises:
+        NodeGoneError: The node cannot be reached.
+    """
+    client = SpoolClient(peer, token)
     try:
-        stream: SegmentStream | None = None
+        target: Segment | None = None
         for located in batches:
-            stream = stream or SegmentStream(client, feed, segment, located.batch.schema)
-            stream.write(located)
-        if stream is not None:
-            stream.finish()
+            target = target or client.open(feed, segment, located.batch.schema)
+            target.write(located)
+        if target is not None:
+            target.finish()
     finally:
         client.close()

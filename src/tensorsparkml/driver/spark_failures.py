@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from tensorsparkml.control.messages import Failure
+from tensorsparkml.data.transport import NodeGoneError
 
 # How Spark names the task that failed, its host and its executor, where it does so.
 _TASK = re.compile(r"Lost task (?P<index>\d+)\.\d+ in stage \S+ \(TID \d+\) \((?P<place>[^)]*)\)")
@@ -56,7 +57,7 @@ def feed_failure(error: Exception, feed: str) -> Failure:
         f"Spark could not deliver {part}feed {feed!r}: {_shorten(_remote_error(text))}",
         remote_traceback=_shorten(text),
         # An agent that a feed task cannot reach is gone, which is then the cause.
-        consequence="FlightUnavailableError" in text,
+        consequence=NodeGoneError.__name__ in text,
     )
 
 

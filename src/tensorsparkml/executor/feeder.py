@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 import pyarrow as pa
 
 from tensorsparkml.control.messages import Commit, Peer
-from tensorsparkml.control.rpc import RpcClient, tcp_location
 from tensorsparkml.data.segments import LocatedBatch, Origin
-from tensorsparkml.data.transport import SegmentStream
+from tensorsparkml.data.transport import Segment, SpoolClient
 
 
 def cut(rows: int, nodes: int, first: int) -> list[tuple[int, int, int]]:
@@ -60,17 +59,13 @@ class Feeder:
         commit: Callable[[Commit], object],
         commit_bytes: int | None = None,
     ) -> None:
-        self._clients = [
-            RpcClient(tcp_location(peer.host, peer.data_port), token) for peer in peers
-        ]
+        self._clients = [SpoolClient(peer, token) for peer in peers]
         self._feed = feed
         self._partition = partition
         self._attempt = attempt
         self._on_commit = commit
         self._commit_bytes = commit_bytes
-        self._streams: dict[int, SegmentStream] = {}
-        self._part = 0
-        self._sent_bytes = 0
+        self._begin_part(0)
 
     def run(self, batches: Iterator[pa.RecordBatch]) -> None:
         """Send all batches."""
@@ -81,10 +76,9 @@ class Feeder:
                 located = LocatedBatch(
                     batch.slice(start, length), Origin(self._partition, total + start)
                 )
-                self._stream(node, batch.schema).write(located)
+                self._write(node, located)
             total += batch.num_rows
-            self._sent_bytes += batch.nbytes
-            if self._commit_bytes is not None and self._sent_bytes >= self._commit_bytes:
+            if self._commit_bytes is not None and sum(self._bytes) >= self._commit_bytes:
                 self._commit()
         self._commit()
 
@@ -93,23 +87,28 @@ class Feeder:
         for client in self._clients:
             client.close()
 
+    def _begin_part(self, part: int) -> None:
+        self._part = part
+        self._segments: dict[int, Segment] = {}
+        self._rows = [0] * len(self._clients)
+        self._bytes = [0] * len(self._clients)
+
+    def _write(self, node: int, located: LocatedBatch) -> None:
+        if node not in self._segments:
+            client = self._clients[node]
+            self._segments[node] = client.open(self._feed, self._segment, located.batch.schema)
+        self._segments[node].write(located)
+        self._rows[node] += located.batch.num_rows
+        self._bytes[node] += located.batch.nbytes
+
     def _commit(self) -> None:
-        rows = [0] * len(self._clients)
-        for node, stream in self._streams.items():
-            stream.finish()
-            rows[node] = stream.rows
+        for segment in self._segments.values():
+            segment.finish()
         key = f"{self._partition}.{self._part}"
-        self._on_commit(Commit(self._feed, key, self._segment, tuple(rows)))
-        self._streams.clear()
-        self._part += 1
-        self._sent_bytes = 0
+        rows, sizes = tuple(self._rows), tuple(self._bytes)
+        self._on_commit(Commit(self._feed, key, self._segment, rows, sizes))
+        self._begin_part(self._part + 1)
 
     @property
     def _segment(self) -> str:
         return f"{self._partition}.{self._part}-{self._attempt}"
-
-    def _stream(self, node: int, schema: pa.Schema) -> SegmentStream:
-        if node not in self._streams:
-            client = self._clients[node]
-            self._streams[node] = SegmentStream(client, self._feed, self._segment, schema)
-        return self._streams[node]

@@ -14,7 +14,6 @@ from typing import Any, BinaryIO
 
 import psutil
 import pyarrow as pa
-import pyarrow.flight as flight
 
 from tensorsparkml.control.cluster_spec import node_environment
 from tensorsparkml.control.frames import read_frame
@@ -34,7 +33,7 @@ from tensorsparkml.control.messages import (
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.rpc import RpcClient, RpcServer, tcp_location, unix_location
 from tensorsparkml.data.spool import Spool
-from tensorsparkml.data.transport import SpoolServer, send_segment
+from tensorsparkml.data.transport import NodeGoneError, SpoolServer, send_segment
 from tensorsparkml.executor.events import (
     Event,
     ExecutorGone,
@@ -95,7 +94,8 @@ class Node:
         """What the launch task tells the other nodes about this one."""
         role, index = self.plan.roles[self.rank]
         port = self._held_port.getsockname()[1]
-        return asdict(Peer(self.rank, role, index, self._host, self._server.port, port))
+        spool = str(self._spool.directory)
+        return asdict(Peer(self.rank, role, index, self._host, self._server.port, port, spool))
 
     def run(self, peers: list[Peer], main: bytes) -> None:
         """Run the trainer to its end.
@@ -247,12 +247,12 @@ class Node:
         try:
             batches = self._spool.last_rows(directive)
             send_segment(peer, self.plan.token, directive.feed, directive.segment, batches)
-        except (flight.FlightError, pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             message = f"could not hand {directive.rows} rows of {directive.feed!r} to {peer.name}"
             failure = Failure(
                 "FeedError",
                 f"{message}: {error}",
-                consequence=isinstance(error, flight.FlightUnavailableError),
+                consequence=isinstance(error, NodeGoneError),
             )
             self._report_failure(failure)
         else:

@@ -20,18 +20,13 @@ from tensorsparkml._version import __version__
 from tensorsparkml.control.messages import Commit, Failure, Peer, decode_failure, encode_failure
 from tensorsparkml.control.plan import ClusterPlan, node_name
 from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.data.transport import NodeGoneError
 from tensorsparkml.executor.agent_process import AgentProcess
 from tensorsparkml.executor.feeder import Feeder
 
 _DIRECT_COMMIT_BYTES = 8 * 2**20
 _COMMIT_SECONDS = 60.0
 _CALL_SECONDS = 5.0
-
-_UNREACHABLE = (
-    flight.FlightUnavailableError,
-    flight.FlightTimedOutError,
-    flight.FlightCancelledError,
-)
 
 # Sends a string to all tasks of the barrier stage and returns theirs, by rank.
 AllGather = Callable[[str], list[str]]
@@ -135,7 +130,7 @@ def _feed_directly(
     try:
         feeder.run(batches)
         client.call("fed", {"feed": feed}, timeout=_CALL_SECONDS)
-    except _UNREACHABLE:
+    except (NodeGoneError, flight.FlightError):
         # An agent or the coordinator is gone. Who supervises them reports that; to fail here
         # as well would only hide it.
         pass

@@ -8,9 +8,9 @@ from tensorsparkml.control.cluster_spec import cluster_spec, node_environment
 from tensorsparkml.control.messages import Peer
 
 PEERS = [
-    Peer(0, "chief", 0, "10.0.0.1", 7000, 8000),
-    Peer(1, "worker", 0, "10.0.0.2", 7000, 8001),
-    Peer(2, "worker", 1, "fd00::3", 7000, 8002),
+    Peer(0, "chief", 0, "10.0.0.1", 7000, 8000, "/spool"),
+    Peer(1, "worker", 0, "10.0.0.2", 7000, 8001, "/spool"),
+    Peer(2, "worker", 1, "fd00::3", 7000, 8002, "/spool"),
 ]
 
 

@@ -9,8 +9,8 @@ from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.messages import End, Failure, FeedProgress, Peer, Stop
 
 LEASE, SETTLE = 6.0, 1.0
-CHIEF = Peer(0, "chief", 0, "10.0.0.1", 7000, 7001)
-WORKER = Peer(1, "worker", 0, "10.0.0.2", 7000, 7001)
+CHIEF = Peer(0, "chief", 0, "10.0.0.1", 7000, 7001, "/spool")
+WORKER = Peer(1, "worker", 0, "10.0.0.2", 7000, 7001, "/spool")
 CRASH = Failure("TrainerKilledError", "signal SIGSEGV", "worker:0")
 BROKEN_COLLECTIVE = Failure("MainError", "collective failed", "chief:0", consequence=True)
 

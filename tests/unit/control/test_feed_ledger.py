@@ -15,7 +15,7 @@ def of_kind(addressed: Addressed, kind: type) -> Addressed:
 
 
 def commit(ledger: FeedLedger, key: str, segment: str, rows: list[int]) -> Addressed:
-    return ledger.commit(Commit(ledger.name, key, segment, tuple(rows)))
+    return ledger.commit(Commit(ledger.name, key, segment, tuple(rows), (8,) * len(rows)))
 
 
 def test_a_commit_publishes_to_the_nodes_that_got_rows() -> None:

@@ -87,4 +87,4 @@ def test_messages_cannot_be_changed(kind: type) -> None:
 
 def test_a_node_is_named_after_its_role() -> None:
     assert node_name("worker", 1) == "worker:1"
-    assert Peer(2, "worker", 1, "h", 1, 2).name == "worker:1"
+    assert Peer(2, "worker", 1, "h", 1, 2, "/spool").name == "worker:1"

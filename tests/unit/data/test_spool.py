@@ -169,7 +169,10 @@ def test_balancing_moves_every_row_to_one_node(
         if count:
             write(spool, "train", "a", *(next(ids) for _ in range(count)))
     ledger = FeedLedger("train", len(rows))
-    pending = [*ledger.commit(Commit("train", "0", "a", tuple(rows))), *ledger.close()]
+    pending = [
+        *ledger.commit(Commit("train", "0", "a", tuple(rows), (8,) * len(rows))),
+        *ledger.close(),
+    ]
     closes: dict[int, Close] = {}
     while pending:
         rank, directive = pending.pop(0)

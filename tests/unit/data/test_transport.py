@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tensorsparkml.control.messages import Peer, Publish
-from tensorsparkml.control.rpc import RpcClient, tcp_location
+from tensorsparkml.control.rpc import tcp_location
 from tensorsparkml.data.segments import LocatedBatch, Origin, RowReader
 from tensorsparkml.data.spool import Spool
-from tensorsparkml.data.transport import SegmentStream, SpoolServer, send_segment
+from tensorsparkml.data.transport import NodeGoneError, SpoolClient, SpoolServer, send_segment
 
 TOKEN = "5e884898da280471"
 SECONDS = 30.0
@@ -55,8 +56,20 @@ def server(spool: Spool) -> Iterator[Watched]:
 
 
 @pytest.fixture
-def client(server: Watched) -> Iterator[RpcClient]:
-    client = RpcClient(tcp_location("127.0.0.1", server.port), TOKEN)
+def remote_peer(server: Watched) -> Peer:
+    """The node as seen from another host."""
+    return Peer(0, "chief", 0, "127.0.0.1", server.port, 0, "/elsewhere")
+
+
+@pytest.fixture(params=["same host", "other host"])
+def peer(request: pytest.FixtureRequest, directory: Path, remote_peer: Peer) -> Peer:
+    local = request.param == "same host"
+    return replace(remote_peer, spool=str(directory)) if local else remote_peer
+
+
+@pytest.fixture
+def client(peer: Peer) -> Iterator[SpoolClient]:
+    client = SpoolClient(peer, TOKEN)
     yield client
     client.close()
 
@@ -92,16 +105,15 @@ def read(spool: Spool, feed: str, segment: str, rows: int) -> list[LocatedBatch]
     number=st.uuids(),
 )
 def test_rows_and_origins_arrive_in_order(
-    spool: Spool, client: RpcClient, batches: list[tuple[list[int], int]], number: Any
+    spool: Spool, client: SpoolClient, batches: list[tuple[list[int], int]], number: Any
 ) -> None:
     feed, segment = f"feed-{number}", "0.0-3"
-    stream = SegmentStream(client, feed, segment, SCHEMA)
+    stream = client.open(feed, segment, SCHEMA)
     for ids, row in batches:
         stream.write(located(*ids, partition=3, row=row))
     stream.finish()
 
     sent = [(id_, row + place) for ids, row in batches for place, id_ in enumerate(ids)]
-    assert stream.rows == len(sent)
     slices = read(spool, feed, segment, len(sent))
     found = [
         (id_, part.origin.moved(place).row)
@@ -112,9 +124,9 @@ def test_rows_and_origins_arrive_in_order(
     assert {part.origin.partition for part in slices} <= {3}
 
 
-def test_a_slice_is_sent_as_what_it_shows(spool: Spool, client: RpcClient) -> None:
+def test_a_slice_is_sent_as_what_it_shows(spool: Spool, client: SpoolClient) -> None:
     whole = located(*range(10)).batch
-    stream = SegmentStream(client, "train", "a", SCHEMA)
+    stream = client.open("train", "a", SCHEMA)
     stream.write(LocatedBatch(whole.slice(3, 4), Origin(1, 103)))
     stream.finish()
     [part] = read(spool, "train", "a", 4)
@@ -122,15 +134,15 @@ def test_a_slice_is_sent_as_what_it_shows(spool: Spool, client: RpcClient) -> No
     assert part.origin == Origin(1, 103)
 
 
-def test_the_segment_is_complete_when_finish_returns(directory: Path, client: RpcClient) -> None:
-    stream = SegmentStream(client, "train", "0.0-3", SCHEMA)
+def test_the_segment_is_complete_when_finish_returns(directory: Path, client: SpoolClient) -> None:
+    stream = client.open("train", "0.0-3", SCHEMA)
     stream.write(located(1))
     stream.finish()
     assert files(directory) == ["train/0.0-3.arrow"]
 
 
 def test_a_sender_that_dies_leaves_nothing(
-    directory: Path, server: Watched, client: RpcClient
+    directory: Path, server: Watched, remote_peer: Peer
 ) -> None:
     class Dies(Exception):
         pass
@@ -139,21 +151,21 @@ def test_a_sender_that_dies_leaves_nothing(
         yield located(1)
         raise Dies
 
-    peer = Peer(0, "chief", 0, "127.0.0.1", server.port, 0)
     with pytest.raises(Dies):
-        send_segment(peer, TOKEN, "train", "a", batches())
+        send_segment(remote_peer, TOKEN, "train", "a", batches())
     assert server.put_ended.wait(SECONDS)
     assert files(directory) == []
 
 
 def test_a_batch_that_cannot_be_stored_is_an_error_of_the_sender(
-    directory: Path, server: Watched, client: RpcClient
+    directory: Path, server: Watched, remote_peer: Peer
 ) -> None:
     class Nonsense(Origin):
         def encode(self) -> bytes:
             return b"no origin"
 
-    stream = SegmentStream(client, "train", "a", SCHEMA)
+    client = SpoolClient(remote_peer, TOKEN)
+    stream = client.open("train", "a", SCHEMA)
     stream.write(LocatedBatch(located(1).batch, Nonsense(0, 0)))
     with pytest.raises(pa.ArrowException):
         stream.finish()
@@ -161,8 +173,7 @@ def test_a_batch_that_cannot_be_stored_is_an_error_of_the_sender(
     assert files(directory) == []
 
 
-def test_send_segment_sends_to_the_peer(spool: Spool, server: Watched) -> None:
-    peer = Peer(0, "chief", 0, "127.0.0.1", server.port, 0)
+def test_send_segment_sends_to_the_peer(spool: Spool, peer: Peer) -> None:
     send_segment(peer, TOKEN, "train", "given-0", iter([located(1, 2), located(3, row=2)]))
     slices = read(spool, "train", "given-0", 3)
     assert [part.batch.column("id").to_pylist() for part in slices] == [[1, 2], [3]]
@@ -170,21 +181,33 @@ def test_send_segment_sends_to_the_peer(spool: Spool, server: Watched) -> None:
 
 @pytest.mark.parametrize("token", ["", "0123456789abcdef"])
 def test_a_stranger_writes_nothing(
-    directory: Path, spool: Spool, server: Watched, token: str
+    directory: Path, spool: Spool, server: Watched, remote_peer: Peer, token: str
 ) -> None:
-    peer = Peer(0, "chief", 0, "127.0.0.1", server.port, 0)
     with pytest.raises(flight.FlightUnauthenticatedError):
-        send_segment(peer, token, "train", "a", [located(1)])
+        send_segment(remote_peer, token, "train", "a", [located(1)])
     assert not server.put_ended.is_set()
-    assert not directory.exists()
+    assert files(directory) == []
     assert spool.stored_bytes() == 0
 
 
-def test_further_actions_are_answered(spool: Spool) -> None:
-    server = SpoolServer(tcp_location("127.0.0.1"), TOKEN, spool, {"size": lambda _: {"bytes": 7}})
-    client = RpcClient(tcp_location("127.0.0.1", server.port), TOKEN)
-    try:
-        assert client.call("size", timeout=SECONDS) == {"bytes": 7}
-    finally:
-        client.close()
-        server.shutdown()
+def test_a_node_that_is_gone_is_named(spool: Spool, server: Watched, peer: Peer) -> None:
+    spool.remove()
+    server.shutdown()
+    with pytest.raises(NodeGoneError, match=r"chief:0 on 127\.0\.0\.1 is gone"):
+        send_segment(peer, TOKEN, "train", "b", [located(1)])
+
+
+def test_a_spool_that_goes_while_it_is_written_is_named(
+    directory: Path, remote_peer: Peer, spool: Spool
+) -> None:
+    segment = SpoolClient(replace(remote_peer, spool=str(directory)), TOKEN).open(
+        "train", "a", SCHEMA
+    )
+    segment.write(located(1))
+    spool.remove()
+    with pytest.raises(NodeGoneError, match=r"chief:0 on 127\.0\.0\.1 is gone"):
+        segment.finish()
+
+
+def test_rows_are_for_the_executors_user_alone(directory: Path, spool: Spool) -> None:
+    assert directory.stat().st_mode & 0o777 == 0o700

@@ -70,14 +70,18 @@ class Nodes:
         return reader.read(0, reader.rows)
 
 
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[Nodes]:
+@pytest.fixture(params=["same host", "other host"])
+def nodes(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Nodes]:
     spools = [Spool(tmp_path / str(rank)) for rank in range(2)]
     servers: list[RpcServer] = [
         SpoolServer(tcp_location("127.0.0.1"), TOKEN, spool) for spool in spools
     ]
+
+    def folder(rank: int) -> str:
+        return str(spools[rank].directory) if request.param == "same host" else "/elsewhere"
+
     peers = [
-        Peer(rank, "worker", rank, "127.0.0.1", server.port, 0)
+        Peer(rank, "worker", rank, "127.0.0.1", server.port, 0, folder(rank))
         for rank, server in enumerate(servers)
     ]
     yield Nodes(spools, peers)
@@ -87,7 +91,7 @@ def nodes(tmp_path: Path) -> Iterator[Nodes]:
 
 def test_a_partition_is_committed_once_with_all_its_rows(nodes: Nodes) -> None:
     nodes.feed([[0, 1, 2], [], [3, 4, 5, 6], [7]])
-    assert nodes.commits == [Commit("train", "4.0", "4.0-7", (4, 4))]
+    assert nodes.commits == [Commit("train", "4.0", "4.0-7", (4, 4), (32, 32))]
     found = []
     for rank in range(2):
         for part in nodes.rows(rank):
@@ -101,8 +105,8 @@ def test_a_partition_is_committed_once_with_all_its_rows(nodes: Nodes) -> None:
 def test_parts_are_committed_under_keys_of_their_own(nodes: Nodes) -> None:
     nodes.feed([[0, 1], [2, 3], [4, 5]], commit_bytes=32)
     assert nodes.commits == [
-        Commit("train", "4.0", "4.0-7", (2, 2)),
-        Commit("train", "4.1", "4.1-7", (1, 1)),
+        Commit("train", "4.0", "4.0-7", (2, 2), (16, 16)),
+        Commit("train", "4.1", "4.1-7", (1, 1), (8, 8)),
     ]
     ids = [
         row["id"]
@@ -115,7 +119,7 @@ def test_parts_are_committed_under_keys_of_their_own(nodes: Nodes) -> None:
 
 def test_an_empty_partition_is_committed_too(nodes: Nodes) -> None:
     nodes.feed([])
-    assert nodes.commits == [Commit("train", "4.0", "4.0-7", (0, 0))]
+    assert nodes.commits == [Commit("train", "4.0", "4.0-7", (0, 0), (0, 0))]
 
 
 def test_a_partition_that_fails_is_not_committed(nodes: Nodes) -> None:

@@ -70,7 +70,7 @@ class Simulation:
                 ids = range(self._next_id, self._next_id + count)
                 self._write(rank, segment, [located(*ids)])
                 self._next_id += count
-        commit = Commit(FEED, str(self._delivered), segment, tuple(rows))
+        commit = Commit(FEED, str(self._delivered), segment, tuple(rows), (8,) * len(rows))
         self._carry_out(self.ledger.commit(commit))
         self._delivered += 1
 
