@@ -63,7 +63,7 @@ class DataFeed:
         if self._assembler is None:
             sample = self._reader.first_row()
             self._assembler = Assembler(self._columns, self._shapes, sample)
-        rows = self._reader.next_batch(self._cursor, batch_size, drop_remainder=False)
+        rows = self._reader.next_batches(self._cursor, batch_size, drop_remainder=False)
         assert rows is not None  # should_stop has just looked
         return self._assembler.assemble(rows.slices)
 

@@ -16,6 +16,8 @@ from tensorsparkml.trainer.reader import FeedReader, Rows
 Columns = str | Sequence[str] | Mapping[str, str]
 
 _PREFETCHED_BATCHES = 4
+# What is handed to TensorFlow at once: an element from Python costs about half a millisecond.
+_BYTES_AT_ONCE = 4 * 2**20
 
 
 class BatchLayout:
@@ -84,22 +86,30 @@ def local_dataset(
     assembler = Assembler(layout.columns(), shapes, sample)
     layout.resolve(list(assembler.specs))
 
-    def batches() -> Iterator[Any]:
-        for rows in reader.batches(batch_size, drop_remainder):
+    batch_bytes = max(sample.batch.nbytes, 1) * batch_size
+    at_once = max(1, _BYTES_AT_ONCE // batch_bytes)
+
+    def runs_of_batches() -> Iterator[Any]:
+        for rows in reader.batches(batch_size, drop_remainder, at_once):
             columns = assembler.assemble(rows.slices)
-            yield layout.arrange(columns, layout.weights(columns, rows))
+            weights = layout.weights(columns, rows)
+            shape = (rows.batches, rows.count // rows.batches)
+            yield layout.arrange(
+                {name: array.reshape(*shape, *array.shape[1:]) for name, array in columns.items()},
+                weights.reshape(shape),
+            )
 
     def signature(spec: ColumnSpec) -> Any:
         dtype = tf.string if spec.dtype == np.dtype(object) else tf.as_dtype(spec.dtype)
-        return tf.TensorSpec((rows_of_batch, *spec.shape), dtype)
+        return tf.TensorSpec((None, rows_of_batch, *spec.shape), dtype)
 
     rows_of_batch = batch_size if drop_remainder else None
     signatures = {name: signature(spec) for name, spec in assembler.specs.items()}
-    weights = tf.TensorSpec((rows_of_batch,), tf.float32)
+    weights = tf.TensorSpec((None, rows_of_batch), tf.float32)
     dataset = tf.data.Dataset.from_generator(
-        batches, output_signature=layout.arrange(signatures, weights)
+        runs_of_batches, output_signature=layout.arrange(signatures, weights)
     )
-    return dataset.prefetch(_PREFETCHED_BATCHES)
+    return dataset.prefetch(1).unbatch().prefetch(_PREFETCHED_BATCHES)
 
 
 def distributed(strategy: Any, dataset: Any) -> Any:

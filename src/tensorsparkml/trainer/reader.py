@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tensorsparkml.control.messages import FeedProgress
-from tensorsparkml.data.lockstep import ClosedFeed, PassCursor
+from tensorsparkml.data.lockstep import ClosedFeed, PassCursor, Step
 from tensorsparkml.data.segments import LocatedBatch, RowReader
 from tensorsparkml.errors import EmptyFeedError
 from tensorsparkml.trainer.agent_client import AgentClient
@@ -17,17 +17,19 @@ _REPORT_ROWS = 10_000  # read between two reports of progress, which cost a call
 
 @dataclass(frozen=True)
 class Rows:
-    """One batch of rows, as slices of the spool's record batches.
+    """The rows of one batch or of several equal ones, as slices of the spool's record batches.
 
     Attributes:
         slices: The rows in order; empty only where the node has no row to give.
         count: Number of rows.
         weight: See `Step.weight`: 1 except where the nodes' batches differ in size.
+        batches: Number of batches.
     """
 
     slices: list[LocatedBatch]
     count: int
     weight: float
+    batches: int = 1
 
 
 class FeedReader:
@@ -88,34 +90,39 @@ class FeedReader:
                 )
             return self._rows.read(0, 1)[0]
 
-    def batches(self, size: int, drop_remainder: bool) -> Iterator[Rows]:
+    def batches(self, size: int, drop_remainder: bool, at_once: int = 1) -> Iterator[Rows]:
         """Read one pass in batches; every node yields the same number of them.
 
         Args:
             size: Rows of a full batch on this node.
             drop_remainder: Whether only full batches are yielded.
+            at_once: How many full batches may come together, where the node holds them.
         """
         cursor = PassCursor()
-        while (rows := self.next_batch(cursor, size, drop_remainder)) is not None:
+        while (rows := self.next_batches(cursor, size, drop_remainder, at_once)) is not None:
             yield rows
         self.end_pass()
 
-    def next_batch(self, cursor: PassCursor, size: int, drop_remainder: bool) -> Rows | None:
-        """Return the next batch of a pass, waiting for it, or None at the end of the pass."""
+    def next_batches(
+        self, cursor: PassCursor, size: int, drop_remainder: bool, at_once: int = 1
+    ) -> Rows | None:
+        """Return the next batches of a pass, or None at its end; waits for the first of them."""
         with self._lock:
-            while self._closed is None:
-                step = cursor.next_while_open(self._held_by_all, size, drop_remainder)
-                if step is not None:
-                    break
+            while (step := self._next_step(cursor, size, drop_remainder)) is None:
+                if self._closed is not None:
+                    return None
                 self._refresh()
-            else:
-                step = cursor.next_when_closed(self._closed, size, drop_remainder)
-            if step is None:
-                return None
-            slices = self._rows.read(cursor.yielded, step.rows)
-            cursor.advance(step)
-            self._advance(FeedProgress(self._progress.passes, self._progress.rows + step.rows))
-            return Rows(slices, step.rows, step.weight)
+            first, full, batches = cursor.yielded, step, 0
+            while step == full and batches < at_once:
+                cursor.advance(step)
+                batches += 1
+                if step.rows != size:
+                    break
+                step = self._next_step(cursor, size, drop_remainder)
+            count = cursor.yielded - first
+            slices = self._rows.read(first, count)
+            self._advance(FeedProgress(self._progress.passes, self._progress.rows + count))
+            return Rows(slices, count, full.weight, batches)
 
     def at_end(self, cursor: PassCursor) -> bool:
         """Wait until it is known whether a pass has another batch, and return that it has none."""
@@ -135,6 +142,12 @@ class FeedReader:
         """Want no more of the feed."""
         with self._lock:
             self._advance(FeedProgress(self._progress.passes, self._progress.rows, True))
+
+    def _next_step(self, cursor: PassCursor, size: int, drop_remainder: bool) -> Step | None:
+        """Return the step that can be taken now."""
+        if self._closed is None:
+            return cursor.next_while_open(self._held_by_all, size, drop_remainder)
+        return cursor.next_when_closed(self._closed, size, drop_remainder)
 
     def _advance(self, progress: FeedProgress) -> None:
         self._progress = progress

@@ -191,20 +191,24 @@ def test_data_feeds_deliver_each_row_once_a_pass(
 
 
 @settings(deadline=None, max_examples=60)
-@given(deliveries(), st.integers(1, 5), st.booleans(), st.integers(1, 3))
+@given(deliveries(), st.integers(1, 5), st.booleans(), st.integers(1, 3), st.integers(1, 4))
 def test_readers_give_as_many_passes_as_are_asked_for(
     simulate: Simulate,
     delivery: tuple[int, list[list[int]]],
     size: int,
     drop: bool,
     passes: int,
+    at_once: int,
 ) -> None:
     nodes, commits = delivery
     simulation = simulate(commits, nodes)
     for number in range(passes):
         # One after the other: the first one reads to the end of what it may.
-        found = [list(reader.batches(size, drop)) for reader in simulation.readers]
-        assert len({len(batches) for batches in found}) == 1
+        found = [list(reader.batches(size, drop, at_once)) for reader in simulation.readers]
+        assert len({sum(rows.batches for rows in runs) for runs in found}) == 1
+        for rows in (rows for runs in found for rows in runs):
+            assert 1 <= rows.batches <= at_once
+            assert rows.batches == 1 or rows.count == rows.batches * size
         ids = [
             i
             for batches in found
@@ -215,7 +219,7 @@ def test_readers_give_as_many_passes_as_are_asked_for(
         assert len(set(ids)) == len(ids) == sum(batch.count for b in found for batch in b)
         if drop:
             assert simulation.total - len(ids) < nodes * size
-            assert {batch.count for batches in found for batch in batches} <= {size}
+            assert {rows.count / rows.batches for runs in found for rows in runs} <= {size}
         else:
             assert sorted(ids) == list(range(simulation.total))
         assert [reader.progress.passes for reader in simulation.readers] == [number + 1] * nodes
@@ -326,8 +330,8 @@ def test_a_new_cursor_is_a_new_pass(simulate: Simulate) -> None:
     [reader] = simulate([[2]], nodes=1).readers
     for _ in range(2):
         cursor = PassCursor()
-        batch = reader.next_batch(cursor, 2, False)
+        batch = reader.next_batches(cursor, 2, False)
         assert batch is not None and batch.weight == 1.0
         assert batch.slices[0].batch.column("id").to_pylist() == [0, 1]
         assert reader.at_end(cursor)
-        assert reader.next_batch(cursor, 2, False) is None
+        assert reader.next_batches(cursor, 2, False) is None
