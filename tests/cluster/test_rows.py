@@ -3,7 +3,6 @@
 import itertools
 
 import pytest
-from pyspark.sql import functions as F
 
 import tensorsparkml as tsm
 
@@ -71,23 +70,6 @@ def test_direct_feed(spark, nodes):
         epochs=3,
     )
     check(results, "train", passes=3)
-
-
-def test_a_task_that_fails_in_the_middle_is_repeated(spark, small_record_batches):
-    @F.udf("long")
-    def fail_at_first(number):
-        from pyspark import TaskContext
-
-        # After the partition's first record batch has gone to the nodes.
-        if number == 58_000 and TaskContext.get().attemptNumber() < 2:
-            raise OSError("the disk was away")
-        return number
-
-    data = spark.range(0, 60_000, 1, 3)
-    with tsm.Cluster(read_feeds, [("train", 1, 500)], spark=spark, num_workers=2) as cluster:
-        report = cluster.train(data.select(fail_at_first("id").alias("id")))
-    assert report.rows == 60_000
-    check(cluster.results, "train", passes=1, rows=60_000)
 
 
 def read_dataset(args, ctx):
