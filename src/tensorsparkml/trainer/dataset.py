@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tensorsparkml.data.assembly import Assembler
-from tensorsparkml.data.columns import ColumnSpec
-from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.trees import map_leaves
+from tensorsparkml.errors import ConfigurationError, ShapeMismatchError
 from tensorsparkml.trainer.reader import FeedReader, Rows
+from tensorsparkml.trainer.tensors import join_ragged, signature
 
 # Names of columns: one, several as a tuple, or several under the names of a model's inputs.
 Columns = str | Sequence[str] | Mapping[str, str]
@@ -59,10 +61,15 @@ class BatchLayout:
             return features, _arrange(self._label, columns)
         return features, _arrange(self._label, columns), weights
 
-    def weights(self, columns: Mapping[str, np.ndarray], rows: Rows) -> np.ndarray:
+    def weights(self, columns: Mapping[str, Any], rows: Rows) -> np.ndarray:
         """Return the rows' weights, shape `(rows,)`, float32."""
         if isinstance(self._weight, str):
-            weights = columns[self._weight].astype(np.float32)
+            weights = columns[self._weight]
+            if not isinstance(weights, np.ndarray) or weights.shape != (rows.count,):
+                raise ShapeMismatchError(
+                    f"sample_weight={self._weight!r} should be a column with one number per row"
+                )
+            weights = weights.astype(np.float32)
             return weights if rows.weight == 1.0 else weights * np.float32(rows.weight)
         return np.full(rows.count, rows.weight, np.float32)
 
@@ -70,9 +77,10 @@ class BatchLayout:
 def local_dataset(
     reader: FeedReader,
     layout: BatchLayout,
-    shapes: Mapping[str, tuple[int, ...]],
+    convert: Mapping[str, Column],
     batch_size: int,
     drop_remainder: bool,
+    transform: Callable[..., Any] | None,
 ) -> Any:
     """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
 
@@ -81,7 +89,7 @@ def local_dataset(
     import tensorflow as tf
 
     sample = reader.first_row()
-    assembler = Assembler(layout.columns(), shapes, sample)
+    assembler = Assembler(layout.columns(), convert, sample)
     layout.resolve(list(assembler.specs))
 
     def batches() -> Iterator[Any]:
@@ -89,16 +97,17 @@ def local_dataset(
             columns = assembler.assemble(rows.slices)
             yield layout.arrange(columns, layout.weights(columns, rows))
 
-    def signature(spec: ColumnSpec) -> Any:
-        dtype = tf.string if spec.dtype == np.dtype(object) else tf.as_dtype(spec.dtype)
-        return tf.TensorSpec((rows_of_batch, *spec.shape), dtype)
-
     rows_of_batch = batch_size if drop_remainder else None
-    signatures = {name: signature(spec) for name, spec in assembler.specs.items()}
+    signatures = map_leaves(lambda spec: signature(spec, rows_of_batch), assembler.specs)
     weights = tf.TensorSpec((rows_of_batch,), tf.float32)
-    dataset = tf.data.Dataset.from_generator(
-        batches, output_signature=layout.arrange(signatures, weights)
+    dataset = join_ragged(
+        tf.data.Dataset.from_generator(
+            batches, output_signature=layout.arrange(signatures, weights)
+        )
     )
+    if transform is not None:
+        # One batch for one: the number of batches, in which nodes must agree, cannot change.
+        dataset = dataset.map(transform, num_parallel_calls=tf.data.AUTOTUNE)
     return dataset.prefetch(_PREFETCHED_BATCHES)
 
 

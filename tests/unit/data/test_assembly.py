@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorsparkml.data.assembly import Assembler
+from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.errors import (
     DataError,
@@ -47,7 +48,7 @@ def test_all_columns_are_taken_where_none_are_named() -> None:
 
 
 def test_only_the_columns_that_are_named_are_taken_in_their_order() -> None:
-    assembler = Assembler(["y", "x"], {"x": (2, 2)}, SAMPLE)
+    assembler = Assembler(["y", "x"], {"x": Column((2, 2))}, SAMPLE)
     arrays = assembler.assemble([SAMPLE])
     assert list(arrays) == list(assembler.specs) == ["y", "x"]
     np.testing.assert_array_equal(arrays["x"], X.reshape(10, 2, 2))
@@ -73,13 +74,14 @@ def test_a_single_slice_is_not_copied() -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "shapes"), [(["x", "z"], {}), (["x"], {"z": (1,)}), (None, {"z": (1,)})]
+    ("columns", "convert"),
+    [(["x", "z"], {}), (["x"], {"z": Column((1,))}), (None, {"z": Column((1,))})],
 )
 def test_a_column_that_is_missing_is_named_with_those_there_are(
-    columns: list[str] | None, shapes: dict[str, tuple[int, ...]]
+    columns: list[str] | None, convert: dict[str, Column]
 ) -> None:
     with pytest.raises(MissingColumnError, match=r"'z'.* it has x, y, name"):
-        Assembler(columns, shapes, SAMPLE)
+        Assembler(columns, convert, SAMPLE)
 
 
 def test_a_column_that_becomes_no_tensor_matters_only_where_it_is_read() -> None:
@@ -91,7 +93,7 @@ def test_a_column_that_becomes_no_tensor_matters_only_where_it_is_read() -> None
 
 def test_a_shape_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ShapeMismatchError, match="'x'"):
-        Assembler(["x"], {"x": (3, 3)}, SAMPLE)
+        Assembler(["x"], {"x": Column((3, 3))}, SAMPLE)
 
 
 @pytest.mark.parametrize(
