@@ -165,7 +165,8 @@ def _elements(
             raise levels.error(misfit) from misfit.__cause__
     if levels.present is None:
         return array
-    filled = np.full((levels.places, *sizes), spec.fill, spec.dtype)
+    filled = np.empty((levels.places, *sizes), spec.dtype)
+    filled.fill(spec.fill)  # np.full drops zeros at the end of bytes
     filled[levels.present] = array
     return filled
 

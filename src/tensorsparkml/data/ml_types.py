@@ -57,7 +57,7 @@ def vectors(values: pa.Array, sizes: tuple[int, ...]) -> np.ndarray:
         f"Vectors of size {sizes[0]}",
     )
     dense = _numbers(fields["type"]) == _DENSE
-    return _by_layout(values, sizes, [(dense, _dense_vectors), (~dense, _sparse_vectors)])
+    return _by_layout(values, sizes, [(dense, _dense), (~dense, _sparse_vectors)])
 
 
 def matrices(values: pa.Array, sizes: tuple[int, ...]) -> np.ndarray:
@@ -79,8 +79,8 @@ def matrices(values: pa.Array, sizes: tuple[int, ...]) -> np.ndarray:
         values,
         sizes,
         [
-            (dense & by_row, _dense_matrices),
-            (dense & ~by_row, _by_column(_dense_matrices)),
+            (dense & by_row, _dense),
+            (dense & ~by_row, _by_column(_dense)),
             (~dense & by_row, _sparse_matrices),
             (~dense & ~by_row, _by_column(_sparse_matrices)),
         ],
@@ -105,8 +105,8 @@ def _by_layout(
     return result
 
 
-def _dense_vectors(fields: Fields, sizes: tuple[int, ...]) -> np.ndarray:
-    return _flat(fields["values"]).reshape(-1, *sizes)
+def _dense(fields: Fields, sizes: tuple[int, ...]) -> np.ndarray:
+    return _flat(fields["values"]).reshape(len(fields["values"]), *sizes)
 
 
 def _sparse_vectors(fields: Fields, sizes: tuple[int, ...]) -> np.ndarray:
@@ -117,12 +117,8 @@ def _sparse_vectors(fields: Fields, sizes: tuple[int, ...]) -> np.ndarray:
     return result
 
 
-def _dense_matrices(fields: Fields, sizes: tuple[int, ...]) -> np.ndarray:
-    return _flat(fields["values"]).reshape(-1, *sizes)
-
-
 def _sparse_matrices(fields: Fields, sizes: tuple[int, ...]) -> np.ndarray:
-    """Convert compressed sparse rows; the field's names are those of compressed columns."""
+    """Convert compressed sparse rows; the fields' names are those of compressed columns."""
     count, (rows, _) = len(fields["values"]), sizes
     counts = np.diff(_flat(fields["colPtrs"]).reshape(count, rows + 1)).reshape(-1)
     result = np.zeros((count * rows, sizes[1]))
