@@ -9,6 +9,7 @@ in `tensorsparkml.data.column_types` must have an example here.
 
 import datetime
 import decimal
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ def first_row(found: Any) -> Any:
     if isinstance(found, Ragged):
         rows = found.values.tolist()
         for splits in reversed(found.row_splits):
-            rows = [rows[a:b] for a, b in zip(splits[:-1], splits[1:], strict=True)]
+            rows = [rows[a:b] for a, b in itertools.pairwise(splits)]
         return rows[0]
     return found.tolist()[0]
 

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import itertools
 
 import numpy as np
 import pytest
@@ -137,7 +138,7 @@ def rows_of(values):
     if isinstance(values, tuple):
         (splits,) = values.row_splits
         flat = values.values.tolist()
-        return [flat[start:end] for start, end in zip(splits[:-1], splits[1:], strict=True)]
+        return [flat[start:end] for start, end in itertools.pairwise(splits)]
     return values.tolist() if hasattr(values, "tolist") else values.to_list()
 
 
