@@ -79,8 +79,8 @@ def given_shape(
     if shape is None:
         return None
     kind = f"Column {field.name!r} of type {text(field.type)}"
-    if not all(
-        size is None or (isinstance(size, (int, np.integer)) and size >= 0) for size in shape
+    if not isinstance(shape, tuple | list) or not all(
+        size is None or (isinstance(size, int | np.integer) and size >= 0) for size in shape
     ):
         raise ShapeMismatchError(
             f"Column {field.name!r} was given the shape {shape}. Give the sizes of one row as "

@@ -9,6 +9,7 @@ arrays are views of Arrow's memory, and then read-only, wherever the two layouts
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -58,15 +59,37 @@ class ColumnSpec:
     fill: Any = None
     is_mask: bool = False
 
-    @property
+    # What every batch needs, and only the type and the shape decide.
+
+    @cached_property
+    def element(self) -> ElementType:
+        """How the innermost elements are converted."""
+        return check_type(pa.field(self.name, self.type))
+
+    @cached_property
+    def list_lengths(self) -> tuple[int | None, ...]:
+        """The length of the lists of each level, from the outside; None for any."""
+        return self._lengths[: list_depth(self.type)]
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of one of the innermost elements: () unless it is a vector or matrix."""
+        own = self._lengths[list_depth(self.type) :]
+        return tuple(size for size in own if size is not None)
+
+    @cached_property
     def ragged_rank(self) -> int:
         """How many of the row's sizes vary."""
         return self.shape.count(None)
 
-    @property
+    @cached_property
     def inner_shape(self) -> tuple[int, ...]:
         """The sizes that do not vary."""
         return tuple(size for size in self.shape if size is not None)
+
+    @property
+    def _lengths(self) -> tuple[int | None, ...]:
+        return lengths_of_shape(self.shape, list_depth(self.type) + self.element.dimensions)
 
 
 def column_spec(field: pa.Field, sample: pa.Array | None, options: Column) -> ColumnSpec:
@@ -133,25 +156,15 @@ def to_numpy(column: pa.Array, spec: ColumnSpec, where: RowLocator) -> np.ndarra
             f"Column {spec.name!r} is of type {text(column.type)}, but {text(spec.type)} was "
             "expected. All batches of a feed must have one schema; cast the column in Spark."
         )
-    element = check_type(pa.field(spec.name, spec.type))
-    depth = list_depth(spec.type)
-    lengths = lengths_of_shape(spec.shape, depth + element.dimensions)
     levels = Levels(spec.name, spec.type, spec.shape, where, len(column))
-    values = open_lists(column, lengths[:depth], levels, nulls=spec.fill is not None)
-    sizes = tuple(size for size in lengths[depth:] if size is not None)
-    array = _elements(values, spec, element, sizes, levels)
-    array = array.reshape(levels.rows_of_elements, *spec.inner_shape)
+    values = open_lists(column, spec.list_lengths, levels, nulls=spec.fill is not None)
+    array = _elements(values, spec, levels).reshape(levels.rows_of_elements, *spec.inner_shape)
     return Ragged(array, tuple(levels.row_splits)) if spec.ragged_rank else array
 
 
-def _elements(
-    values: pa.Array,
-    spec: ColumnSpec,
-    element: ElementType,
-    sizes: tuple[int, ...],
-    levels: Levels,
-) -> np.ndarray:
-    """Return the elements in one run, shape (levels.places, *sizes), with nulls filled."""
+def _elements(values: pa.Array, spec: ColumnSpec, levels: Levels) -> np.ndarray:
+    """Return the elements in one run, shape (levels.places, *spec.sizes), with nulls filled."""
+    sizes = spec.sizes
     if spec.is_mask:
         present = np.ones(levels.places, np.bool_) if levels.present is None else levels.present
         present = present.reshape(-1, *(1 for _ in sizes))
@@ -160,7 +173,7 @@ def _elements(
         array = np.empty((0, *sizes), spec.dtype)
     else:
         try:
-            array = element.convert(values, sizes).astype(spec.dtype, copy=False)
+            array = spec.element.convert(values, sizes).astype(spec.dtype, copy=False)
         except Misfit as misfit:
             raise levels.error(misfit) from misfit.__cause__
     if levels.present is None:

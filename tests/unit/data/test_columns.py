@@ -610,6 +610,7 @@ def test_ragged_inner_lists() -> None:
         (None, pa.float32(), (2,), ["holds 1 value per row", "(2,) needs 2"]),
         (None, pa.string(), (0,), ["holds 1 value per row", "(0,) needs 0"]),
         (None, pa.list_(pa.int8()), (-1, 28), ["(-1, 28)", "without the batch dimension"]),
+        (None, pa.list_(pa.int8()), 28, ["the shape 28", "sizes of one row"]),
         (None, pa.list_(pa.int8()), (None, 28), ["(None, 28)", "without the batch dimension"]),
     ],
 )
