@@ -59,6 +59,8 @@ EXAMPLES = [
     Example(T.DateType(), _SECOND_DAY.date()),
     Example(T.TimestampType(), _SECOND_DAY.replace(tzinfo=_UTC)),
     Example(T.TimestampNTZType(), _SECOND_DAY),
+    Example(T.TimeType(), datetime.time(0, 0, 1)),
+    Example(T.DayTimeIntervalType(), datetime.timedelta(seconds=1)),
     Example(T.ArrayType(T.FloatType()), [0.5, 1.5]),
     Example(T.ArrayType(T.StringType()), ["a", "b"]),
     Example(T.ArrayType(_INTS), [[1, 2, 3], [4, 5, 6]]),
@@ -82,8 +84,6 @@ UNSUPPORTED = [
     T.ArrayType(T.StructType([T.StructField("a", T.IntegerType())])),
     T.MapType(T.StringType(), T.FloatType()),
     T.VariantType(),
-    T.TimeType(),
-    T.DayTimeIntervalType(),
     T.NullType(),
 ]
 

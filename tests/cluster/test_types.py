@@ -64,6 +64,7 @@ CONVERT = {
     "person.place": {"fill": 0, "shape": (2,)},
     "person.size.cm": {"fill": 170.0},
 }
+OTHERS = ["instant", "time", "span"]
 READ = [*(field.name for field in SCHEMA if field.name != "map"), "age_mask"]
 
 
@@ -113,6 +114,9 @@ def expected(row):
         "binary": bytes(row.binary),
         "date": (row.date - EPOCH.date()).days,
         "ntz": (row.ntz - EPOCH) // datetime.timedelta(microseconds=1),
+        "instant": row.id,
+        "time": row.time.second * 10**6,
+        "span": row.span // datetime.timedelta(microseconds=1),
         "words": [word.encode() for word in row.words],
         "tokens": [-1 if token is None else token for token in row.tokens or []],
         "vector": row.vector.toArray().reshape(2, 2).tolist(),
@@ -180,14 +184,19 @@ def every_type(spark):
     rows = [make_row(i) for i in range(ROWS)]
     data = spark.createDataFrame(rows, SCHEMA).repartition(3)
     # An instant, which Spark shows in the session's time zone.
-    return data.withColumn("instant", F.timestamp_micros(F.col("id")))
+    return data.withColumn("instant", F.timestamp_micros(F.col("id"))).withColumns(
+        {
+            "time": F.expr("time'00:00:01'"),
+            "span": F.expr("interval '1' second * int(id)"),
+        }
+    )
 
 
 def test_every_type_on_two_nodes(spark, every_type):
     results = tsm.run(
-        read, ([*READ, "instant"], CONVERT), spark=spark, num_workers=2, data=every_type
+        read, ([*READ, *OTHERS], CONVERT), spark=spark, num_workers=2, data=every_type
     )
-    wanted = {row.id: {**expected(row), "instant": row.id} for row in every_type.collect()}
+    wanted = {row.id: expected(row) for row in every_type.collect()}
     for found in (0, 1):  # as arrays, as tensors
         rows = {row["id"]: row for result in results for row in result[found]}
         assert sum(len(result[found]) for result in results) == ROWS

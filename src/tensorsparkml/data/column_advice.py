@@ -60,15 +60,10 @@ def advice(type_: pa.DataType, *, in_list: bool) -> str:
         )
     if pa.types.is_union(type_):
         return "a union mixes types. Select one of its members and cast it to a single type"
-    if pa.types.is_duration(type_) or pa.types.is_interval(type_):
+    if pa.types.is_interval(type_):
         return (
-            "it is an interval of time. In Spark, make it a number, for example with "
-            "unix_micros(end) - unix_micros(start), or with extract(HOUR FROM col)"
-        )
-    if pa.types.is_time(type_):
-        return (
-            "it is a time of day. In Spark, make it a number, for example with "
-            "hour(col) * 3600 + minute(col) * 60 + second(col)"
+            "it is an interval of months. In Spark, make it a number, for example with "
+            "extract(YEAR FROM col) * 12 + extract(MONTH FROM col)"
         )
     if pa.types.is_null(type_):
         return (
@@ -81,7 +76,7 @@ def advice(type_: pa.DataType, *, in_list: bool) -> str:
             "dictionary_decode()"
         )
     return (
-        "supported are booleans, integers, floats, decimals, strings, binaries, dates, timestamps, "
+        "supported are booleans, integers, floats, decimals, strings, binaries, dates, times, "
         "Spark ML vectors and matrices, and lists and structs of these. In Spark, cast it to one "
         "of them"
     )

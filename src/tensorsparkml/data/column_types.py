@@ -194,7 +194,12 @@ def _int64(_: pa.DataType) -> np.dtype:
 
 
 def _microseconds(values: pa.Array, sizes: Sizes) -> np.ndarray:
-    target = pa.timestamp("us", tz=values.type.tz)
+    """Convert timestamps, times of day and durations; what is smaller than a microsecond is cut."""
+    type_ = values.type
+    if pa.types.is_timestamp(type_):
+        target = pa.timestamp("us", tz=type_.tz)
+    else:
+        target = pa.time64("us") if pa.types.is_time(type_) else pa.duration("us")
     options = pc.CastOptions(target, allow_time_truncate=True)
     try:
         return _numbers(pc.cast(values, options=options).view(pa.int64()), sizes)
@@ -202,7 +207,7 @@ def _microseconds(values: pa.Array, sizes: Sizes) -> np.ndarray:
         raise Misfit(
             UnsupportedColumnError,
             None,
-            f"has a timestamp that does not fit 64 bits as microseconds ({error})",
+            f"has a value that does not fit 64 bits as microseconds ({error})",
             "Correct or drop such rows in Spark.",
         ) from error
 
@@ -215,6 +220,8 @@ ELEMENT_TYPES = (
     ElementType("binary", _is_binary, _object, _numbers),
     ElementType("date", pa.types.is_date32, _int32, _days),
     ElementType("timestamp", pa.types.is_timestamp, _int64, _microseconds),
+    ElementType("time of day", pa.types.is_time, _int64, _microseconds),
+    ElementType("duration", pa.types.is_duration, _int64, _microseconds),
     ElementType(
         "Spark ML vector", ml_types.is_vector, _float64, ml_types.vectors, 1, ml_types.vector_sizes
     ),
