@@ -80,7 +80,7 @@ def _predict_task(
             for start in range(0, batch.num_rows, batch_size):
                 part = batch.slice(start, batch_size)
                 located = LocatedBatch(part, Origin(partition, row))
-                assembler = assembler or _assembler(columns, convert, located)
+                assembler = assembler or dense_assembler(columns, convert, located)
                 found = load_model(model)(features, assembler.assemble([located]))
                 yield part.append_column(output, as_lists(found))
                 row += part.num_rows
@@ -88,9 +88,14 @@ def _predict_task(
     return task
 
 
-def _assembler(
+def dense_assembler(
     columns: list[str], convert: Mapping[str, Column], sample: LocatedBatch
 ) -> Assembler:
+    """Return what turns rows into arrays, one for each column.
+
+    Raises:
+        ConfigurationError: A column becomes something else: several arrays, or a ragged one.
+    """
     assembler = Assembler(columns, convert, sample)
     for name, spec in assembler.specs.items():
         if isinstance(spec, dict) or spec.ragged_rank:
