@@ -3,19 +3,27 @@
     python docs/generate_types.py
 
 A test fails when the tables are not what this program would write. What the tables say comes from
-the code: `tensorsparkml.data.column_types` and `tensorsparkml.data.columns` convert the values.
+the code: every example is converted by `tensorsparkml.data.assembly`, and every entry of the table
+in `tensorsparkml.data.column_types` must have an example here.
 """
 
 import datetime
 import decimal
+import itertools
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-from pyspark.ml.linalg import VectorUDT
+from pyspark.ml.linalg import Matrices, MatrixUDT, Vectors, VectorUDT
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_type
 
-from tensorsparkml.data.columns import column_spec, to_numpy
+from tensorsparkml.data.assembly import Assembler
+from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.column_types import ELEMENT_TYPES, element_type, leaf_type
+from tensorsparkml.data.ragged import Ragged
+from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.errors import UnsupportedColumnError
 
 PAGE = Path(__file__).with_name("data.md")
@@ -24,70 +32,162 @@ END = "<!-- end of types -->"
 
 _UTC = datetime.UTC
 _SECOND_DAY = datetime.datetime(1970, 1, 2)
+_INTS = T.ArrayType(T.IntegerType())
 
-# A Spark type and a value of it.
-SUPPORTED = [
-    (T.BooleanType(), True),
-    (T.ByteType(), 7),
-    (T.ShortType(), 7),
-    (T.IntegerType(), 7),
-    (T.LongType(), 7),
-    (T.FloatType(), 0.5),
-    (T.DoubleType(), 0.5),
-    (T.DecimalType(10, 2), decimal.Decimal("1.10")),
-    (T.StringType(), "né"),
-    (T.BinaryType(), b"\x00\x01"),
-    (T.DateType(), _SECOND_DAY.date()),
-    (T.TimestampType(), _SECOND_DAY.replace(tzinfo=_UTC)),
-    (T.TimestampNTZType(), _SECOND_DAY),
-    (T.ArrayType(T.FloatType()), [0.5, 1.5]),
-    (T.ArrayType(T.ArrayType(T.IntegerType())), [[1, 2, 3], [4, 5, 6]]),
+
+@dataclass
+class Example:
+    """A Spark type, a row of it, and what is asked for."""
+
+    type: T.DataType
+    value: Any
+    options: Column | None = None
+    asked: str = ""
+
+
+EXAMPLES = [
+    Example(T.BooleanType(), True),
+    Example(T.ByteType(), 7),
+    Example(T.ShortType(), 7),
+    Example(T.IntegerType(), 7),
+    Example(T.LongType(), 7),
+    Example(T.FloatType(), 0.5),
+    Example(T.DoubleType(), 0.5),
+    Example(T.DecimalType(10, 2), decimal.Decimal("1.10")),
+    Example(T.StringType(), "né"),
+    Example(T.BinaryType(), b"\x00\x01"),
+    Example(T.DateType(), _SECOND_DAY.date()),
+    Example(T.TimestampType(), _SECOND_DAY.replace(tzinfo=_UTC)),
+    Example(T.TimestampNTZType(), _SECOND_DAY),
+    Example(T.TimeType(), datetime.time(0, 0, 1)),
+    Example(T.DayTimeIntervalType(), datetime.timedelta(seconds=1)),
+    Example(T.ArrayType(T.FloatType()), [0.5, 1.5]),
+    Example(T.ArrayType(T.StringType()), ["a", "b"]),
+    Example(T.ArrayType(_INTS), [[1, 2, 3], [4, 5, 6]]),
+    Example(VectorUDT(), Vectors.dense([0.5, 0.0, 1.5])),
+    Example(VectorUDT(), Vectors.sparse(3, [1], [2.5])),
+    Example(MatrixUDT(), Matrices.dense(2, 3, [1, 2, 3, 4, 5, 6])),
+    Example(MatrixUDT(), Matrices.sparse(2, 2, [0, 1, 1], [1], [2.5])),
+    Example(
+        T.StructType([T.StructField("a", T.IntegerType()), T.StructField("b", _INTS)]),
+        {"a": 1, "b": [2, 3]},
+    ),
+    Example(T.ArrayType(T.FloatType()), [0.5, 1.5, 2.5, 3.5], Column(shape=(2, 2)), "shape=(2, 2)"),
+    Example(_INTS, [1, 2, 3], Column(shape=(None,)), "shape=(None,)"),
+    Example(T.ArrayType(_INTS), [[1, 2], [3]], Column(shape=(None, None)), "shape=(None, None)"),
+    Example(T.DoubleType(), 0.5, Column(dtype="float32"), 'dtype="float32"'),
+    Example(T.IntegerType(), None, Column(fill=-1), "fill=-1"),
+    Example(_INTS, [1, None], Column(fill=0), "fill=0"),
 ]
 
 UNSUPPORTED = [
-    T.ArrayType(T.StringType()),
-    T.ArrayType(T.BinaryType()),
-    T.StructType([T.StructField("a", T.IntegerType()), T.StructField("b", T.FloatType())]),
     T.ArrayType(T.StructType([T.StructField("a", T.IntegerType())])),
-    VectorUDT(),
     T.MapType(T.StringType(), T.FloatType()),
-    T.TimeType(),
-    T.DayTimeIntervalType(),
+    T.VariantType(),
     T.NullType(),
 ]
 
 
-def supported_row(spark_type: T.DataType, value: object) -> str:
+def arrow_field(spark_type: T.DataType) -> pa.Field:
+    """Return a column of a type as Spark hands it over."""
+    return pa.field("col", to_arrow_type(spark_type, timezone="UTC"))
+
+
+def assembler(field: pa.Field, value: Any, options: Column | None = None) -> tuple[Any, Any]:
+    """Return what the column becomes, and the column of one row converted."""
+    column = pa.array([value], field.type)
+    batch = pa.RecordBatch.from_arrays([column], schema=pa.schema([field]))
+    located = LocatedBatch(batch, Origin(0, 0))
+    made = Assembler(None, {} if options is None else {"col": options}, located)
+    return made.specs["col"], made.assemble([located])["col"]
+
+
+def simple_name(spark_type: T.DataType) -> str:
+    """Return the type's name in SQL."""
+    if isinstance(spark_type, VectorUDT | MatrixUDT):
+        return "Spark ML " + ("vector" if isinstance(spark_type, VectorUDT) else "matrix")
+    return spark_type.simpleString()
+
+
+def stored(value: Any) -> Any:
+    """Return a vector or matrix as the struct that it is in Arrow."""
+    udt = {"Vector": VectorUDT(), "Matrix": MatrixUDT()}
+    for name, each in udt.items():
+        if type(value).__name__.endswith(name):
+            names = [field.name for field in each.sqlType()]
+            return dict(zip(names, each.serialize(value), strict=True))
+    return value
+
+
+def dtype_of(spec: Any) -> str:
+    if isinstance(spec, dict):
+        return ", ".join(f"{name}: {dtype_of(inner)}" for name, inner in spec.items())
+    return "string" if spec.dtype == object else str(spec.dtype)
+
+
+def shape_of(spec: Any) -> str:
+    if isinstance(spec, dict):
+        return ", ".join(f"{name}: {shape_of(inner)}" for name, inner in spec.items())
+    return str(spec.shape)
+
+
+def first_row(found: Any) -> Any:
+    """Return the only row of what a column became, as plain values."""
+    if isinstance(found, dict):
+        return {name: first_row(inner) for name, inner in found.items()}
+    if isinstance(found, Ragged):
+        rows = found.values.tolist()
+        for splits in reversed(found.row_splits):
+            rows = [rows[a:b] for a, b in itertools.pairwise(splits)]
+        return rows[0]
+    return found.tolist()[0]
+
+
+def supported_row(example: Example) -> str:
     """Return the row for a type that becomes a tensor."""
-    arrow_type = to_arrow_type(spark_type, timezone="UTC")
-    column = pa.array([value], arrow_type)
-    spec = column_spec(pa.field("x", arrow_type), column, None)
-    found = to_numpy(column, spec, str)[0]
-    dtype = "string" if spec.dtype == object else str(spec.dtype)
-    becomes = repr(found.tolist() if hasattr(found, "tolist") else found)
-    shape = str(spec.shape)
-    return f"| `{spark_type.simpleString()}` | `{dtype}` | `{shape}` | `{value}` | `{becomes}` |"
+    field = arrow_field(example.type)
+    spec, found = assembler(field, stored(example.value), example.options)
+    shown = " ".join(str(example.value).split())
+    cells = [
+        simple_name(example.type),
+        *([example.asked] if example.asked else []),
+        dtype_of(spec),
+        shape_of(spec),
+        shown,
+        repr(first_row(found)),
+    ]
+    return f"| {' | '.join(f'`{cell}`' for cell in cells)} |"
 
 
 def unsupported_row(spark_type: T.DataType) -> str:
     """Return the row for a type that does not become a tensor, with the advice of its error."""
-    arrow_type = to_arrow_type(spark_type, timezone="UTC")
+    field = arrow_field(spark_type)
     try:
-        column_spec(pa.field("col", arrow_type), None, None)
+        assembler(field, None)
     except UnsupportedColumnError as error:
         advice = error.message.partition("does not become a tensor: ")[2]
     else:
         raise AssertionError(f"{spark_type} becomes a tensor")
-    name = "Spark ML vector" if isinstance(spark_type, VectorUDT) else spark_type.simpleString()
-    return f"| `{name}` | {advice} |"
+    return f"| `{simple_name(spark_type)}` | {advice} |"
 
 
 def tables() -> str:
-    """Return both tables as Markdown."""
+    """Return the tables as Markdown."""
+    leaves = [leaf_type(arrow_field(example.type).type) for example in EXAMPLES]
+    without = {known.name for known in ELEMENT_TYPES} - {
+        known.name for leaf in leaves if (known := element_type(leaf)) is not None
+    }
+    assert not without, f"no example of {without}"
     lines = [
         "| Spark type | element type | shape of a row | a value | becomes |",
         "|---|---|---|---|---|",
-        *(supported_row(*row) for row in SUPPORTED),
+        *(supported_row(example) for example in EXAMPLES if not example.asked),
+        "",
+        "On request:",
+        "",
+        "| Spark type | `tsm.Column(…)` | element type | shape of a row | a value | becomes |",
+        "|---|---|---|---|---|---|",
+        *(supported_row(example) for example in EXAMPLES if example.asked),
         "",
         "These do not become tensors. The error says what to do:",
         "",

@@ -12,6 +12,7 @@ from tensorsparkml import errors
 from tensorsparkml._version import __version__
 
 if TYPE_CHECKING:
+    from tensorsparkml.data.column_options import Column
     from tensorsparkml.driver.cluster import Cluster, run
     from tensorsparkml.driver.feeding import FeedReport
     from tensorsparkml.inference.predict import predict
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cluster",
+    "Column",
     "Context",
     "FeedReport",
     "__version__",
@@ -31,6 +33,7 @@ __all__ = [
 
 _HOMES = {
     "Cluster": "tensorsparkml.driver.cluster",
+    "Column": "tensorsparkml.data.column_options",
     "Context": "tensorsparkml.trainer.context",
     "FeedReport": "tensorsparkml.driver.feeding",
     "ensure_java": "tensorsparkml.java",

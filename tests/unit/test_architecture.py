@@ -31,7 +31,15 @@ MAY_IMPORT = {
     "trainer": FOUNDATION | {"control", "data"},
     "driver": FOUNDATION | {"control", "data", "executor"},
     "inference": FOUNDATION | {"data"},
-    "__init__": {"errors", "_version", "driver", "inference", "java", "trainer"},
+    "__init__": {
+        "errors",
+        "_version",
+        "data.column_options",
+        "driver",
+        "inference",
+        "java",
+        "trainer",
+    },
 }
 
 PRIVATE_SPARK = "driver/spark_internals.py"

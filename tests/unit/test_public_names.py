@@ -11,6 +11,7 @@ import tensorsparkml
 
 PUBLIC_NAMES = [
     "Cluster",
+    "Column",
     "Context",
     "FeedReport",
     "__version__",

@@ -1,63 +1,66 @@
-"""Which Arrow types become tensors, how their elements do, and what to do about the others."""
+"""The table of the Arrow types that become elements of tensors, and how each is converted."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tensorsparkml.data import ml_types
+from tensorsparkml.data.column_advice import advice, is_variant, text
+from tensorsparkml.data.misfit import Misfit
 from tensorsparkml.errors import UnsupportedColumnError
 
 __all__ = [
+    "ELEMENT_TYPES",
+    "OBJECT",
+    "ElementType",
     "check_type",
-    "element_dtype",
-    "elements",
+    "element_type",
     "is_list",
+    "is_struct",
     "leaf_type",
     "list_depth",
-    "spark_zero",
-    "text",
 ]
 
 OBJECT = np.dtype(object)
 
-_SAME_LAYOUT: dict[pa.DataType, np.dtype] = {
-    pa.bool_(): np.dtype(np.bool_),
-    pa.int8(): np.dtype(np.int8),
-    pa.int16(): np.dtype(np.int16),
-    pa.int32(): np.dtype(np.int32),
-    pa.int64(): np.dtype(np.int64),
-    pa.uint8(): np.dtype(np.uint8),
-    pa.uint16(): np.dtype(np.uint16),
-    pa.uint32(): np.dtype(np.uint32),
-    pa.uint64(): np.dtype(np.uint64),
-    pa.float16(): np.dtype(np.float16),
-    pa.float32(): np.dtype(np.float32),
-    pa.float64(): np.dtype(np.float64),
-    pa.date32(): np.dtype(np.int32),
-    pa.string(): OBJECT,
-    pa.large_string(): OBJECT,
-    pa.binary(): OBJECT,
-    pa.large_binary(): OBJECT,
-}
-
-_SPARK_NUMBERS = {
-    pa.int8(): "tinyint",
-    pa.int16(): "smallint",
-    pa.int32(): "int",
-    pa.int64(): "bigint",
-    pa.float32(): "float",
-    pa.float64(): "double",
-}
-
-# Spark's Arrow form of pyspark.ml.linalg: VectorUDT and MatrixUDT.
-_VECTOR_FIELDS = {"type", "size", "indices", "values"}
-_MATRIX_FIELDS = {"type", "numRows", "numCols", "colPtrs", "rowIndices", "values", "isTransposed"}
-
-
 # float64 represents every integer up to the one, and every power of ten up to the other.
 _MAX_EXACT_INTEGER = 2**53
 _MAX_EXACT_SCALE = 22
+
+Sizes = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ElementType:
+    """How values of some Arrow types become elements of a tensor.
+
+    Attributes:
+        name: What they are called.
+        matches: Whether an Arrow type is one of these.
+        dtype: NumPy dtype of the elements of such a type; object for bytes.
+        convert: Converts values, none of them null, at least one, to an array of shape
+            `(len(values), *sizes)`. May return a view; raises `Misfit`.
+        dimensions: How many dimensions one value has.
+        sizes: Returns the sizes of these dimensions in the first of the values; they are
+            not null, and there is at least one.
+    """
+
+    name: str
+    matches: Callable[[pa.DataType], bool]
+    dtype: Callable[[pa.DataType], np.dtype]
+    convert: Callable[[pa.Array, Sizes], np.ndarray]
+    dimensions: int = 0
+    sizes: Callable[[pa.Array], Sizes] | None = None
+
+
+def element_type(type_: pa.DataType) -> ElementType | None:
+    """Return how values of an Arrow type become elements, or None when they do not."""
+    return next((known for known in ELEMENT_TYPES if known.matches(type_)), None)
 
 
 def is_list(type_: pa.DataType) -> bool:
@@ -66,6 +69,16 @@ def is_list(type_: pa.DataType) -> bool:
         pa.types.is_list(type_)
         or pa.types.is_large_list(type_)
         or pa.types.is_fixed_size_list(type_)
+    )
+
+
+def is_struct(type_: pa.DataType) -> bool:
+    """Return whether the type is a struct of columns, and not a vector or the like."""
+    return (
+        pa.types.is_struct(type_)
+        and type_.num_fields > 0
+        and element_type(type_) is None
+        and not is_variant(type_)
     )
 
 
@@ -85,88 +98,49 @@ def leaf_type(type_: pa.DataType) -> pa.DataType:
     return type_
 
 
-def element_dtype(type_: pa.DataType) -> np.dtype | None:
-    """Return the NumPy dtype of a scalar Arrow type, or None when it does not become a tensor.
-
-    Decimals give float64, date32 gives int32 (days since 1970-01-01), timestamps give int64
-    (microseconds since 1970-01-01; see `to_numpy`), strings and binaries give object.
-    """
-    if pa.types.is_decimal(type_):
-        return np.dtype(np.float64)
-    if pa.types.is_timestamp(type_):
-        return np.dtype(np.int64)
-    return _SAME_LAYOUT.get(type_)
-
-
-def check_type(field: pa.Field) -> None:
-    """Check that a column of this type can become a tensor; only the schema is needed.
+def check_type(field: pa.Field) -> ElementType:
+    """Return how the innermost elements of a column are converted; only the schema is needed.
 
     Args:
         field: The column's name and Arrow type.
 
     Raises:
-        UnsupportedColumnError: It cannot; the message names the column, its type and what to do.
+        UnsupportedColumnError: They do not become tensors; the message names the column, its type
+            and what to do.
     """
     leaf = leaf_type(field.type)
-    in_list = is_list(field.type)
-    dtype = element_dtype(leaf)
-    if dtype is None:
-        advice = _advice(leaf, in_list=in_list)
-    elif dtype == OBJECT and in_list:
-        advice = (
-            "lists of strings or binaries are not supported. In Spark, select the elements as "
-            "columns of their own (col[0], col[1], ...), join them with array_join, or encode them "
-            "as numbers"
+    found = element_type(leaf)
+    if found is None:
+        raise UnsupportedColumnError(
+            f"Column {field.name!r} of type {text(field.type)} does not become a tensor: "
+            f"{advice(leaf, in_list=is_list(field.type))}."
         )
-    else:
-        return
-    raise UnsupportedColumnError(
-        f"Column {field.name!r} of type {text(field.type)} does not become a tensor: {advice}."
-    )
+    return found
 
 
-def elements(values: pa.Array, name: str) -> np.ndarray:
-    """Convert scalars to an array of shape (len(values),) and dtype `element_dtype(values.type)`.
+def _is_number(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_))
 
-    Args:
-        values: At least one scalar of a supported type, none of them null.
-        name: The column's name, for messages.
 
-    Raises:
-        UnsupportedColumnError: A timestamp is too far away for microseconds in 64 bits.
-    """
-    type_ = values.type
-    if pa.types.is_decimal(type_):
-        return _decimals(values)
-    if pa.types.is_timestamp(type_):
-        values = _microseconds(values, name)
-    elif pa.types.is_date32(type_):
-        values = values.view(pa.int32())
-    # Strings are viewed as their bytes: TensorFlow takes these, and nothing is decoded.
-    elif pa.types.is_string(type_):
-        values = values.view(pa.binary())
-    elif pa.types.is_large_string(type_):
-        values = values.view(pa.large_binary())
+def _number_dtype(type_: pa.DataType) -> np.dtype:
+    dtype: np.dtype = np.dtype(type_.to_pandas_dtype())
+    return dtype
+
+
+def _numbers(values: pa.Array, _: Sizes) -> np.ndarray:
     array: np.ndarray = values.to_numpy(zero_copy_only=False)
     return array
 
 
-def spark_zero(type_: pa.DataType) -> str:
-    """Return a PySpark expression that messages suggest in place of a missing element.
-
-    It has the elements' own type: Spark widens array<float> with an int in it to array<double>.
-    """
-    name = _SPARK_NUMBERS.get(type_)
-    return "lit(...)" if name is None else f"lit(0).cast('{name}')"
+def _bool_dtype(_: pa.DataType) -> np.dtype:
+    return np.dtype(np.bool_)
 
 
-def text(type_: pa.DataType, limit: int = 120) -> str:
-    """Return the type as messages show it, cut when a struct makes it long."""
-    full = str(type_)
-    return full if len(full) <= limit else full[: limit - 3] + "..."
+def _float64(_: pa.DataType) -> np.dtype:
+    return np.dtype(np.float64)
 
 
-def _decimals(values: pa.Array) -> np.ndarray:
+def _decimals(values: pa.Array, _: Sizes) -> np.ndarray:
     """Convert decimals to the nearest float64, which Arrow's own cast misses by up to 2 ulp."""
     type_ = values.type
     if not pa.types.is_decimal128(type_) or not 0 <= type_.scale <= _MAX_EXACT_SCALE:
@@ -189,66 +163,69 @@ def _decimals_by_text(values: pa.Array) -> np.ndarray:
     return array
 
 
-def _microseconds(values: pa.Array, name: str) -> pa.Array:
-    target = pa.timestamp("us", tz=values.type.tz)
+def _is_string(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
+
+
+def _is_binary(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
+
+
+def _object(_: pa.DataType) -> np.dtype:
+    return OBJECT
+
+
+def _strings(values: pa.Array, sizes: Sizes) -> np.ndarray:
+    """View strings as their bytes: TensorFlow takes these, and nothing is decoded."""
+    large = pa.types.is_large_string(values.type)
+    return _numbers(values.view(pa.large_binary() if large else pa.binary()), sizes)
+
+
+def _int32(_: pa.DataType) -> np.dtype:
+    return np.dtype(np.int32)
+
+
+def _days(values: pa.Array, sizes: Sizes) -> np.ndarray:
+    return _numbers(values.view(pa.int32()), sizes)
+
+
+def _int64(_: pa.DataType) -> np.dtype:
+    return np.dtype(np.int64)
+
+
+def _microseconds(values: pa.Array, sizes: Sizes) -> np.ndarray:
+    """Convert timestamps, times of day and durations; what is smaller than a microsecond is cut."""
+    type_ = values.type
+    if pa.types.is_timestamp(type_):
+        target = pa.timestamp("us", tz=type_.tz)
+    else:
+        target = pa.time64("us") if pa.types.is_time(type_) else pa.duration("us")
     options = pc.CastOptions(target, allow_time_truncate=True)
     try:
-        return pc.cast(values, options=options).view(pa.int64())
+        return _numbers(pc.cast(values, options=options).view(pa.int64()), sizes)
     except pa.ArrowInvalid as error:
-        raise UnsupportedColumnError(
-            f"Column {name!r} of type {text(values.type)} has a timestamp that does not fit "
-            f"64 bits as microseconds ({error}). Correct or drop such rows in Spark."
+        raise Misfit(
+            UnsupportedColumnError,
+            None,
+            f"has a value that does not fit 64 bits as microseconds ({error})",
+            "Correct or drop such rows in Spark.",
         ) from error
 
 
-def _advice(type_: pa.DataType, *, in_list: bool) -> str:
-    if pa.types.is_struct(type_):
-        return _struct_advice(type_, in_list=in_list)
-    if pa.types.is_map(type_):
-        return (
-            "a map has no fixed shape. In Spark, pick entries with element_at(col, key), take "
-            "map_values(col) when all rows have the same keys, or explode the column"
-        )
-    if pa.types.is_union(type_):
-        return "a union mixes types. Select one of its members and cast it to a single type"
-    if pa.types.is_duration(type_) or pa.types.is_interval(type_):
-        return (
-            "it is an interval of time. In Spark, make it a number, for example with "
-            "unix_micros(end) - unix_micros(start), or with extract(HOUR FROM col)"
-        )
-    if pa.types.is_null(type_):
-        return (
-            "the column has no type and only nulls. In Spark, drop it, or give it a type and "
-            "values, for example with lit(0.0)"
-        )
-    if pa.types.is_dictionary(type_):
-        return (
-            "it is dictionary-encoded. Decode it before it is fed, with pyarrow's "
-            "dictionary_decode()"
-        )
-    return (
-        "supported are booleans, integers, floats, decimals, strings, binaries, dates, timestamps, "
-        "and lists of fixed length of booleans or numbers. In Spark, cast it to one of these"
-    )
-
-
-def _struct_advice(type_: pa.StructType, *, in_list: bool) -> str:
-    names = [type_.field(index).name for index in range(type_.num_fields)]
-    if set(names) == _VECTOR_FIELDS and not in_list:
-        return (
-            "it is a Spark ML vector. In Spark, convert it with "
-            "pyspark.ml.functions.vector_to_array(col, 'float32')"
-        )
-    if set(names) == _MATRIX_FIELDS and not in_list:
-        return "it is a Spark ML matrix. In Spark, convert it to an array of numbers with a UDF"
-    # The name of a field may hold a dot or a space; then it needs backticks, as Spark says itself.
-    example = names[0] if names else "field"
-    if in_list:
-        return (
-            "its elements are structs. In Spark, take one field of every element, for example "
-            f"transform(col, lambda e: e[{example!r}]), and make a column of each"
-        )
-    return (
-        "it is a struct. In Spark, select its inner fields as columns of their own, for example "
-        f"col[{example!r}]"
-    )
+ELEMENT_TYPES = (
+    ElementType("number", _is_number, _number_dtype, _numbers),
+    ElementType("boolean", pa.types.is_boolean, _bool_dtype, _numbers),
+    ElementType("decimal", pa.types.is_decimal, _float64, _decimals),
+    ElementType("string", _is_string, _object, _strings),
+    ElementType("binary", _is_binary, _object, _numbers),
+    ElementType("date", pa.types.is_date32, _int32, _days),
+    ElementType("timestamp", pa.types.is_timestamp, _int64, _microseconds),
+    ElementType("time of day", pa.types.is_time, _int64, _microseconds),
+    ElementType("duration", pa.types.is_duration, _int64, _microseconds),
+    ElementType(
+        "Spark ML vector", ml_types.is_vector, _float64, ml_types.vectors, 1, ml_types.vector_sizes
+    ),
+    ElementType(
+        "Spark ML matrix", ml_types.is_matrix, _float64, ml_types.matrices, 2, ml_types.matrix_sizes
+    ),
+)

@@ -1,40 +1,42 @@
 """Arrow columns to NumPy arrays that are ready to become tensors.
 
-A row has a fixed shape: lists must have the same length in every row, and nothing may be null.
-The arrays are views of Arrow's memory, and then read-only, wherever the two layouts agree.
+What a column becomes is decided once, from its type, some rows and what the user asks for: a
+`ColumnSpec`. Batches are then converted level by level: nested lists are opened, whose lengths are
+checked or kept, until the elements lie in one run, which the table of `column_types` converts. The
+arrays are views of Arrow's memory, and then read-only, wherever the two layouts agree.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tensorsparkml.data.column_advice import text
+from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.column_shapes import (
+    Shape,
+    given_shape,
+    lengths_found,
+    lengths_of_shape,
+    shape_found,
+)
 from tensorsparkml.data.column_types import (
+    OBJECT,
+    ElementType,
     check_type,
-    element_dtype,
-    elements,
-    is_list,
     leaf_type,
     list_depth,
-    spark_zero,
-    text,
 )
-from tensorsparkml.errors import (
-    NullValueError,
-    RaggedColumnError,
-    ShapeMismatchError,
-    UnsupportedColumnError,
-)
+from tensorsparkml.data.levels import Levels, RowLocator, open_lists
+from tensorsparkml.data.misfit import Misfit
+from tensorsparkml.data.ragged import Ragged
+from tensorsparkml.errors import ConfigurationError, UnsupportedColumnError
 
-__all__ = ["ColumnSpec", "RowLocator", "check_type", "column_spec", "to_numpy"]
-
-RowLocator = Callable[[int], str]
-"""Names a row by its offset in the column, for messages: `row 17 of partition 3`."""
+__all__ = ["ColumnSpec", "RowLocator", "column_spec", "mask_spec", "to_numpy"]
 
 
 @dataclass(frozen=True)
@@ -42,64 +44,93 @@ class ColumnSpec:
     """What a column becomes.
 
     Attributes:
-        name: The column's name.
-        dtype: NumPy dtype of its elements; object for strings and binaries, as bytes.
-        shape: Shape of one row; () for a scalar.
+        name: The column's name; that of a field of a struct is `person.age`.
+        type: Its Arrow type.
+        dtype: NumPy dtype of the tensor's elements; object for strings and binaries, as bytes.
+        shape: Shape of one row; () for a scalar. None is a size that varies; such sizes come first.
+        fill: What stands in place of nulls; None where nulls are errors.
+        is_mask: Whether it becomes the mask that tells values from nulls, instead of the values.
     """
 
     name: str
+    type: pa.DataType
     dtype: np.dtype
-    shape: tuple[int, ...]
+    shape: Shape
+    fill: Any = None
+    is_mask: bool = False
+
+    # What every batch needs, and only the type and the shape decide.
+
+    @cached_property
+    def element(self) -> ElementType:
+        """How the innermost elements are converted."""
+        return check_type(pa.field(self.name, self.type))
+
+    @cached_property
+    def list_lengths(self) -> tuple[int | None, ...]:
+        """The length of the lists of each level, from the outside; None for any."""
+        return self._lengths[: list_depth(self.type)]
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of one of the innermost elements: () unless it is a vector or matrix."""
+        own = self._lengths[list_depth(self.type) :]
+        return tuple(size for size in own if size is not None)
+
+    @cached_property
+    def ragged_rank(self) -> int:
+        """How many of the row's sizes vary."""
+        return self.shape.count(None)
+
+    @cached_property
+    def inner_shape(self) -> tuple[int, ...]:
+        """The sizes that do not vary."""
+        return tuple(size for size in self.shape if size is not None)
+
+    @property
+    def _lengths(self) -> tuple[int | None, ...]:
+        return lengths_of_shape(self.shape, list_depth(self.type) + self.element.dimensions)
 
 
-def column_spec(
-    field: pa.Field, sample: pa.Array | None, shape: tuple[int, ...] | None
-) -> ColumnSpec:
+def column_spec(field: pa.Field, sample: pa.Array | None, options: Column) -> ColumnSpec:
     """Find the dtype and the shape of a column's rows.
 
-    Without `shape`, list lengths are those of the first row of `sample` that is not null, or of
-    the type itself for fixed_size_list. With `shape`, the leading dimensions are the lengths of
-    the outer lists, and the innermost list holds the product of all that remain: a list of 784
-    can be (28, 28, 1), a list of 28 lists of 84 can be (28, 28, 3), a scalar can be (1,).
+    Where no shape is given, list lengths and the sizes of vectors and matrices are those of the
+    first row of `sample` that is not null, or of the type itself for fixed_size_list. In a given
+    shape the leading sizes are the lengths of the outer lists, and the innermost list or vector
+    holds the product of all that remain: a list of 784 can be (28, 28, 1), a list of 28 lists of
+    84 can be (28, 28, 3), a scalar can be (1,).
 
     Args:
         field: The column's name and Arrow type.
         sample: Some rows of the column, usually the first batch that has any.
-        shape: Shape of one row that the user asks for, without the batch dimension.
+        options: What the user asks for.
 
     Raises:
-        UnsupportedColumnError: The type does not become a tensor, or neither `sample`, `shape` nor
-            the type tells the length of the lists.
-        ShapeMismatchError: `shape` does not fit the lists of the type or of `sample`.
+        UnsupportedColumnError: The type does not become a tensor, or not one of the dtype, or
+            nothing tells the length of the lists.
+        ShapeMismatchError: The shape does not fit the type or `sample`.
+        ConfigurationError: The fill value is not an element of the tensor.
     """
-    check_type(field)
-    dtype = element_dtype(leaf_type(field.type))
-    assert dtype is not None  # check_type
-    found = _list_lengths(field.type, sample)
+    element = check_type(field)
+    found = lengths_found(field.type, element, sample)
+    shape = given_shape(field, found, element, options.shape)
     if shape is None:
-        if 0 in found:
-            # Lists inside an empty list have no length; any will do.
-            inside = found.index(0) + 1
-            found[inside:] = [length or 0 for length in found[inside:]]
-        known = tuple(length for length in found if length is not None)
-        if len(known) < len(found):
-            raise UnsupportedColumnError(
-                f"Column {field.name!r} of type {text(field.type)} has lists of unknown length, "
-                "since there is no row to take it from. Give the column's shape."
-            )
-        return ColumnSpec(field.name, dtype, known)
-    if not all(isinstance(size, (int, np.integer)) and size >= 0 for size in shape):
-        raise ShapeMismatchError(
-            f"Column {field.name!r} was given the shape {shape}. Give the sizes of one row as "
-            "integers that are not negative, without the batch dimension."
-        )
-    spec = ColumnSpec(field.name, dtype, tuple(int(size) for size in shape))
-    _check_lengths_fit(field.type, spec, found)
-    return spec
+        shape = shape_found(field, found)
+    dtype = _dtype(field, element.dtype(leaf_type(field.type)), options.dtype)
+    fill = options.fill
+    if fill is None and options.mask:
+        fill = b"" if dtype == OBJECT else 0
+    return ColumnSpec(field.name, field.type, dtype, shape, _filling(field, dtype, fill))
 
 
-def to_numpy(column: pa.Array, spec: ColumnSpec, where: RowLocator) -> np.ndarray:
-    """Convert a column to one dense array.
+def mask_spec(spec: ColumnSpec, name: str) -> ColumnSpec:
+    """Return what the mask of a column becomes."""
+    return ColumnSpec(name, spec.type, np.dtype(np.bool_), spec.shape, spec.fill, is_mask=True)
+
+
+def to_numpy(column: pa.Array, spec: ColumnSpec, where: RowLocator) -> np.ndarray | Ragged:
+    """Convert a column to one array, or where its lists may have any length, to a ragged one.
 
     Decimals become the nearest float64, as with Spark's `cast("double")`. Timestamps become
     microseconds since 1970-01-01T00:00 UTC; one without time zone (Spark's `timestamp_ntz`) counts
@@ -116,151 +147,79 @@ def to_numpy(column: pa.Array, spec: ColumnSpec, where: RowLocator) -> np.ndarra
         read-only view of the column's memory, which it keeps alive.
 
     Raises:
-        NullValueError: A row, or an element of a list, is null.
-        RaggedColumnError: A list has not the length that the shape asks for.
-        ShapeMismatchError: The type's nesting or fixed size contradicts the shape.
+        NullValueError: A row, or an element of a list, is null, and there is no fill value.
+        RaggedColumnError: A list, vector or matrix has not the size that the shape asks for.
         UnsupportedColumnError: The type is another one than `spec` was made for.
     """
-    check_type(pa.field(spec.name, column.type))
-    if element_dtype(leaf_type(column.type)) != spec.dtype:
+    if column.type != spec.type:
         raise UnsupportedColumnError(
-            f"Column {spec.name!r} is of type {text(column.type)}, but elements of dtype "
-            f"{spec.dtype} were expected. All batches of a feed must have one schema; cast the "
-            "column in Spark."
+            f"Column {spec.name!r} is of type {text(column.type)}, but {text(spec.type)} was "
+            "expected. All batches of a feed must have one schema; cast the column in Spark."
         )
-    _check_lengths_fit(column.type, spec, _list_lengths(column.type, None))
-    rows = len(column)
-    if rows == 0:
-        # Arrow may leave the buffers of an empty array out; its flatten() does not survive that.
-        return np.empty((0, *spec.shape), spec.dtype)
-    lengths = _lengths_of_shape(spec.shape, list_depth(column.type))
-    values = column
-    for level, length in enumerate(lengths):
-        _check_not_null(values, column.type, spec, lengths[:level], where)
-        _check_not_ragged(values, column.type, spec, lengths[: level + 1], where)
-        if length == 0:
-            return np.empty((rows, *spec.shape), spec.dtype)
-        values = values.flatten()
-    _check_not_null(values, column.type, spec, lengths, where)
-    return elements(values, spec.name).reshape(rows, *spec.shape)
+    levels = Levels(spec.name, spec.type, spec.shape, where, len(column))
+    values = open_lists(column, spec.list_lengths, levels, nulls=spec.fill is not None)
+    array = _elements(values, spec, levels).reshape(levels.rows_of_elements, *spec.inner_shape)
+    return Ragged(array, tuple(levels.row_splits)) if spec.ragged_rank else array
 
 
-def _lengths_of_shape(shape: tuple[int, ...], depth: int) -> tuple[int, ...]:
-    """Return the length that each of `depth` nested lists has in a row of this shape."""
-    if depth == 0:
-        return ()
-    return (*shape[: depth - 1], math.prod(shape[depth - 1 :]))
-
-
-def _list_lengths(type_: pa.DataType, sample: pa.Array | None) -> list[int | None]:
-    """Return the length of every nested list in the first row with a value; None if unknown."""
-    lengths: list[int | None] = []
-    while is_list(type_):
-        first = None
-        if sample is not None and len(sample) > 0:
-            index = pc.index(sample.is_valid(), True).as_py()
-            first = sample[index].values if index >= 0 else None
-        if pa.types.is_fixed_size_list(type_):
-            lengths.append(type_.list_size)
-        elif first is not None:
-            lengths.append(len(first))
-        else:
-            lengths.append(None)
-        sample, type_ = first, type_.value_type
-    return lengths
-
-
-def _check_lengths_fit(type_: pa.DataType, spec: ColumnSpec, found: list[int | None]) -> None:
-    """Check a shape against the lengths of the nested lists, as far as these are known."""
-    kind = f"Column {spec.name!r} of type {text(type_)}"
-    depth = len(found)
-    if depth == 0:
-        if math.prod(spec.shape) != 1:
-            raise ShapeMismatchError(
-                f"{kind} holds 1 value per row, but the shape {spec.shape} needs "
-                f"{math.prod(spec.shape)}. Give the shape () or (1,), or none."
-            )
-        return
-    if len(spec.shape) < depth:
-        raise ShapeMismatchError(
-            f"{kind} has lists of depth {depth}, but the shape {spec.shape} has depth "
-            f"{len(spec.shape)}. Give a size for every level of lists, or flatten(col) in Spark."
-        )
-    needed = _lengths_of_shape(spec.shape, depth)
-    if any(length not in (None, size) for length, size in zip(found, needed, strict=True)):
-        raise ShapeMismatchError(
-            f"{kind} has lists of {_times(found)} values, but the shape {spec.shape} needs "
-            f"{_times(needed)}. Give a shape with as many values, or change the lists in Spark."
-        )
-
-
-def _times(lengths: list[int | None] | tuple[int, ...]) -> str:
-    return " x ".join("?" if length is None else str(length) for length in lengths)
-
-
-def _check_not_null(
-    values: pa.Array,
-    type_: pa.DataType,
-    spec: ColumnSpec,
-    outer: tuple[int, ...],
-    where: RowLocator,
-) -> None:
-    """Check one level of a column, whose lists outside of it have the lengths `outer`."""
-    if values.null_count == 0:
-        return
-    first = int(np.argmax(values.is_null().to_numpy(zero_copy_only=False)))
-    row, element = _position(first, outer)
-    if element:
-        what, advice = (
-            f"has a null element {element}",
-            "replace the nulls, for example with "
-            f"transform(col, lambda e: coalesce(e, {spark_zero(leaf_type(type_))})), "
-            "or keep the rows that have none",
-        )
+def _elements(values: pa.Array, spec: ColumnSpec, levels: Levels) -> np.ndarray:
+    """Return the elements in one run, shape (levels.places, *spec.sizes), with nulls filled."""
+    sizes = spec.sizes
+    if spec.is_mask:
+        present = np.ones(levels.places, np.bool_) if levels.present is None else levels.present
+        present = present.reshape(-1, *(1 for _ in sizes))
+        return np.ascontiguousarray(np.broadcast_to(present, (levels.places, *sizes)))
+    if len(values) == 0:
+        array = np.empty((0, *sizes), spec.dtype)
     else:
-        what, advice = (
-            "is null",
-            f"drop such rows with df.dropna(subset=[{spec.name!r}]), or replace the nulls with "
-            "df.fillna(...) or coalesce(col, ...)",
+        try:
+            array = spec.element.convert(values, sizes).astype(spec.dtype, copy=False)
+        except Misfit as misfit:
+            raise levels.error(misfit) from misfit.__cause__
+    if levels.present is None:
+        return array
+    filled = np.empty((levels.places, *sizes), spec.dtype)
+    filled.fill(spec.fill)  # np.full drops zeros at the end of bytes
+    filled[levels.present] = array
+    return filled
+
+
+def _dtype(field: pa.Field, own: np.dtype, wanted: Any) -> np.dtype:
+    if wanted is None:
+        return own
+    try:
+        dtype: np.dtype = np.dtype(wanted)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"Column {field.name!r} was given the dtype {wanted!r}, which NumPy does not know."
+        ) from error
+    numeric = OBJECT not in (own, dtype) and dtype.kind in "biuf"
+    if not numeric or not (dtype.kind == "f" or np.can_cast(own, dtype)):
+        raise UnsupportedColumnError(
+            f"Column {field.name!r} of type {text(field.type)} has elements of dtype "
+            f"{'string' if own == OBJECT else own}, which not all fit the dtype {dtype} that it "
+            "was given. Give a floating dtype or a larger one, or cast the column in Spark."
         )
-    raise NullValueError(
-        f"Column {spec.name!r} of type {text(type_)} {what} in {where(row)}, and tensors have no "
-        f"nulls. In Spark, {advice}."
-    )
+    return dtype
 
 
-def _check_not_ragged(
-    values: pa.Array,
-    type_: pa.DataType,
-    spec: ColumnSpec,
-    lengths: tuple[int, ...],
-    where: RowLocator,
-) -> None:
-    """Check that every list of one level has the last of `lengths`; the rest is outside of it."""
-    if pa.types.is_fixed_size_list(values.type):
-        return
-    *outer, expected = lengths
-    found = np.diff(values.offsets.to_numpy())
-    wrong = found != expected
-    if not wrong.any():
-        return
-    first = int(np.argmax(wrong))
-    row, element = _position(first, tuple(outer))
-    padding = f"array_repeat({spark_zero(leaf_type(type_))}, {expected})"
-    raise RaggedColumnError(
-        f"Column {spec.name!r} of type {text(type_)} has a list of length {found[first]} in "
-        f"{f'element {element} of ' if element else ''}{where(row)}; {expected} is expected for "
-        f"the shape {spec.shape}. All lists must have the same length. In Spark, pad and cut them, "
-        f"for example with slice(concat(col, {padding}), 1, {expected})"
-        f"{' inside transform(col, ...)' if element else ''}, or keep the rows of the right length "
-        "with size(col)."
-    )
-
-
-def _position(flat: int, outer: tuple[int, ...]) -> tuple[int, str]:
-    """Split an offset into flattened values into the row and the element: (17, "[3][0]")."""
-    element = []
-    for length in reversed(outer):
-        flat, index = divmod(flat, length)
-        element.append(f"[{index}]")
-    return flat, "".join(reversed(element))
+def _filling(field: pa.Field, dtype: np.dtype, fill: Any) -> Any:
+    """Return the fill value as an element of the tensor."""
+    if fill is None:
+        return None
+    if dtype == OBJECT:
+        value: Any = fill.encode() if isinstance(fill, str) else fill
+        fits = isinstance(value, bytes)
+    else:
+        given = np.asarray(fill)
+        fits = given.ndim == 0 and given.dtype.kind in "biuf"
+        with np.errstate(all="ignore"):
+            value = given.astype(dtype)[()] if fits else None
+        # A float may be rounded, but nothing else may change.
+        fits = fits and (dtype.kind == "f" or bool(value == given))
+    if not fits:
+        raise ConfigurationError(
+            f"Column {field.name!r} of type {text(field.type)} was given the fill value {fill!r}, "
+            f"which is no {'str or bytes' if dtype == OBJECT else dtype}."
+        )
+    return value

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from tensorsparkml.data.assembly import Assembler
+from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.storage import absolute_path
@@ -28,7 +29,7 @@ def predict(
     *,
     features: str | Mapping[str, str],
     output: str = "prediction",
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    convert: Mapping[str, Column] | None = None,
     batch_size: int = _BATCH_SIZE,
 ) -> DataFrame:
     """Return the DataFrame with a column of what a model predicts for each row, lazily.
@@ -42,7 +43,8 @@ def predict(
             executor must see; a relative path begins at the driver's working directory.
         features: Column of the model's only input, or a mapping from the names of its inputs.
         output: Name of the new column: an `array<float>` of the model's only output, flattened.
-        shapes: Shape of one row by column, where a list of numbers is not a vector.
+        convert: How columns become tensors, where the default is not wanted, such as
+            `{"image": tsm.Column(shape=(28, 28, 1))}`.
         batch_size: Rows that go through the model at once.
 
     Raises:
@@ -55,7 +57,7 @@ def predict(
     column = StructField(output, ArrayType(FloatType(), containsNull=False), nullable=False)
     schema = StructType([*data.schema.fields, column])
     path = absolute_path(model, "file:///", os.getcwd())
-    task = _predict_task(path, features, output, dict(shapes or {}), batch_size)
+    task = _predict_task(path, features, output, dict(convert or {}), batch_size)
     return data.mapInArrow(task, schema)
 
 
@@ -63,7 +65,7 @@ def _predict_task(
     model: str,
     features: str | Mapping[str, str],
     output: str,
-    shapes: dict[str, tuple[int, ...]],
+    convert: dict[str, Column],
     batch_size: int,
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -78,12 +80,31 @@ def _predict_task(
             for start in range(0, batch.num_rows, batch_size):
                 part = batch.slice(start, batch_size)
                 located = LocatedBatch(part, Origin(partition, row))
-                assembler = assembler or Assembler(columns, shapes, located)
+                assembler = assembler or dense_assembler(columns, convert, located)
                 found = load_model(model)(features, assembler.assemble([located]))
                 yield part.append_column(output, as_lists(found))
                 row += part.num_rows
 
     return task
+
+
+def dense_assembler(
+    columns: list[str], convert: Mapping[str, Column], sample: LocatedBatch
+) -> Assembler:
+    """Return what turns rows into arrays, one for each column.
+
+    Raises:
+        ConfigurationError: A column becomes something else: several arrays, or a ragged one.
+    """
+    assembler = Assembler(columns, convert, sample)
+    for name, spec in assembler.specs.items():
+        if isinstance(spec, dict) or spec.ragged_rank:
+            kind = "a struct" if isinstance(spec, dict) else "ragged"
+            raise ConfigurationError(
+                f"column {name!r} is {kind}; predict feeds a model with dense tensors only: name a "
+                "field of the struct, or pad the lists in Spark"
+            )
+    return assembler
 
 
 Predictor = Callable[[str | Mapping[str, str], Mapping[str, np.ndarray]], np.ndarray]

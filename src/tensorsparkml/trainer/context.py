@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from tensorsparkml.control.cluster_spec import cluster_spec
 from tensorsparkml.control.messages import Peer
+from tensorsparkml.data.column_options import Column
 from tensorsparkml.storage import absolute_path, write_directory
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.data_feed import DataFeed
@@ -96,7 +97,8 @@ class Context:
         features: Columns | None = None,
         label: Columns | None = None,
         sample_weight: str | bool | None = None,
-        shapes: Mapping[str, tuple[int, ...]] | None = None,
+        convert: Mapping[str, Column] | None = None,
+        transform: Callable[..., Any] | None = None,
         drop_remainder: bool = False,
     ) -> Any:
         """Return a feed as a dataset for `model.fit`, `evaluate`, `predict` or a custom loop.
@@ -110,11 +112,15 @@ class Context:
                 One process with `num_workers * batch_size` rows a batch computes the same.
             features: A column; several, which become a tuple; a mapping from the names of the
                 model's inputs to columns; or None for a dict of all columns that are nothing else.
+                A struct becomes a dict of its fields; one of them is named as `person.age`.
             label: The same for the targets; None for elements without them.
             sample_weight: Column of the rows' weights, or True for weights of 1. Weights also
                 make a step in which the nodes' batches differ in size count as in one process.
-            shapes: Shape of one row by column, such as `{"image": (28, 28, 1)}`, where a list of
-                numbers is to become something else than a vector.
+            convert: How columns become tensors, where the default is not wanted, such as
+                `{"image": tsm.Column(shape=(28, 28, 1), dtype="float32")}`.
+            transform: Gets the tensors of a batch, `x`, or `x` and `y`, or `x`, `y` and
+                `sample_weight` as its arguments, and returns what the dataset yields instead, as
+                in `tf.data.Dataset.map`. It may change everything but the number of rows.
             drop_remainder: Leave out the rows that do not fill a batch on every node: fewer than
                 `num_workers * batch_size` a pass. Batches then have a fixed shape.
 
@@ -130,7 +136,9 @@ class Context:
         """
         layout = BatchLayout(features, label, sample_weight)
         strategy = self.strategy  # before the first operation, which making a dataset is
-        local = local_dataset(self._reader(feed), layout, shapes or {}, batch_size, drop_remainder)
+        local = local_dataset(
+            self._reader(feed), layout, convert or {}, batch_size, drop_remainder, transform
+        )
         return local if self.num_workers == 1 else distributed(strategy, local)
 
     def feed(
@@ -138,16 +146,16 @@ class Context:
         feed: str = "train",
         *,
         columns: Sequence[str] | None = None,
-        shapes: Mapping[str, tuple[int, ...]] | None = None,
+        convert: Mapping[str, Column] | None = None,
     ) -> DataFeed:
         """Return a feed to be read batch by batch.
 
         Args:
             feed: Name of the feed.
             columns: Names of the columns, or None for all.
-            shapes: As in `dataset`.
+            convert: As in `dataset`.
         """
-        return DataFeed(self._reader(feed), columns, shapes or {})
+        return DataFeed(self._reader(feed), columns, convert or {})
 
     def callbacks(
         self,

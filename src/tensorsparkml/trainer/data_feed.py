@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-import numpy as np
+from typing import Any
 
 from tensorsparkml.data.assembly import Assembler
+from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.lockstep import PassCursor
 from tensorsparkml.trainer.reader import FeedReader
 
@@ -28,24 +28,24 @@ class DataFeed:
     Args:
         reader: The feed.
         columns: Names of the columns, or None for all.
-        shapes: Shape of one row by column, where it is not what Spark's type says.
+        convert: How columns become arrays, where the default is not wanted.
     """
 
     def __init__(
         self,
         reader: FeedReader,
         columns: Sequence[str] | None,
-        shapes: Mapping[str, tuple[int, ...]],
+        convert: Mapping[str, Column],
     ) -> None:
         self._reader = reader
         self._columns = columns
-        self._shapes = shapes
+        self._convert = convert
         self._assembler: Assembler | None = None
         self._cursor = PassCursor()
         self._passes = 0
         self._ended = False
 
-    def next_batch(self, batch_size: int) -> dict[str, np.ndarray]:
+    def next_batch(self, batch_size: int) -> dict[str, Any]:
         """Wait for the next batch and return it.
 
         Args:
@@ -53,7 +53,9 @@ class DataFeed:
 
         Returns:
             An array of shape `(rows, ...)` by column, of `batch_size` rows or fewer at the end of
-            a pass. After the last pass, an empty dict.
+            a pass. A struct gives a dict of its fields, and lists of any length a pair of `values`
+            and `row_splits` (see `tensorsparkml.data.ragged.Ragged`). After the last pass, an
+            empty dict.
 
         Raises:
             DataError: A column does not exist, or a value in it does not fit.
@@ -62,7 +64,7 @@ class DataFeed:
             return {}
         if self._assembler is None:
             sample = self._reader.first_row()
-            self._assembler = Assembler(self._columns, self._shapes, sample)
+            self._assembler = Assembler(self._columns, self._convert, sample)
         rows = self._reader.next_batches(self._cursor, batch_size, drop_remainder=False)
         assert rows is not None  # should_stop has just looked
         return self._assembler.assemble(rows.slices)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tensorsparkml.data.assembly import Assembler
-from tensorsparkml.data.columns import ColumnSpec
-from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.trees import leaves, map_leaves
+from tensorsparkml.errors import ConfigurationError, ShapeMismatchError
 from tensorsparkml.trainer.reader import FeedReader, Rows
+from tensorsparkml.trainer.tensors import join_ragged, signature
 
 # Names of columns: one, several as a tuple, or several under the names of a model's inputs.
 Columns = str | Sequence[str] | Mapping[str, str]
@@ -61,10 +64,15 @@ class BatchLayout:
             return features, _arrange(self._label, columns)
         return features, _arrange(self._label, columns), weights
 
-    def weights(self, columns: Mapping[str, np.ndarray], rows: Rows) -> np.ndarray:
+    def weights(self, columns: Mapping[str, Any], rows: Rows) -> np.ndarray:
         """Return the rows' weights, shape `(rows,)`, float32."""
         if isinstance(self._weight, str):
-            weights = columns[self._weight].astype(np.float32)
+            weights = columns[self._weight]
+            if not isinstance(weights, np.ndarray) or weights.shape != (rows.count,):
+                raise ShapeMismatchError(
+                    f"sample_weight={self._weight!r} should be a column with one number per row"
+                )
+            weights = weights.astype(np.float32)
             return weights if rows.weight == 1.0 else weights * np.float32(rows.weight)
         return np.full(rows.count, rows.weight, np.float32)
 
@@ -72,9 +80,10 @@ class BatchLayout:
 def local_dataset(
     reader: FeedReader,
     layout: BatchLayout,
-    shapes: Mapping[str, tuple[int, ...]],
+    convert: Mapping[str, Column],
     batch_size: int,
     drop_remainder: bool,
+    transform: Callable[..., Any] | None,
 ) -> Any:
     """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
 
@@ -83,33 +92,37 @@ def local_dataset(
     import tensorflow as tf
 
     sample = reader.first_row()
-    assembler = Assembler(layout.columns(), shapes, sample)
+    assembler = Assembler(layout.columns(), convert, sample)
     layout.resolve(list(assembler.specs))
 
+    # Ragged tensors have no shape to which several batches could be stacked.
+    stacked = not any(spec.ragged_rank for spec in leaves(assembler.specs))
     batch_bytes = max(sample.batch.nbytes, 1) * batch_size
-    at_once = max(1, _BYTES_AT_ONCE // batch_bytes)
+    at_once = max(1, _BYTES_AT_ONCE // batch_bytes) if stacked else 1
 
-    def runs_of_batches() -> Iterator[Any]:
+    def elements() -> Iterator[Any]:
         for rows in reader.batches(batch_size, drop_remainder, at_once):
             columns = assembler.assemble(rows.slices)
-            weights = layout.weights(columns, rows)
-            shape = (rows.batches, rows.count // rows.batches)
-            yield layout.arrange(
-                {name: array.reshape(*shape, *array.shape[1:]) for name, array in columns.items()},
-                weights.reshape(shape),
-            )
-
-    def signature(spec: ColumnSpec) -> Any:
-        dtype = tf.string if spec.dtype == np.dtype(object) else tf.as_dtype(spec.dtype)
-        return tf.TensorSpec((None, rows_of_batch, *spec.shape), dtype)
+            element = layout.arrange(columns, layout.weights(columns, rows))
+            yield map_leaves(partial(_stack, rows), element) if stacked else element
 
     rows_of_batch = batch_size if drop_remainder else None
-    signatures = {name: signature(spec) for name, spec in assembler.specs.items()}
-    weights = tf.TensorSpec((None, rows_of_batch), tf.float32)
+    first_axes = (None, rows_of_batch) if stacked else (rows_of_batch,)
+    signatures = map_leaves(lambda spec: signature(spec, first_axes), assembler.specs)
+    weights = tf.TensorSpec(first_axes, tf.float32)
     dataset = tf.data.Dataset.from_generator(
-        runs_of_batches, output_signature=layout.arrange(signatures, weights)
+        elements, output_signature=layout.arrange(signatures, weights)
     )
-    return dataset.prefetch(1).unbatch().prefetch(_PREFETCHED_BATCHES)
+    dataset = dataset.prefetch(1).unbatch() if stacked else join_ragged(dataset)
+    if transform is not None:
+        # One batch for one: the number of batches, in which nodes must agree, cannot change.
+        dataset = dataset.map(transform, num_parallel_calls=tf.data.AUTOTUNE)
+    return dataset.prefetch(_PREFETCHED_BATCHES)
+
+
+def _stack(rows: Rows, array: np.ndarray) -> np.ndarray:
+    """Return the rows of several batches with an axis for the batches."""
+    return array.reshape(rows.batches, rows.count // rows.batches, *array.shape[1:])
 
 
 def distributed(strategy: Any, dataset: Any) -> Any:

@@ -197,7 +197,8 @@ def _batch_spec(element_spec: Any) -> tuple[Any, bool]:
     def one_replica(spec: Any) -> Any:
         if hasattr(spec, "shape"):
             return spec
-        components = tf.nest.flatten(spec, expand_composites=True)
+        # Of one replica each. TensorFlow's own functions would take ragged ones apart as well.
+        components = getattr(spec, "_component_specs", ())
         return components[0] if components else None
 
     specs = tf.nest.map_structure(one_replica, element_spec)

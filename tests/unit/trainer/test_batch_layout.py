@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.errors import ConfigurationError, ShapeMismatchError
 from tensorsparkml.trainer.dataset import BatchLayout
 from tensorsparkml.trainer.reader import Rows
 
@@ -84,6 +84,12 @@ def test_weights_of_a_column_are_scaled_by_those_of_the_step(dtype: Any) -> None
         assert weights.dtype == np.float32
         assert weights.tolist() == [step, 2 * step, 4 * step]
     assert columns["w"].tolist() == [1, 2, 4]
+
+
+@pytest.mark.parametrize("weights", [np.ones((3, 2)), {"a": np.ones(3)}], ids=["list", "struct"])
+def test_weights_are_one_number_per_row(weights: Any) -> None:
+    with pytest.raises(ShapeMismatchError, match="sample_weight='w' should be a column with one"):
+        BatchLayout("a", "y", "w").weights({"w": weights}, Rows([], 3, 1.0))
 
 
 def test_a_batch_without_rows_has_no_weights() -> None:
