@@ -9,12 +9,17 @@ from typing import Any
 
 from tensorsparkml.control.cluster_spec import cluster_spec
 from tensorsparkml.control.messages import Peer
+from tensorsparkml.data.file_listing import find_files
+from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.storage import absolute_path, write_directory
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.data_feed import DataFeed
 from tensorsparkml.trainer.dataset import BatchLayout, Columns, distributed, local_dataset
 from tensorsparkml.trainer.epoch_report import epoch_report
-from tensorsparkml.trainer.reader import FeedReader
+from tensorsparkml.trainer.exchange import Exchange
+from tensorsparkml.trainer.feed_source import Feed
+from tensorsparkml.trainer.file_reader import FileReader, ProgressRecord, Shuffle
+from tensorsparkml.trainer.source import Source
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,9 @@ class Context:
         self.log_dir = settings.log_dir
         self._working_dir = settings.working_dir
         self._agent = agent
-        self._readers: dict[str, FeedReader] = {}
+        self._exchange = Exchange(settings.coordinator, settings.token, self.rank, self.num_workers)
+        self._feeds: dict[str, Feed] = {}
+        self._records: list[ProgressRecord] = []
 
     @cached_property
     def strategy(self) -> Any:
@@ -129,9 +136,8 @@ class Context:
             DataError: A column does not exist, or its values do not become tensors.
         """
         layout = BatchLayout(features, label, sample_weight)
-        strategy = self.strategy  # before the first operation, which making a dataset is
-        local = local_dataset(self._reader(feed), layout, shapes or {}, batch_size, drop_remainder)
-        return local if self.num_workers == 1 else distributed(strategy, local)
+        source = self._feed(feed).source(layout.columns())
+        return self._distributed(source, layout, shapes or {}, batch_size, drop_remainder)
 
     def feed(
         self,
@@ -147,7 +153,68 @@ class Context:
             columns: Names of the columns, or None for all.
             shapes: As in `dataset`.
         """
-        return DataFeed(self._reader(feed), columns, shapes or {})
+        return DataFeed(self._feed(feed).source(columns), columns, shapes or {})
+
+    def read_parquet(
+        self,
+        uri: str | Sequence[str],
+        *,
+        batch_size: int,
+        columns: Sequence[str] | None = None,
+        features: Columns | None = None,
+        label: Columns | None = None,
+        sample_weight: str | bool | None = None,
+        shapes: Mapping[str, tuple[int, ...]] | None = None,
+        drop_remainder: bool = False,
+        shuffle: int | None = None,
+        shuffle_rows: int = 16_384,
+        filesystem: Any = None,
+    ) -> Any:
+        """Return Parquet files as a dataset; each node reads its own share of them, without Spark.
+
+        All nodes must call it, with the same arguments and in the same order. The shares differ by
+        at most one row, and all nodes yield the same number of batches, as those of `dataset`.
+
+        Args:
+            uri: A file, a folder (whose folders such as `year=2024/` are columns), a glob, or
+                several of them, on any filesystem that fsspec or pyarrow knows.
+            batch_size: Rows of a batch on each node.
+            columns: What None for `features` stands for: the names of the columns, or None for
+                all. Only columns that are used are read.
+            features: As in `dataset`, as are `label`, `sample_weight`, `shapes` and
+                `drop_remainder`.
+            label: See there.
+            sample_weight: See there.
+            shapes: See there.
+            drop_remainder: See there.
+            shuffle: A seed: every pass has another order, which follows from the seed. Row groups
+                are shuffled over all nodes, and the rows within windows of `shuffle_rows`. None
+                for the order of the files.
+            shuffle_rows: Rows of a window, which are in memory twice.
+            filesystem: A filesystem of fsspec or pyarrow on which `uri` is a path, where the one
+                that the URI names needs other settings than the environment has.
+
+        Returns:
+            As `dataset`.
+
+        Raises:
+            ConfigurationError: No filesystem is known for the URI.
+            EmptyFeedError: There are fewer rows than nodes.
+            DataError: There are no files, one is not Parquet, they differ in a column, or a
+                column does not exist or does not become tensors.
+        """
+        layout = BatchLayout(features, label, sample_weight)
+        names = layout.columns()
+        if names is None and columns is not None:
+            names = [*columns, *layout.named()]
+        how = None if shuffle is None else Shuffle(shuffle, shuffle_rows)
+        record = ProgressRecord()
+        self._records.append(record)
+        files = self._open_files(uri, f"files {len(self._records)}", filesystem)
+        source = FileReader(
+            files, self.rank, self.num_workers, columns=names, shuffle=how, record=record
+        )
+        return self._distributed(source, layout, shapes or {}, batch_size, drop_remainder)
 
     def callbacks(
         self,
@@ -203,13 +270,42 @@ class Context:
         """Return a path as every node and the driver can use it; see `storage.absolute_path`."""
         return absolute_path(path, self.default_fs, self._working_dir)
 
-    def _reader(self, feed: str) -> FeedReader:
-        if feed not in self._readers:
-            self._readers[feed] = FeedReader(self._agent, feed, self.num_workers)
-        return self._readers[feed]
+    def _feed(self, name: str) -> Feed:
+        if name not in self._feeds:
+            self._feeds[name] = Feed(
+                self._agent, name, self.rank, self.num_workers, self._open_files
+            )
+        return self._feeds[name]
+
+    def _open_files(
+        self, uri: str | Sequence[str], key: str, filesystem: Any = None
+    ) -> ParquetFiles:
+        uris = [uri] if isinstance(uri, str) else uri
+        if filesystem is None:
+            uris = [self.absolute_path(each) for each in uris]
+        files = find_files(uris, filesystem)
+        return ParquetFiles(
+            files,
+            self.rank,
+            self.num_workers,
+            lambda value: self._exchange.all_gather(key, value),
+        )
+
+    def _distributed(
+        self,
+        source: Source,
+        layout: BatchLayout,
+        shapes: Mapping[str, tuple[int, ...]],
+        batch_size: int,
+        drop_remainder: bool,
+    ) -> Any:
+        strategy = self.strategy  # before the first operation, which making a dataset is
+        local = local_dataset(source, layout, shapes, batch_size, drop_remainder)
+        return local if self.num_workers == 1 else distributed(strategy, local)
 
     def _rows_read(self) -> int:
-        rows = sum(reader.progress.rows for reader in self._readers.values())
+        rows = sum(feed.rows_read for feed in self._feeds.values())
+        rows += sum(record.progress.rows for record in self._records)
         return rows * self.num_workers
 
 

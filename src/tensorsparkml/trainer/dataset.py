@@ -10,7 +10,8 @@ import numpy as np
 from tensorsparkml.data.assembly import Assembler
 from tensorsparkml.data.columns import ColumnSpec
 from tensorsparkml.errors import ConfigurationError
-from tensorsparkml.trainer.reader import FeedReader, Rows
+from tensorsparkml.trainer.reader import Rows
+from tensorsparkml.trainer.source import Source
 
 # Names of columns: one, several as a tuple, or several under the names of a model's inputs.
 Columns = str | Sequence[str] | Mapping[str, str]
@@ -44,6 +45,11 @@ class BatchLayout:
         weight = [self._weight] if isinstance(self._weight, str) else []
         return list(dict.fromkeys([*_names(self._features), *_names(self._label), *weight]))
 
+    def named(self) -> list[str]:
+        """Return the names of label and weight, which features do not include by themselves."""
+        weight = [self._weight] if isinstance(self._weight, str) else []
+        return [*_names(self._label), *weight]
+
     def resolve(self, available: Sequence[str]) -> None:
         """Choose the features, where none were named, from the columns that there are."""
         if self._features is None:
@@ -68,7 +74,7 @@ class BatchLayout:
 
 
 def local_dataset(
-    reader: FeedReader,
+    reader: Source,
     layout: BatchLayout,
     shapes: Mapping[str, tuple[int, ...]],
     batch_size: int,
@@ -76,7 +82,7 @@ def local_dataset(
 ) -> Any:
     """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
 
-    Waits for the feed's first row, which tells the shapes.
+    Waits for the first row, which tells the shapes.
     """
     import tensorflow as tf
 

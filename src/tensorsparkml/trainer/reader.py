@@ -88,6 +88,10 @@ class FeedReader:
                 )
             return self._rows.read(0, 1)[0]
 
+    def begin_pass(self) -> PassCursor:
+        """Return the beginning of a pass."""
+        return PassCursor()
+
     def batches(self, size: int, drop_remainder: bool) -> Iterator[Rows]:
         """Read one pass in batches; every node yields the same number of them.
 
