@@ -47,6 +47,16 @@ class RowStream:
             count -= rows
         return found
 
+    def take_some(self, most: int) -> LocatedBatch:
+        """Return the next rows that lie in one batch, at least one and at most so many.
+
+        Raises:
+            EOFError: There are none.
+        """
+        current = self._next()
+        [found] = self.take(min(most, current.batch.num_rows))
+        return found
+
     def _next(self) -> LocatedBatch:
         while self._current is None or not self._current.batch.num_rows:
             try:

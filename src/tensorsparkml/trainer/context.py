@@ -18,6 +18,7 @@ from tensorsparkml.trainer.dataset import BatchLayout, Columns, distributed, loc
 from tensorsparkml.trainer.epoch_report import epoch_report
 from tensorsparkml.trainer.exchange import Exchange
 from tensorsparkml.trainer.feed_source import Feed
+from tensorsparkml.trainer.file_dataset import file_dataset
 from tensorsparkml.trainer.file_reader import FileReader, ProgressRecord, Shuffle
 from tensorsparkml.trainer.source import Source
 
@@ -136,7 +137,7 @@ class Context:
             DataError: A column does not exist, or its values do not become tensors.
         """
         layout = BatchLayout(features, label, sample_weight)
-        source = self._feed(feed).source(layout.columns())
+        source = self._feed(feed).resolve(layout.columns())
         return self._distributed(source, layout, shapes or {}, batch_size, drop_remainder)
 
     def feed(
@@ -300,7 +301,10 @@ class Context:
         drop_remainder: bool,
     ) -> Any:
         strategy = self.strategy  # before the first operation, which making a dataset is
-        local = local_dataset(source, layout, shapes, batch_size, drop_remainder)
+        if isinstance(source, FileReader):
+            local = file_dataset(source, layout, shapes, batch_size, drop_remainder)
+        else:
+            local = local_dataset(source, layout, shapes, batch_size, drop_remainder)
         return local if self.num_workers == 1 else distributed(strategy, local)
 
     def _rows_read(self) -> int:

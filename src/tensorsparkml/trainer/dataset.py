@@ -11,7 +11,7 @@ from tensorsparkml.data.assembly import Assembler
 from tensorsparkml.data.columns import ColumnSpec
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.trainer.reader import Rows
-from tensorsparkml.trainer.source import Source
+from tensorsparkml.trainer.source import Batches
 
 # Names of columns: one, several as a tuple, or several under the names of a model's inputs.
 Columns = str | Sequence[str] | Mapping[str, str]
@@ -74,7 +74,7 @@ class BatchLayout:
 
 
 def local_dataset(
-    reader: Source,
+    reader: Batches,
     layout: BatchLayout,
     shapes: Mapping[str, tuple[int, ...]],
     batch_size: int,

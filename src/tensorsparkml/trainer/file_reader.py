@@ -5,18 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import TypeVar
 
 import numpy as np
 
 from tensorsparkml.control.messages import FeedProgress
 from tensorsparkml.data.file_shares import share
-from tensorsparkml.data.lockstep import ClosedFeed, PassCursor
+from tensorsparkml.data.lockstep import ClosedFeed, PassCursor, Step
 from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.data.row_stream import RowStream, shuffle_rows
 from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.data.shuffling import shuffled, window_order
 from tensorsparkml.errors import DataError, EmptyFeedError
 from tensorsparkml.trainer.reader import Rows
+
+Found = TypeVar("Found")
 
 _REPORT_ROWS = 10_000  # read between two reports of progress, which cost a call each
 
@@ -167,13 +172,40 @@ class FileReader:
         step = cursor.next_when_closed(self._feed, size, drop_remainder)
         if step is None:
             return None
-        try:
-            slices = cursor.rows.take(step.rows)
-        except EOFError:
-            raise DataError(f"{self._files.name} has changed while it was read") from None
+        slices = self._reading(partial(cursor.rows.take, step.rows))
         cursor.advance(step)
         self._record.read(step.rows)
         return Rows(slices, step.rows, step.weight)
+
+    def steps(self, size: int, drop_remainder: bool) -> list[Step]:
+        """Return all steps of a pass, which are known before it begins."""
+        cursor, found = PassCursor(), []
+        while (step := cursor.next_when_closed(self._feed, size, drop_remainder)) is not None:
+            cursor.advance(step)
+            found.append(step)
+        return found
+
+    def stretches(self, size: int, drop_remainder: bool) -> Iterator[Rows]:
+        """Read the rows of one pass as they come: those of `batches`, not yet cut into them.
+
+        All rows of a stretch have the weight of their batches. Stretches are larger than most
+        batches, so what has to be done in Python is done less often.
+
+        Args:
+            size: Rows of a full batch on this node.
+            drop_remainder: Whether only the rows of full batches are read.
+        """
+        cursor = self.begin_pass()
+        assert isinstance(cursor, _FilePass)
+        for weight, steps in groupby(self.steps(size, drop_remainder), lambda step: step.weight):
+            left = sum(step.rows for step in steps)
+            while left:
+                found = self._reading(partial(cursor.rows.take_some, left))
+                rows = found.batch.num_rows
+                left -= rows
+                self._record.read(rows)
+                yield Rows([found], rows, weight)
+        self.end_pass()
 
     def at_end(self, cursor: PassCursor) -> bool:
         """Return whether a pass has no other batch."""
@@ -186,6 +218,12 @@ class FileReader:
     def terminate(self) -> None:
         """Want no more."""
         self._record.terminate()
+
+    def _reading(self, take: Callable[[], Found]) -> Found:
+        try:
+            return take()
+        except EOFError:
+            raise DataError(f"{self._files.name} has changed while it was read") from None
 
     def _open(self) -> RowStream:
         epoch, self._begun = self._begun, self._begun + 1

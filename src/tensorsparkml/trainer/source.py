@@ -10,7 +10,21 @@ from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.trainer.reader import Rows
 
 
-class Source(Protocol):
+class Batches(Protocol):
+    """What a dataset needs of a source."""
+
+    def first_row(self) -> LocatedBatch:
+        """Wait for a row of this node and return it; reads nothing off the source.
+
+        Raises:
+            EmptyFeedError: There are fewer rows than nodes.
+        """
+
+    def batches(self, size: int, drop_remainder: bool) -> Iterator[Rows]:
+        """Read one pass in batches; every node yields the same number of them."""
+
+
+class Source(Batches, Protocol):
     """A node's share of some rows, read in passes that are in lockstep with the other nodes'."""
 
     @property
@@ -21,18 +35,8 @@ class Source(Protocol):
     def passes_offered(self) -> int:
         """How many passes a `DataFeed` delivers; known at the end of the first."""
 
-    def first_row(self) -> LocatedBatch:
-        """Wait for a row of this node and return it; reads nothing off the source.
-
-        Raises:
-            EmptyFeedError: There are fewer rows than nodes.
-        """
-
     def begin_pass(self) -> PassCursor:
         """Return the beginning of a pass."""
-
-    def batches(self, size: int, drop_remainder: bool) -> Iterator[Rows]:
-        """Read one pass in batches; every node yields the same number of them."""
 
     def next_batch(self, cursor: PassCursor, size: int, drop_remainder: bool) -> Rows | None:
         """Return the next batch of a pass, waiting for it, or None at the end of the pass."""
