@@ -109,7 +109,9 @@ def test_fit(spark, tmp_path, nodes):
     x = [float(n % 17) for n in range(ROWS)]
     table = pa.table({"x": pa.array(x, pa.float32()), "y": pa.array(x, pa.float32())})
     pq.write_table(table, path, row_group_size=100)
-    losses = [history["loss"] for history in tsm.run(fit, str(path), spark=spark, num_workers=nodes)]
+    losses = [
+        history["loss"] for history in tsm.run(fit, str(path), spark=spark, num_workers=nodes)
+    ]
     assert len(losses[0]) == 2 and losses[0][1] < losses[0][0]
     assert all(other == losses[0] for other in losses)
     with tsm.Cluster(fit, spark=spark, num_workers=nodes) as cluster:
@@ -130,7 +132,7 @@ def test_a_node_that_opens_files_alone(spark, table):
 
 
 def test_errors_reach_the_driver(spark, tmp_path):
-    with pytest.raises(tsm.errors.DataError, match="there are no files at .*nowhere"):
+    with pytest.raises(tsm.errors.DataError, match=r"there are no files at .*nowhere"):
         tsm.run(read_dataset, spark=spark, num_workers=2, data=str(tmp_path / "nowhere"))
     path = tmp_path / "one.parquet"
     pq.write_table(pa.table({"id": [1]}), path)

@@ -77,3 +77,18 @@ def share(parts: Sequence[Part], nodes: int, rank: int) -> list[Piece]:
             pieces.append(Piece(part.file, part.group, first, last - first))
         start += part.rows
     return pieces
+
+
+def nodes_by_size(sizes: Sequence[int], nodes: int) -> list[int]:
+    """Return for each file the node on which most of its rows are likely to be read.
+
+    Args:
+        sizes: The files' sizes in bytes.
+        nodes: Number of nodes.
+    """
+    total = max(sum(sizes), 1)
+    found, before = [], 0
+    for size in sizes:
+        found.append(min((before + size // 2) * nodes // total, nodes - 1))
+        before += size
+    return found

@@ -161,3 +161,18 @@ class PassCursor:
         self.yielded += step.rows
         self._by_smaller += step.smaller
         self._by_larger += step.larger
+
+
+def steps_of(feed: ClosedFeed, size: int, drop_remainder: bool) -> list[Step]:
+    """Return all steps of a pass over a closed feed.
+
+    Args:
+        feed: The rows of all nodes and of this one.
+        size: Rows of a full batch.
+        drop_remainder: Whether only batches that are full on every node are yielded.
+    """
+    cursor, steps = PassCursor(), []
+    while (step := cursor.next_when_closed(feed, size, drop_remainder)) is not None:
+        cursor.advance(step)
+        steps.append(step)
+    return steps

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from tensorsparkml.data.file_counts import AllGather, exchange_counts, name_of
 from tensorsparkml.data.file_listing import FoundFile, partition_types
 from tensorsparkml.data.file_shares import Part, Piece, parts_of, share_rows
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.errors import DataError, MissingColumnError
 from tensorsparkml.storage import arrow_filesystem
-
-# Hands a value to all nodes and returns theirs, by rank.
-AllGather = Callable[[Any], list[Any]]
 
 _THREADS = 16  # that read footers, which is waiting where the files are far away
 _BATCH_BYTES = 16 * 2**20
@@ -73,25 +70,13 @@ class ParquetFiles:
         mine = range(rank, len(files), nodes)
         self._load([0, *mine])
         self._read_here = mine
-        found = {
-            "files": _digest(files),
-            "rows": {index: self._row_groups(index) for index in mine},
-        }
-        rows: dict[int, list[int]] = {}
-        for other, value in enumerate(all_gather(found)):
-            if value["files"] != found["files"]:
-                raise DataError(
-                    f"node {other} found other files than this one, such as {files[0].path}: a "
-                    "folder must not change while nodes open it, and all must see the same one"
-                )
-            # JSON has made strings of the indexes.
-            rows |= {int(index): groups for index, groups in value["rows"].items()}
-        self.parts: list[Part] = parts_of([rows[index] for index in range(len(files))])
+        counts = {index: self._row_groups(index) for index in mine}
+        self.parts: list[Part] = parts_of(exchange_counts(files, counts, all_gather))
 
     @property
     def name(self) -> str:
         """The files as messages name them."""
-        return _name([file.path for file in self._files])
+        return name_of(self._files)
 
     @property
     def rows(self) -> int:
@@ -184,7 +169,11 @@ class ParquetFiles:
             rows = rows_of[piece.file, piece.group]
             while place < rows:
                 found = next(scanned, None)
-                if found is None or place + found.record_batch.num_rows > rows:
+                if (
+                    found is None
+                    or found.fragment.path != path
+                    or place + found.record_batch.num_rows > rows
+                ):
                     raise DataError(f"{path} has changed while it was read")
                 batch = found.record_batch
                 first = max(piece.first - place, 0)
@@ -285,13 +274,3 @@ def _runs(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
         run.append(piece)
     if run:
         yield run
-
-
-def _name(paths: Sequence[str]) -> str:
-    others = f" and {len(paths) - 1} other files" if len(paths) > 1 else ""
-    return paths[0] + others
-
-
-def _digest(files: Sequence[FoundFile]) -> str:
-    text = "\n".join(f"{file.path}\t{file.size}" for file in files)
-    return hashlib.sha256(text.encode()).hexdigest()

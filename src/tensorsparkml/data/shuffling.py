@@ -42,6 +42,12 @@ def window_order(rows: int, seed: int, epoch: int, rank: int, window: int) -> np
     return _generator(seed, epoch, rank, window).permutation(rows)
 
 
+def window_seed(seed: int, epoch: int, rank: int) -> int:
+    """Return the seed from which TensorFlow shuffles what a node reads in an epoch."""
+    return int(_generator(seed, epoch, rank).integers(1, 2**62))
+
+
 def _generator(*entropy: int) -> np.random.Generator:
-    # Named, because NumPy may change what default_rng() returns.
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
+    # Named, because NumPy may change what default_rng() returns. A SeedSequence takes (1,) and
+    # (1, 0) for the same, hence the length.
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence((len(entropy), *entropy))))

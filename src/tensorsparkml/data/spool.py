@@ -43,6 +43,11 @@ class Spool:
         self._shares: dict[str, _Share] = {}
         self._changed = threading.Condition()
 
+    @property
+    def directory(self) -> Path:
+        """Where the segments lie, and what else is to be deleted with them."""
+        return self._directory
+
     def receive(self, feed: str, segment: str, schema: pa.Schema) -> SegmentWriter:
         """Begin a segment; its rows count only when it is published."""
         path = self._path(feed, segment)

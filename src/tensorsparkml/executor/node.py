@@ -134,6 +134,7 @@ class Node:
                 "default_fs": self.plan.default_fs,
                 "working_dir": self.plan.working_dir,
                 "log_dir": str(self.log_dir),
+                "spool_dir": str(self._spool.directory),
             },
             main,
             self._log,

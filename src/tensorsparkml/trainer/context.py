@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from tensorsparkml.control.cluster_spec import cluster_spec
 from tensorsparkml.control.messages import Peer
-from tensorsparkml.data.file_listing import find_files
-from tensorsparkml.data.parquet_files import ParquetFiles
+from tensorsparkml.errors import DataError
 from tensorsparkml.storage import absolute_path, write_directory
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.data_feed import DataFeed
@@ -19,8 +19,10 @@ from tensorsparkml.trainer.epoch_report import epoch_report
 from tensorsparkml.trainer.exchange import Exchange
 from tensorsparkml.trainer.feed_source import Feed
 from tensorsparkml.trainer.file_dataset import file_dataset
-from tensorsparkml.trainer.file_reader import FileReader, ProgressRecord, Shuffle
+from tensorsparkml.trainer.file_reader import FileReader, Shuffle
+from tensorsparkml.trainer.node_files import NodeFiles
 from tensorsparkml.trainer.source import Source
+from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Settings:
         default_fs: Hadoop's default filesystem.
         working_dir: The driver's working directory.
         log_dir: Folder for logs and event files.
+        spool_dir: Folder that the agent deletes when the cluster ends.
     """
 
     agent: str
@@ -46,6 +49,7 @@ class Settings:
     default_fs: str
     working_dir: str
     log_dir: str
+    spool_dir: str
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Settings:
@@ -79,9 +83,14 @@ class Context:
         self.log_dir = settings.log_dir
         self._working_dir = settings.working_dir
         self._agent = agent
-        self._exchange = Exchange(settings.coordinator, settings.token, self.rank, self.num_workers)
+        self._files = NodeFiles(
+            Exchange(settings.coordinator, settings.token, self.rank, self.num_workers),
+            self.rank,
+            self.num_workers,
+            self.absolute_path,
+            Path(settings.spool_dir) / "copies",
+        )
         self._feeds: dict[str, Feed] = {}
-        self._records: list[ProgressRecord] = []
 
     @cached_property
     def strategy(self) -> Any:
@@ -209,13 +218,75 @@ class Context:
         if names is None and columns is not None:
             names = [*columns, *layout.named()]
         how = None if shuffle is None else Shuffle(shuffle, shuffle_rows)
-        record = ProgressRecord()
-        self._records.append(record)
-        files = self._open_files(uri, f"files {len(self._records)}", filesystem)
+        record = self._files.new_record()
+        files = self._files.parquet(uri, filesystem)
         source = FileReader(
             files, self.rank, self.num_workers, columns=names, shuffle=how, record=record
         )
         return self._distributed(source, layout, shapes or {}, batch_size, drop_remainder)
+
+    def read_tfrecord(
+        self,
+        uri: str | Sequence[str],
+        *,
+        batch_size: int,
+        schema: Mapping[str, Any] | None = None,
+        features: Columns | None = None,
+        label: Columns | None = None,
+        sample_weight: str | bool | None = None,
+        drop_remainder: bool = False,
+        shuffle: int | None = None,
+        shuffle_rows: int = 16_384,
+        filesystem: Any = None,
+    ) -> Any:
+        """Return TFRecord files of `tf.train.Example`s as a dataset, as `read_parquet` does.
+
+        All nodes must call it, with the same arguments and in the same order. Files may be
+        compressed with gzip. First the nodes count the records, each those of some files; a file
+        that is not local is copied to the node's spool, once.
+
+        Args:
+            uri: A file, a folder, a glob, or several of them.
+            batch_size: Rows of a batch on each node.
+            schema: The features as `tf.io.parse_example` takes them, such as
+                `{"image": tf.io.FixedLenFeature((784,), tf.float32)}`. None for those of the first
+                record, each of fixed length.
+            features: As in `dataset`, as are `label`, `sample_weight` and `drop_remainder`.
+            label: See there.
+            sample_weight: See there.
+            drop_remainder: See there.
+            shuffle: A seed, as in `read_parquet`; files are shuffled instead of row groups.
+            shuffle_rows: Rows among which the next one is chosen.
+            filesystem: As in `read_parquet`.
+
+        Returns:
+            As `dataset`.
+
+        Raises:
+            ConfigurationError: No filesystem is known for the URI.
+            EmptyFeedError: There are fewer records than nodes.
+            DataError: There are no files, one is no TFRecord file, or the features are others.
+        """
+        layout = BatchLayout(features, label, sample_weight)
+        strategy = self.strategy  # before the first operation, which making a dataset is
+        record = self._files.new_record()
+        files = self._files.tfrecord(uri, filesystem)
+        local = tfrecord_dataset(
+            files,
+            self.rank,
+            self.num_workers,
+            layout=layout,
+            schema=schema,
+            batch_size=batch_size,
+            drop_remainder=drop_remainder,
+            shuffle=None if shuffle is None else Shuffle(shuffle, shuffle_rows),
+            record=record,
+        )
+        return local if self.num_workers == 1 else distributed(strategy, local)
+
+    def explain(self, error: BaseException) -> DataError | None:
+        """Return what is known about an error of TensorFlow's, or None."""
+        return self._files.explain(error)
 
     def callbacks(
         self,
@@ -274,23 +345,9 @@ class Context:
     def _feed(self, name: str) -> Feed:
         if name not in self._feeds:
             self._feeds[name] = Feed(
-                self._agent, name, self.rank, self.num_workers, self._open_files
+                self._agent, name, self.rank, self.num_workers, self._files.parquet
             )
         return self._feeds[name]
-
-    def _open_files(
-        self, uri: str | Sequence[str], key: str, filesystem: Any = None
-    ) -> ParquetFiles:
-        uris = [uri] if isinstance(uri, str) else uri
-        if filesystem is None:
-            uris = [self.absolute_path(each) for each in uris]
-        files = find_files(uris, filesystem)
-        return ParquetFiles(
-            files,
-            self.rank,
-            self.num_workers,
-            lambda value: self._exchange.all_gather(key, value),
-        )
 
     def _distributed(
         self,
@@ -309,8 +366,7 @@ class Context:
 
     def _rows_read(self) -> int:
         rows = sum(feed.rows_read for feed in self._feeds.values())
-        rows += sum(record.progress.rows for record in self._records)
-        return rows * self.num_workers
+        return (rows + self._files.rows_read) * self.num_workers
 
 
 def _save(model: Any, path: str) -> None:

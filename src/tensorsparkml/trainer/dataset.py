@@ -38,6 +38,11 @@ class BatchLayout:
         self._label = label
         self._weight = sample_weight or None
 
+    @property
+    def weight(self) -> str | bool | None:
+        """Column of the rows' weights, True for weights of the steps alone, or None."""
+        return self._weight
+
     def columns(self) -> list[str] | None:
         """Return the names of the columns that are read, or None for all."""
         if self._features is None:

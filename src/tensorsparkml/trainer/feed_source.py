@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 from tensorsparkml.control.messages import FeedProgress
 from tensorsparkml.data.lockstep import PassCursor
@@ -15,8 +15,12 @@ from tensorsparkml.trainer.file_reader import FileReader, ProgressRecord
 from tensorsparkml.trainer.reader import FeedReader, Rows
 from tensorsparkml.trainer.source import Source
 
-# Opens files, given their URIs and a name for the exchange with the other nodes.
-OpenFiles = Callable[[Sequence[str], str], ParquetFiles]
+
+class OpenFiles(Protocol):
+    """Opens files, given their URIs and a key that is the same on all nodes."""
+
+    def __call__(self, uri: Sequence[str], *, key: str) -> ParquetFiles:
+        """Return the files."""
 
 
 class Feed:
@@ -72,7 +76,7 @@ class Feed:
         )
 
     def _open(self, found: dict[str, Any]) -> None:
-        files = self._open_files(found["uris"], f"feed {self.name!r}")
+        files = self._open_files(found["uris"], key=f"feed {self.name!r}")
         self._files = files, found["passes"]
         self._agent.share(self.name, files.share_rows)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tensorsparkml.control.messages import FeedProgress
 from tensorsparkml.data.file_shares import share
-from tensorsparkml.data.lockstep import ClosedFeed, PassCursor, Step
+from tensorsparkml.data.lockstep import ClosedFeed, PassCursor, Step, steps_of
 from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.data.row_stream import RowStream, shuffle_rows
 from tensorsparkml.data.segments import LocatedBatch
@@ -179,11 +179,7 @@ class FileReader:
 
     def steps(self, size: int, drop_remainder: bool) -> list[Step]:
         """Return all steps of a pass, which are known before it begins."""
-        cursor, found = PassCursor(), []
-        while (step := cursor.next_when_closed(self._feed, size, drop_remainder)) is not None:
-            cursor.advance(step)
-            found.append(step)
-        return found
+        return steps_of(self._feed, size, drop_remainder)
 
     def stretches(self, size: int, drop_remainder: bool) -> Iterator[Rows]:
         """Read the rows of one pass as they come: those of `batches`, not yet cut into them.
