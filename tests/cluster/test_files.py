@@ -87,6 +87,42 @@ def test_a_uri_as_data_of_run(spark, table):
     assert sorted(itertools.chain(*twice[0])) == sorted([*range(ROWS)] * 2)
 
 
+def write_tfrecords(args, ctx):
+    """Five files of different sizes, two of them compressed."""
+    import tensorflow as tf
+
+    start = 0
+    for number, rows in enumerate([1, 700, 0, 201, 101]):
+        packed = number in (1, 4)
+        path = f"{args}/{number}.tfrecord{'.gz' if packed else ''}"
+        with tf.io.TFRecordWriter(path, "GZIP" if packed else "") as writer:
+            for row in range(start, start + rows):
+                value = tf.train.Feature(int64_list=tf.train.Int64List(value=[row]))
+                features = tf.train.Features(feature={"id": value})
+                writer.write(tf.train.Example(features=features).SerializeToString())
+        start += rows
+
+
+def read_tfrecord(args, ctx):
+    dataset = ctx.read_tfrecord(args, batch_size=64, shuffle=1)
+    return [local_batches(ctx, dataset) for _ in range(2)]
+
+
+def test_tfrecords(spark, tmp_path):
+    """One, two and three nodes, and then a corrupt record, which the driver hears of."""
+    tsm.run(write_tfrecords, str(tmp_path), spark=spark)
+    for nodes in (1, 2, 3):
+        results = tsm.run(read_tfrecord, str(tmp_path), spark=spark, num_workers=nodes)
+        for number in range(2):
+            check([passes[number] for passes in results])
+    damaged = tmp_path / "3.tfrecord"
+    data = bytearray(damaged.read_bytes())
+    data[-5] ^= 1
+    damaged.write_bytes(data)
+    with pytest.raises(tsm.errors.DataError, match=r"3.tfrecord is corrupt at record 200 "):
+        tsm.run(read_tfrecord, str(tmp_path), spark=spark, num_workers=2)
+
+
 def fit(args, ctx):
     import keras
 
