@@ -10,9 +10,13 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import urlsplit
 
 import fsspec
+from fsspec.spec import AbstractFileSystem
+
+from tensorsparkml.errors import ConfigurationError
 
 
 def absolute_path(path: str, default_fs: str, working_dir: str) -> str:
@@ -49,6 +53,56 @@ def local_path(uri: str) -> str | None:
 
 def _is_uri(path: str) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", path) is not None
+
+
+def filesystem_of(uri: str, given: Any = None) -> tuple[AbstractFileSystem, str]:
+    """Return the filesystem of a URI, as fsspec knows it, and the path there.
+
+    Args:
+        uri: A path or a URI.
+        given: A filesystem of fsspec or of pyarrow on which `uri` is a path, or None for the one
+            that the URI names: fsspec's, or pyarrow's where fsspec lacks a package for it.
+
+    Raises:
+        ConfigurationError: No filesystem is known for it.
+    """
+    if given is not None:
+        return (given if isinstance(given, AbstractFileSystem) else _wrapped(given)), uri
+    if (local := local_path(uri)) is not None:
+        return fsspec.filesystem("file"), local
+    try:
+        filesystem, path = fsspec.core.url_to_fs(uri)
+        return filesystem, path
+    except (ImportError, ValueError, OSError) as error:
+        from pyarrow.fs import FileSystem
+
+        try:
+            native, path = FileSystem.from_uri(uri)
+        except (ValueError, OSError) as also:  # ArrowInvalid is a ValueError
+            raise ConfigurationError(
+                f"cannot open {uri}: {error} (fsspec); {also} (pyarrow). Install the package that "
+                "fsspec needs for it on every node, such as s3fs or hdfs-native"
+            ) from error
+        return _wrapped(native), path
+
+
+def _wrapped(native: Any) -> AbstractFileSystem:
+    from fsspec.implementations.arrow import ArrowFSWrapper
+
+    return ArrowFSWrapper(native)
+
+
+def arrow_filesystem(filesystem: AbstractFileSystem) -> Any:
+    """Return the same filesystem as pyarrow reads from it: its own, where it has one."""
+    from fsspec.implementations.arrow import ArrowFSWrapper
+    from fsspec.implementations.local import LocalFileSystem
+    from pyarrow import fs
+
+    if isinstance(filesystem, ArrowFSWrapper):
+        return filesystem.fs
+    if isinstance(filesystem, LocalFileSystem):
+        return fs.LocalFileSystem()
+    return fs.PyFileSystem(fs.FSSpecHandler(filesystem))
 
 
 def write_directory(uri: str, write: Callable[[str], None]) -> None:

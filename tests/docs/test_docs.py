@@ -190,6 +190,8 @@ def test_every_public_member_is_in_the_reference(documented):
         tsm.Cluster.train,
         tsm.Context.dataset,
         tsm.Context.feed,
+        tsm.Context.read_parquet,
+        tsm.Context.read_tfrecord,
         tsm.Context.callbacks,
         tsm.Context.export,
         tsm.Context.absolute_path,

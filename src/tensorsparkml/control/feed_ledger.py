@@ -9,6 +9,7 @@ from tensorsparkml.control.messages import (
     FeedProgress,
     Give,
     Publish,
+    ReadFiles,
     Release,
 )
 from tensorsparkml.data.lockstep import balance
@@ -82,6 +83,16 @@ class FeedLedger:
             return []
         addressed: Addressed = [(give.target, Publish(self.name, segment, give.rows))]
         return addressed if self._given else addressed + self._complete()
+
+    def read_files(self, uris: tuple[str, ...]) -> Addressed:
+        """Let the nodes read the rows from files, and take none from feeders."""
+        self._closing = True
+        directive = ReadFiles(self.name, uris, self.passes)
+        return [(rank, directive) for rank in range(len(self.rows))]
+
+    def shared(self, rank: int, rows: int) -> None:
+        """Record how many rows of the files are a node's."""
+        self.rows[rank] = rows
 
     def consumed(self, rank: int, progress: FeedProgress) -> None:
         """Record how far a node has read."""

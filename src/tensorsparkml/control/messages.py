@@ -127,6 +127,21 @@ class Close:
 
 
 @dataclass(frozen=True)
+class ReadFiles:
+    """The nodes read the rows of the feed from files, by themselves.
+
+    Attributes:
+        feed: Name of the feed.
+        uris: Parquet files, folders of them, or globs.
+        passes: How often a `DataFeed` delivers them.
+    """
+
+    feed: str
+    uris: tuple[str, ...]
+    passes: int
+
+
+@dataclass(frozen=True)
 class End:
     """Every node's main has returned: the trainer may exit."""
 
@@ -138,9 +153,9 @@ class Stop:
     reason: str
 
 
-Directive = Publish | Release | Give | Close | End | Stop
+Directive = Publish | Release | Give | Close | ReadFiles | End | Stop
 _DIRECTIVES: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Publish, Release, Give, Close, End, Stop)
+    kind.__name__: kind for kind in (Publish, Release, Give, Close, ReadFiles, End, Stop)
 }
 
 
@@ -151,7 +166,10 @@ def encode_directive(directive: Directive) -> dict[str, Any]:
 
 def decode_directive(body: Mapping[str, Any]) -> Directive:
     """Return the directive that `encode_directive` wrote."""
-    fields = dict(body)
+    # JSON has made lists of tuples.
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in body.items()
+    }
     directive: Directive = _DIRECTIVES[fields.pop("kind")](**fields)
     return directive
 

@@ -7,7 +7,7 @@ batches are cut so that every node ends with the same batch. Pure arithmetic: no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -102,6 +102,21 @@ class Step:
     larger: int
 
 
+@dataclass(frozen=True)
+class Run:
+    """Consecutive steps of a pass that are alike.
+
+    Attributes:
+        rows: Rows of this node's batches together.
+        weight: See `Step.weight`.
+        batches: Number of steps.
+    """
+
+    rows: int
+    weight: float
+    batches: int
+
+
 class PassCursor:
     """Where a node stands in one pass over a feed, and how large its next batch is.
 
@@ -156,8 +171,43 @@ class PassCursor:
         all_rows = larger * nodes_with_more + smaller * (feed.nodes - nodes_with_more)
         return Step(rows, rows * feed.nodes / all_rows, smaller, larger)
 
+    def take(self, next_step: Callable[[], Step | None], size: int, at_once: int) -> Run | None:
+        """Take the steps that can be taken now, as long as they are alike, or None.
+
+        Args:
+            next_step: Returns the step that can be taken now, or None.
+            size: Rows of a full batch; batches of another size are taken one by one.
+            at_once: How many steps to take at most.
+        """
+        first = step = next_step()
+        if first is None:
+            return None
+        batches = 0
+        while step == first and batches < at_once:
+            self.advance(first)
+            batches += 1
+            if first.rows != size:
+                break
+            step = next_step()
+        return Run(batches * first.rows, first.weight, batches)
+
     def advance(self, step: Step) -> None:
         """Record that a step was taken."""
         self.yielded += step.rows
         self._by_smaller += step.smaller
         self._by_larger += step.larger
+
+
+def steps_of(feed: ClosedFeed, size: int, drop_remainder: bool) -> list[Step]:
+    """Return all steps of a pass over a closed feed.
+
+    Args:
+        feed: The rows of all nodes and of this one.
+        size: Rows of a full batch.
+        drop_remainder: Whether only batches that are full on every node are yielded.
+    """
+    cursor, steps = PassCursor(), []
+    while (step := cursor.next_when_closed(feed, size, drop_remainder)) is not None:
+        cursor.advance(step)
+        steps.append(step)
+    return steps

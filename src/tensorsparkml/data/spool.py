@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tensorsparkml.control.messages import Close, Give, Publish, Release
+from tensorsparkml.control.messages import Close, Give, Publish, ReadFiles, Release
 from tensorsparkml.data.segments import LocatedBatch, RowReader, SegmentWriter, segment_path
 
 
@@ -29,6 +29,7 @@ class _Share:
     given: int = 0  # of the last rows, to other nodes
     held_by_all: int = 0
     closed: Close | None = None
+    files: ReadFiles | None = None  # that hold the rows, which are then not here
 
 
 class Spool:
@@ -70,6 +71,12 @@ class Spool:
             self._share(directive.feed).closed = directive
             self._changed.notify_all()
 
+    def read_files(self, directive: ReadFiles) -> None:
+        """Let the trainer read the rows from files."""
+        with self._changed:
+            self._share(directive.feed).files = directive
+            self._changed.notify_all()
+
     def last_rows(self, directive: Give) -> list[LocatedBatch]:
         """Return the rows that the node must give away: the last that it has not given yet."""
         with self._changed:
@@ -90,13 +97,16 @@ class Spool:
 
         Returns:
             `segments`: new ones as pairs of path and rows; `held_by_all`: rows; `closed`: None, or
-            the fields of `Close`.
+            the fields of `Close`; `files`: None, or the fields of `ReadFiles`.
         """
 
         def news() -> bool:
             share = self._share(feed)
             return bool(
-                len(share.segments) > segments or share.held_by_all > held_by_all or share.closed
+                len(share.segments) > segments
+                or share.held_by_all > held_by_all
+                or share.closed
+                or share.files
             )
 
         with self._changed:
@@ -108,6 +118,8 @@ class Spool:
                 "held_by_all": share.held_by_all,
                 "closed": closed
                 and {"total": closed.total, "rows": closed.rows, "passes": closed.passes},
+                "files": share.files
+                and {"uris": list(share.files.uris), "passes": share.files.passes},
             }
 
     def stored_bytes(self) -> int:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from tensorsparkml.config import make_config
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.plan import node_name
-from tensorsparkml.driver.feeding import FeedReport, deliver
+from tensorsparkml.driver.feeding import FeedReport, deliver, read_files, source_uris
 from tensorsparkml.driver.pickling import pickle_main, unpickle_results
 from tensorsparkml.driver.startup import RunningCluster
 from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+
+# A URI of Parquet files, or several.
+Files = str | Sequence[str]
 
 
 class Cluster:
@@ -35,7 +39,7 @@ class Cluster:
         args: Its first argument: anything that can be pickled.
         spark: The session; by default the active one.
         direct: DataFrame that the nodes' launch tasks deliver themselves, so that no other Spark
-            job, and no spare task slot, is needed to feed them.
+            job, and no spare task slot, is needed to feed them; or URIs of Parquet files.
         epochs: How many passes over `direct` a `DataFeed` delivers.
         fed: Whether `train` will be called; without, no task slot needs to stay free for it.
         settings: The fields of `ClusterConfig`: `num_workers`, `slots`, `log_dir` and so on.
@@ -51,7 +55,7 @@ class Cluster:
         args: Any = None,
         *,
         spark: SparkSession | None = None,
-        direct: DataFrame | None = None,
+        direct: DataFrame | Files | None = None,
         epochs: int = 1,
         fed: bool = True,
         **settings: Any,
@@ -97,19 +101,20 @@ class Cluster:
 
     def train(
         self,
-        data: DataFrame,
+        data: DataFrame | Files,
         *,
-        validation: DataFrame | None = None,
+        validation: DataFrame | Files | None = None,
         epochs: int = 1,
         feed: str = "train",
     ) -> FeedReport:
-        """Feed a DataFrame to the nodes, and return when they have read it.
+        """Feed a DataFrame or files to the nodes, and return when they have read it.
 
         The rows are spread evenly over the nodes, whatever the partitions. Each reaches exactly
         one node and stays there, so a program may read the feed as often as it likes.
 
         Args:
-            data: The rows.
+            data: The rows: a DataFrame, or a URI (or several) of Parquet files, which the nodes
+                then read themselves, without Spark.
             validation: Rows of the feed `validation`, delivered before those of `data`, so that
                 `model.fit` can read both: `validation_data=ctx.dataset("validation", …)`.
             epochs: How many passes the nodes' `DataFeed` delivers, and how many passes to wait
@@ -126,19 +131,31 @@ class Cluster:
         """
         if epochs < 1:
             raise ConfigurationError(f"epochs must be at least 1, not {epochs!r}")
+        running = self._require_running()
+        nodes = self.config.num_workers
+        if validation is not None:
+            self._deliver(running, validation, FeedLedger("validation", nodes))
+        ledger = FeedLedger(feed, nodes, epochs)
+        complete = self._deliver(running, data, ledger)
+        running.coordinator.require(lambda state: state.feed_done(feed, epochs))
+        if complete is None:
+            complete = all(progress.passes >= epochs for progress in ledger.progress)
+        return FeedReport(ledger.total, tuple(ledger.rows), complete)
+
+    def _deliver(
+        self, running: RunningCluster, data: DataFrame | Files, ledger: FeedLedger
+    ) -> bool | None:
+        """Return whether Spark delivered all rows, or None where the nodes read them from files."""
+        plan = running.plan
+        if uris := source_uris(data, plan.default_fs, plan.working_dir):
+            read_files(running.coordinator, uris, ledger)
+            return None
         if not self._fed:
             raise ConfigurationError(
                 "this cluster keeps no task slot for feeding; use Cluster(...) without direct "
                 "data and without fed=False"
             )
-        running = self._require_running()
-        coordinator, nodes = running.coordinator, self.config.num_workers
-        if validation is not None:
-            deliver(coordinator, running.plan, validation, FeedLedger("validation", nodes))
-        ledger = FeedLedger(feed, nodes, epochs)
-        complete = deliver(coordinator, running.plan, data, ledger)
-        coordinator.require(lambda state: state.feed_done(feed, epochs))
-        return FeedReport(ledger.total, tuple(ledger.rows), complete)
+        return deliver(running.coordinator, plan, cast("DataFrame", data), ledger)
 
     # Shutdown
 
@@ -194,7 +211,7 @@ def run(
     args: Any = None,
     *,
     spark: SparkSession | None = None,
-    data: DataFrame | None = None,
+    data: DataFrame | Files | None = None,
     epochs: int = 1,
     **settings: Any,
 ) -> list[Any]:
@@ -204,8 +221,9 @@ def run(
         main: The program, `main(args, ctx)`.
         args: Its first argument: anything that can be pickled.
         spark: The session; by default the active one.
-        data: DataFrame that feeds the nodes, delivered by the tasks that start them; None where
-            the program reads its own data.
+        data: DataFrame that feeds the nodes, delivered by the tasks that start them; or a URI (or
+            several) of Parquet files, which the nodes read themselves; None where the program
+            needs no feed.
         epochs: How many passes over `data` a `DataFeed` delivers.
         settings: The fields of `ClusterConfig`: `num_workers`, `log_dir` and so on.
 

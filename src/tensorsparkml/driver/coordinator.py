@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from tensorsparkml.control.cluster_state import ClusterState
+from tensorsparkml.control.cluster_state import ClusterState, Phase
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.messages import (
     Commit,
@@ -55,12 +55,14 @@ class Coordinator:
         self._mailboxes: list[list[Directive]] = [[] for _ in state.nodes]
         self._reports = [0] * len(state.nodes)
         self._direct_tasks_left = 0
+        self._gathered: dict[str, dict[int, Any]] = {}
         self._closing = False
         handlers: dict[str, Handler] = {
             "poll": self._on_poll,
             "report": self._on_report,
             "commit": self._on_commit,
             "fed": self._on_fed,
+            "gather": self._on_gather,
         }
         try:
             self._server = RpcServer(tcp_location(bind_address), token, handlers)
@@ -138,6 +140,12 @@ class Coordinator:
             self._direct_tasks_left = direct_tasks
             self._state.open_feed(ledger)
 
+    def read_files(self, ledger: FeedLedger, uris: tuple[str, ...]) -> None:
+        """Let the nodes read the rows of a feed from files."""
+        with self._changed:
+            self._state.open_feed(ledger)
+            self._send(ledger.read_files(uris))
+
     def commit(self, commit: Commit) -> None:
         """Count rows that a feeder has written."""
         with self._changed:
@@ -209,6 +217,8 @@ class Coordinator:
                 return state.failed(decode_failure(event["failure"]), time.monotonic())
             case "gone":
                 state.gone(rank)
+            case "share":
+                state.feeds[event["feed"]].shared(rank, event["rows"])
             case "given":
                 return state.feeds[event["feed"]].given(event["segment"])
             case "progress":
@@ -224,6 +234,23 @@ class Coordinator:
             self._direct_tasks_left -= 1
             if self._direct_tasks_left == 0:
                 self._send(self._state.feeds[body["feed"]].close())
+
+    def _on_gather(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Take a node's value, and wait a little for those of the others."""
+        nodes = self._state.nodes
+        with self._changed:
+            values = self._gathered.setdefault(body["key"], {})
+            values.setdefault(body["rank"], body["value"])
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: len(values) == len(nodes) or self._closing, body["wait"])
+            missing = [rank for rank in range(len(nodes)) if rank not in values]
+            return {
+                "values": None if missing else [values[rank] for rank in range(len(nodes))],
+                "missing": [nodes[rank].name for rank in missing],
+                "ended": [
+                    nodes[rank].name for rank in missing if nodes[rank].phase is Phase.FINISHED
+                ],
+            }
 
     def _send(self, addressed: Addressed) -> None:
         for rank, directive in addressed:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from tensorsparkml.driver.spark_failures import feed_failure
 from tensorsparkml.driver.spark_job import SparkJob
 from tensorsparkml.driver.task_results import task_results
 from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.storage import absolute_path
 
 if TYPE_CHECKING:
     from pyspark import Accumulator
@@ -33,12 +36,51 @@ class FeedReport:
     Attributes:
         rows: Rows that reached the nodes.
         rows_per_node: The same by rank.
-        complete: False when the nodes wanted no more before Spark had delivered everything.
+        complete: False when the nodes wanted no more before Spark had delivered everything, or
+            before they had read all passes over files.
     """
 
     rows: int
     rows_per_node: tuple[int, ...]
     complete: bool
+
+
+def source_uris(data: Any, default_fs: str, working_dir: str) -> tuple[str, ...] | None:
+    """Return the URIs of files that nodes are to read, or None where data is no URI.
+
+    Args:
+        data: A URI, several, or a DataFrame.
+        default_fs: Hadoop's default filesystem.
+        working_dir: The driver's working directory.
+
+    Raises:
+        ConfigurationError: They are no Parquet files by their names.
+    """
+    if isinstance(data, str | os.PathLike):
+        data = [data]
+    if not isinstance(data, list | tuple) or not data:
+        return None
+    for uri in data:
+        if not isinstance(uri, str | os.PathLike):
+            raise ConfigurationError(
+                f"data must be a DataFrame, a URI or a list of URIs, and {uri!r} is no URI"
+            )
+        if re.search(r"\.tfrecords?(\.gz|\.gzip|\.zlib)?$", str(uri)):
+            raise ConfigurationError(
+                f"{uri} is a TFRecord file by its name, and only Parquet files can take the place "
+                "of a DataFrame; let main read it with ctx.read_tfrecord(...)"
+            )
+    return tuple(absolute_path(os.fspath(uri), default_fs, working_dir) for uri in data)
+
+
+def read_files(coordinator: Coordinator, uris: tuple[str, ...], ledger: FeedLedger) -> None:
+    """Let the nodes read the rows of a feed from files, without Spark.
+
+    Raises:
+        ConfigurationError: The feed was fed already.
+    """
+    _require_new(coordinator, ledger.name)
+    coordinator.read_files(ledger, uris)
 
 
 def feed_task(
@@ -84,10 +126,7 @@ def deliver(
         TensorSparkMLError: The feed or a node failed.
     """
     feed = ledger.name
-    if coordinator.has_feed(feed):
-        raise ConfigurationError(
-            f"feed {feed!r} was fed already; give another feed=…, or start another Cluster"
-        )
+    _require_new(coordinator, feed)
     coordinator.open_feed(ledger)
     outcome: list[Exception | None] = []
 
@@ -112,3 +151,10 @@ def deliver(
             logger.warning("Spark still runs the tasks of feed %r", feed)
     coordinator.close_feed(feed)
     return complete
+
+
+def _require_new(coordinator: Coordinator, feed: str) -> None:
+    if coordinator.has_feed(feed):
+        raise ConfigurationError(
+            f"feed {feed!r} was fed already; give another feed=…, or start another Cluster"
+        )

@@ -7,7 +7,8 @@ import os
 import secrets
 import sys
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 from tensorsparkml._version import __version__
 from tensorsparkml.config import ClusterConfig
@@ -18,6 +19,7 @@ from tensorsparkml.control.plan import ClusterPlan, node_name
 from tensorsparkml.control.verdict import to_error
 from tensorsparkml.driver import slots
 from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.driver.feeding import read_files, source_uris
 from tensorsparkml.driver.launch import launch_job
 from tensorsparkml.driver.spark_failures import launch_failure
 from tensorsparkml.driver.spark_internals import default_filesystem
@@ -44,7 +46,7 @@ class RunningCluster:
         spark: The session.
         config: The cluster's settings.
         main: The pickled main function and its arguments.
-        direct: DataFrame that the launch tasks deliver, or None.
+        direct: DataFrame that the launch tasks deliver, URIs of files that the nodes read, or None.
         epochs: How many passes over `direct` a `DataFeed` delivers.
         fed: Whether Spark jobs will feed the nodes.
 
@@ -58,26 +60,31 @@ class RunningCluster:
         spark: SparkSession,
         config: ClusterConfig,
         main: bytes,
-        direct: DataFrame | None,
+        direct: DataFrame | str | Sequence[str] | None,
         epochs: int,
         fed: bool,
     ) -> None:
         self._id = uuid.uuid4().hex[:12]
-        self._direct = direct
+        default_fs, working_dir = default_filesystem(spark), os.getcwd()
+        files = source_uris(direct, default_fs, working_dir)
+        self._direct = None if files else cast("DataFrame | None", direct)
         self._direct_ledger: FeedLedger | None = None
         self._job: SparkJob | None = None
         self._launch_failure: Failure | None = None
         hold = self._reserve_slots(spark, config, fed)
         try:
-            self.plan = self._make_plan(spark, config, hold)
+            self.plan = self._make_plan(spark, config, hold, default_fs, working_dir)
         except BaseException:
             _slot_registry.give_back(self._id)
             raise
         try:
-            if direct is not None:
+            if files:
+                ledger = FeedLedger(DIRECT_FEED, self.plan.nodes, epochs)
+                read_files(self.coordinator, files, ledger)
+            elif self._direct is not None:
                 self._direct_ledger = FeedLedger(DIRECT_FEED, self.plan.nodes, epochs)
                 self.coordinator.open_feed(self._direct_ledger, direct_tasks=self.plan.nodes)
-            self._job = launch_job(spark, self.plan, main, direct, self._on_launch_ended)
+            self._job = launch_job(spark, self.plan, main, self._direct, self._on_launch_ended)
             self._job.start()
             self._wait_for_start(config.start_seconds)
         except BaseException:
@@ -119,13 +126,19 @@ class RunningCluster:
         self.coordinator.close()
         _slot_registry.give_back(self._id)
 
-    def _make_plan(self, spark: SparkSession, config: ClusterConfig, hold: bool) -> ClusterPlan:
+    def _make_plan(
+        self,
+        spark: SparkSession,
+        config: ClusterConfig,
+        hold: bool,
+        default_fs: str,
+        working_dir: str,
+    ) -> ClusterPlan:
         token = secrets.token_hex(32)
         host = spark.conf.get("spark.driver.host") or "127.0.0.1"
         bind_address = spark.conf.get("spark.driver.bindAddress", None) or host
         names = [node_name(*role) for role in config.roles]
         state = ClusterState(names, config.lease_seconds)
-        default_fs = default_filesystem(spark)
         self.coordinator = Coordinator(state, token, host, bind_address)
         return ClusterPlan(
             cluster_id=self._id,
@@ -139,7 +152,7 @@ class RunningCluster:
             python=".".join(map(str, sys.version_info[:2])),
             packages=config.packages,
             default_fs=default_fs,
-            working_dir=os.getcwd(),
+            working_dir=working_dir,
             log_dir=config.log_dir and os.path.abspath(config.log_dir),
             work_dir=config.work_dir and os.path.abspath(config.work_dir),
             environment=dict(config.environment),

@@ -25,6 +25,7 @@ from tensorsparkml.control.messages import (
     Give,
     Peer,
     Publish,
+    ReadFiles,
     Release,
     Stop,
     decode_failure,
@@ -113,6 +114,7 @@ class Node:
             {
                 "window": self._on_window,
                 "progress": lambda body: self._reporter.send("progress", **body),
+                "share": lambda body: self._reporter.send("share", **body),
                 "epoch": lambda body: self._reporter.send("epoch", **body),
                 "finished": self._on_finished,
                 "failed": self._on_failed,
@@ -132,6 +134,7 @@ class Node:
                 "default_fs": self.plan.default_fs,
                 "working_dir": self.plan.working_dir,
                 "log_dir": str(self.log_dir),
+                "spool_dir": str(self._spool.directory),
             },
             main,
             self._log,
@@ -237,6 +240,8 @@ class Node:
                 self._spool.release(directive)
             case Close():
                 self._spool.close(directive)
+            case ReadFiles():
+                self._spool.read_files(directive)
             case Give():
                 self._start_thread("give", lambda: self._give(directive))
             case End() | Stop():

@@ -45,6 +45,10 @@ class AgentClient:
         }
         self._call("progress", body)
 
+    def share(self, feed: str, rows: int) -> None:
+        """Tell how many rows of a feed that files hold are this node's."""
+        self._call("share", {"feed": feed, "rows": rows})
+
     def epoch(self, event: dict[str, Any]) -> None:
         """Tell how an epoch of training went."""
         self._call("epoch", event)

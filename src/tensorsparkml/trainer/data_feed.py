@@ -8,7 +8,7 @@ from typing import Any
 from tensorsparkml.data.assembly import Assembler
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.lockstep import PassCursor
-from tensorsparkml.trainer.reader import FeedReader
+from tensorsparkml.trainer.source import Source
 
 
 class DataFeed:
@@ -33,7 +33,7 @@ class DataFeed:
 
     def __init__(
         self,
-        reader: FeedReader,
+        reader: Source,
         columns: Sequence[str] | None,
         convert: Mapping[str, Column],
     ) -> None:
@@ -41,7 +41,7 @@ class DataFeed:
         self._columns = columns
         self._convert = convert
         self._assembler: Assembler | None = None
-        self._cursor = PassCursor()
+        self._cursor: PassCursor | None = None
         self._passes = 0
         self._ended = False
 
@@ -65,20 +65,25 @@ class DataFeed:
         if self._assembler is None:
             sample = self._reader.first_row()
             self._assembler = Assembler(self._columns, self._convert, sample)
+        assert self._cursor is not None  # should_stop has just looked
         rows = self._reader.next_batches(self._cursor, batch_size, drop_remainder=False)
-        assert rows is not None  # should_stop has just looked
+        assert rows is not None
         return self._assembler.assemble(rows.slices)
 
     def should_stop(self) -> bool:
         """Whether there is no further batch; waits until that is known."""
         if self._reader.terminated:
             return True
-        while not self._ended and self._reader.at_end(self._cursor):
+        while not self._ended:
+            if self._cursor is None:
+                self._cursor = self._reader.begin_pass()
+            if not self._reader.at_end(self._cursor):
+                return False
             self._reader.end_pass()
             self._passes += 1
-            self._cursor = PassCursor()
+            self._cursor = None
             self._ended = self._passes >= self._reader.passes_offered
-        return self._ended
+        return True
 
     def terminate(self) -> None:
         """End the feed early: this node wants no more of it.

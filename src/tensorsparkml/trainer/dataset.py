@@ -10,9 +10,11 @@ import numpy as np
 
 from tensorsparkml.data.assembly import Assembler
 from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.columns import ColumnSpec
 from tensorsparkml.data.trees import leaves, map_leaves
 from tensorsparkml.errors import ConfigurationError, ShapeMismatchError
-from tensorsparkml.trainer.reader import FeedReader, Rows
+from tensorsparkml.trainer.reader import Rows
+from tensorsparkml.trainer.source import Batches
 from tensorsparkml.trainer.tensors import join_ragged, signature
 
 # Names of columns: one, several as a tuple, or several under the names of a model's inputs.
@@ -42,12 +44,22 @@ class BatchLayout:
         self._label = label
         self._weight = sample_weight or None
 
+    @property
+    def weight(self) -> str | bool | None:
+        """Column of the rows' weights, True for weights of the steps alone, or None."""
+        return self._weight
+
     def columns(self) -> list[str] | None:
         """Return the names of the columns that are read, or None for all."""
         if self._features is None:
             return None
         weight = [self._weight] if isinstance(self._weight, str) else []
         return list(dict.fromkeys([*_names(self._features), *_names(self._label), *weight]))
+
+    def named(self) -> list[str]:
+        """Return the names of label and weight, which features do not include by themselves."""
+        weight = [self._weight] if isinstance(self._weight, str) else []
+        return [*_names(self._label), *weight]
 
     def resolve(self, available: Sequence[str]) -> None:
         """Choose the features, where none were named, from the columns that there are."""
@@ -78,7 +90,7 @@ class BatchLayout:
 
 
 def local_dataset(
-    reader: FeedReader,
+    reader: Batches,
     layout: BatchLayout,
     convert: Mapping[str, Column],
     batch_size: int,
@@ -87,7 +99,7 @@ def local_dataset(
 ) -> Any:
     """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
 
-    Waits for the feed's first row, which tells the shapes.
+    Waits for the first row, which tells the shapes.
     """
     import tensorflow as tf
 
@@ -95,8 +107,7 @@ def local_dataset(
     assembler = Assembler(layout.columns(), convert, sample)
     layout.resolve(list(assembler.specs))
 
-    # Ragged tensors have no shape to which several batches could be stacked.
-    stacked = not any(spec.ragged_rank for spec in leaves(assembler.specs))
+    stacked = _can_be_stacked(leaves(assembler.specs), batch_size)
     batch_bytes = max(sample.batch.nbytes, 1) * batch_size
     at_once = max(1, _BYTES_AT_ONCE // batch_bytes) if stacked else 1
 
@@ -118,6 +129,16 @@ def local_dataset(
         # One batch for one: the number of batches, in which nodes must agree, cannot change.
         dataset = dataset.map(transform, num_parallel_calls=tf.data.AUTOTUNE)
     return dataset.prefetch(_PREFETCHED_BATCHES)
+
+
+def _can_be_stacked(specs: Sequence[ColumnSpec], batch_size: int) -> bool:
+    """Whether batches of these columns can come together, to be taken apart by `unbatch`.
+
+    Ragged tensors have no common shape. Tensors without values crash TensorFlow's `unbatch` (2.21):
+    those of a column of empty lists, and batches without rows, which only batches of one row bring.
+    """
+    dense = all(not spec.ragged_rank and 0 not in spec.shape for spec in specs)
+    return dense and batch_size > 1
 
 
 def _stack(rows: Rows, array: np.ndarray) -> np.ndarray:

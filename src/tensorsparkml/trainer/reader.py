@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from tensorsparkml.control.messages import FeedProgress
 from tensorsparkml.data.lockstep import ClosedFeed, PassCursor, Step
@@ -90,6 +91,10 @@ class FeedReader:
                 )
             return self._rows.read(0, 1)[0]
 
+    def begin_pass(self) -> PassCursor:
+        """Return the beginning of a pass."""
+        return PassCursor()
+
     def batches(self, size: int, drop_remainder: bool, at_once: int = 1) -> Iterator[Rows]:
         """Read one pass in batches; every node yields the same number of them.
 
@@ -98,7 +103,7 @@ class FeedReader:
             drop_remainder: Whether only full batches are yielded.
             at_once: How many full batches may come together, where the node holds them.
         """
-        cursor = PassCursor()
+        cursor = self.begin_pass()
         while (rows := self.next_batches(cursor, size, drop_remainder, at_once)) is not None:
             yield rows
         self.end_pass()
@@ -108,21 +113,15 @@ class FeedReader:
     ) -> Rows | None:
         """Return the next batches of a pass, or None at its end; waits for the first of them."""
         with self._lock:
-            while (step := self._next_step(cursor, size, drop_remainder)) is None:
+            first = cursor.yielded
+            next_step = partial(self._next_step, cursor, size, drop_remainder)
+            while (run := cursor.take(next_step, size, at_once)) is None:
                 if self._closed is not None:
                     return None
                 self._refresh()
-            first, full, batches = cursor.yielded, step, 0
-            while step == full and batches < at_once:
-                cursor.advance(step)
-                batches += 1
-                if step.rows != size:
-                    break
-                step = self._next_step(cursor, size, drop_remainder)
-            count = cursor.yielded - first
-            slices = self._rows.read(first, count)
-            self._advance(FeedProgress(self._progress.passes, self._progress.rows + count))
-            return Rows(slices, count, full.weight, batches)
+            slices = self._rows.read(first, run.rows)
+            self._advance(FeedProgress(self._progress.passes, self._progress.rows + run.rows))
+            return Rows(slices, run.rows, run.weight, run.batches)
 
     def at_end(self, cursor: PassCursor) -> bool:
         """Wait until it is known whether a pass has another batch, and return that it has none."""

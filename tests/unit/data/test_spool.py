@@ -46,7 +46,7 @@ def spool(tmp_path: Path) -> Spool:
     return Spool(tmp_path / "spool")
 
 
-NOTHING: dict[str, Any] = {"segments": [], "held_by_all": 0, "closed": None}
+NOTHING: dict[str, Any] = {"segments": [], "held_by_all": 0, "closed": None, "files": None}
 
 
 def test_rows_are_unseen_until_they_are_published(spool: Spool) -> None:
@@ -85,6 +85,7 @@ def test_release_and_close_are_told(spool: Spool) -> None:
         "segments": [],
         "held_by_all": 5,
         "closed": {"total": 12, "rows": 6, "passes": 3},
+        "files": None,
     }
 
 

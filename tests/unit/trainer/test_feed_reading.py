@@ -110,7 +110,7 @@ class StubAgent:
     def window(self, feed: str, segments: int, held_by_all: int) -> dict[str, Any]:
         assert feed == FEED
         spool = self._simulation.spools[self._rank]
-        known = {"segments": [], "held_by_all": held_by_all, "closed": None}
+        known = {"segments": [], "held_by_all": held_by_all, "closed": None, "files": None}
         if (found := spool.window(feed, segments, held_by_all, 0.0)) != known:
             return found
         self._simulation.deliver_more()

@@ -1,0 +1,122 @@
+"""The files behind a URI: a file, a folder, a glob, or several of them, on any filesystem."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from fsspec.spec import AbstractFileSystem
+
+from tensorsparkml.errors import DataError
+from tensorsparkml.storage import filesystem_of
+
+_GLOB = re.compile(r"[*?\[]")
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file to be read.
+
+    Attributes:
+        filesystem: The filesystem, as fsspec knows it.
+        path: The file's path there.
+        size: Its size in bytes.
+        partition: What the names of the folders above it say, such as `{"year": "2024"}` for
+            `year=2024/`; None as a value stands for null.
+    """
+
+    filesystem: AbstractFileSystem
+    path: str
+    size: int
+    partition: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def find_files(uris: Sequence[str], filesystem: Any = None) -> list[FoundFile]:
+    """Return the files behind URIs, sorted by path within each URI.
+
+    In folders, names that begin with `_` or `.` are left out, as Spark and Hive do.
+
+    Args:
+        uris: Files, folders, or globs.
+        filesystem: A filesystem of fsspec or of pyarrow on which they are paths, or None for the
+            one that each URI names.
+
+    Raises:
+        ConfigurationError: No filesystem is known for a URI.
+        DataError: Nothing is there.
+    """
+    found = []
+    for uri in uris:
+        opened, path = filesystem_of(uri, filesystem)
+        files = _files_below(opened, path)
+        if not files:
+            raise DataError(
+                f"there are no files at {uri}; names that begin with '_' or '.' do not count"
+            )
+        found += files
+    return found
+
+
+def partition_types(files: Sequence[FoundFile]) -> dict[str, type]:
+    """Return the columns that the folders' names make, each `int` or `str`.
+
+    Raises:
+        DataError: Not all files lie below the same columns.
+    """
+    names = list(files[0].partition)
+    for file in files:
+        if list(file.partition) != names:
+            raise DataError(
+                f"the folders of {files[0].path} say {_keys(names)}, but those of {file.path} "
+                f"{_keys(list(file.partition))}; all files need the same"
+            )
+    columns = {name: [file.partition[name] for file in files] for name in names}
+    return {
+        name: int if all(v is None or _INTEGER.fullmatch(v) for v in values) else str
+        for name, values in columns.items()
+    }
+
+
+def _keys(names: list[str]) -> str:
+    return "/".join(f"{name}=…" for name in names) or "nothing"
+
+
+def _files_below(filesystem: AbstractFileSystem, path: str) -> list[FoundFile]:
+    if filesystem.isfile(path):
+        return [FoundFile(filesystem, path, int(filesystem.size(path)))]
+    if filesystem.isdir(path):
+        return _files_in(filesystem, path)
+    if not _GLOB.search(path):
+        return []
+    found = []
+    for match in sorted(filesystem.glob(path)):
+        if not _is_hidden(posixpath.basename(match)):
+            found += _files_below(filesystem, match)
+    return found
+
+
+def _files_in(filesystem: AbstractFileSystem, folder: str) -> list[FoundFile]:
+    root = folder.strip("/") + "/"
+    found = []
+    for path, details in sorted(filesystem.find(folder, detail=True).items()):
+        relative = path.lstrip("/").removeprefix(root).split("/")
+        if not any(_is_hidden(name) for name in relative):
+            partition = dict(_key_value(name) for name in relative[:-1] if "=" in name)
+            found.append(FoundFile(filesystem, path, int(details["size"]), partition))
+    return found
+
+
+def _is_hidden(name: str) -> bool:
+    # A partition column may have such a name: `_id=7`.
+    return name.startswith(".") or (name.startswith("_") and "=" not in name)
+
+
+def _key_value(name: str) -> tuple[str, str | None]:
+    key, _, value = name.partition("=")
+    return unquote(key), None if value == _NO_VALUE else unquote(value)

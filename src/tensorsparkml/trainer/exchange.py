@@ -1,0 +1,80 @@
+"""Exchanging small values between the nodes, through the coordinator."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+
+import pyarrow.flight as flight
+
+from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.errors import ConfigurationError
+
+logger = logging.getLogger(__name__)
+
+_WAIT_SECONDS = 1.0  # how long the coordinator holds a call
+_CALL_SECONDS = 10.0
+_RETRY_SECONDS = 0.2
+_WARN_SECONDS = 30.0
+
+
+class Exchange:
+    """One node's part in exchanges of all nodes.
+
+    Args:
+        coordinator: Flight location of the coordinator.
+        token: The cluster's token.
+        rank: Rank of this node.
+        nodes: Number of nodes.
+    """
+
+    def __init__(self, coordinator: str, token: str, rank: int, nodes: int) -> None:
+        self._coordinator = coordinator
+        self._token = token
+        self._rank = rank
+        self._nodes = nodes
+
+    def all_gather(self, key: str, value: Any) -> list[Any]:
+        """Hand a value to all nodes and return theirs, by rank; waits until all have called.
+
+        Args:
+            key: What the value is; the same on all nodes, and used once.
+            value: What JSON can express.
+
+        Raises:
+            ConfigurationError: A node has ended without calling.
+        """
+        if self._nodes == 1:
+            return [json.loads(json.dumps(value))]
+        client = RpcClient(self._coordinator, self._token)
+        body = {"key": key, "rank": self._rank, "value": value, "wait": _WAIT_SECONDS}
+        warn_at = time.monotonic() + _WARN_SECONDS
+        try:
+            while True:
+                try:
+                    reply = client.call("gather", body, timeout=_CALL_SECONDS)
+                except flight.FlightError as error:
+                    # If the driver is gone, the agent ends this process when the lease is over.
+                    logger.warning("the coordinator did not answer: %s", error)
+                    time.sleep(_RETRY_SECONDS)
+                    continue
+                if reply["values"] is not None:
+                    values: list[Any] = reply["values"]
+                    return values
+                if reply["ended"]:
+                    raise ConfigurationError(
+                        f"{', '.join(reply['ended'])} ended without opening {key}; all nodes must "
+                        "open the same files, in the same order"
+                    )
+                if time.monotonic() > warn_at:
+                    warn_at += _WARN_SECONDS
+                    logger.warning(
+                        "waiting for %s to open %s; all nodes must open the same files, in the "
+                        "same order",
+                        ", ".join(reply["missing"]),
+                        key,
+                    )
+        finally:
+            client.close()

@@ -1,0 +1,128 @@
+"""A feed of which only the driver knows whether Spark brings its rows or files hold them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from tensorsparkml.control.messages import FeedProgress
+from tensorsparkml.data.lockstep import PassCursor
+from tensorsparkml.data.parquet_files import ParquetFiles
+from tensorsparkml.data.segments import LocatedBatch
+from tensorsparkml.trainer.agent_client import AgentClient
+from tensorsparkml.trainer.file_reader import FileReader, ProgressRecord
+from tensorsparkml.trainer.reader import FeedReader, Rows
+from tensorsparkml.trainer.source import Source
+
+
+class OpenFiles(Protocol):
+    """Opens files, given their URIs and a key that is the same on all nodes."""
+
+    def __call__(self, uri: Sequence[str], *, key: str) -> ParquetFiles:
+        """Return the files."""
+
+
+class Feed:
+    """One feed, however often the program reads it.
+
+    Args:
+        agent: The node's agent.
+        name: Name of the feed.
+        rank: Rank of this node.
+        nodes: Number of nodes.
+        open_files: Opens the files of a feed that has some.
+    """
+
+    def __init__(
+        self, agent: AgentClient, name: str, rank: int, nodes: int, open_files: OpenFiles
+    ) -> None:
+        self.name = name
+        self._agent = agent
+        self._rank = rank
+        self._nodes = nodes
+        self._open_files = open_files
+        self._lock = threading.Lock()
+        self._record = ProgressRecord(lambda progress: agent.progress(name, progress))
+        self._files: tuple[ParquetFiles, int] | None = None
+        self.spooled = FeedReader(agent, name, nodes)
+
+    @property
+    def rows_read(self) -> int:
+        """Rows of this node that the program has read, over all passes."""
+        return self.spooled.progress.rows + self._record.progress.rows
+
+    @property
+    def progress(self) -> FeedProgress:
+        """How far the program has read."""
+        return self._record.progress if self._files else self.spooled.progress
+
+    def source(self, columns: Sequence[str] | None) -> Source:
+        """Return the feed's rows, of which only some columns need to be read."""
+        return _FeedSource(self, columns)
+
+    def resolve(self, columns: Sequence[str] | None) -> Source:
+        """Wait until the driver says where the rows come from, and return them."""
+        with self._lock:
+            while self._files is None:
+                window = self._agent.window(self.name, 0, 0)
+                if window["files"]:
+                    self._open(window["files"])
+                elif window["segments"] or window["held_by_all"] or window["closed"]:
+                    return self.spooled
+            files, passes = self._files
+        return FileReader(
+            files, self._rank, self._nodes, columns=columns, passes=passes, record=self._record
+        )
+
+    def _open(self, found: dict[str, Any]) -> None:
+        files = self._open_files(found["uris"], key=f"feed {self.name!r}")
+        self._files = files, found["passes"]
+        self._agent.share(self.name, files.share_rows)
+
+
+class _FeedSource:
+    """A feed, as one dataset or one `DataFeed` reads it; waits for the driver when it must."""
+
+    def __init__(self, feed: Feed, columns: Sequence[str] | None) -> None:
+        self._feed = feed
+        self._columns = columns
+        self._resolved: Source | None = None
+
+    @property
+    def terminated(self) -> bool:
+        return self._feed.progress.terminated
+
+    @property
+    def passes_offered(self) -> int:
+        return self._source.passes_offered
+
+    def first_row(self) -> LocatedBatch:
+        return self._source.first_row()
+
+    def begin_pass(self) -> PassCursor:
+        return self._source.begin_pass()
+
+    def batches(self, size: int, drop_remainder: bool, at_once: int = 1) -> Iterator[Rows]:
+        return self._source.batches(size, drop_remainder, at_once)
+
+    def next_batches(
+        self, cursor: PassCursor, size: int, drop_remainder: bool, at_once: int = 1
+    ) -> Rows | None:
+        return self._source.next_batches(cursor, size, drop_remainder, at_once)
+
+    def at_end(self, cursor: PassCursor) -> bool:
+        return self._source.at_end(cursor)
+
+    def end_pass(self) -> None:
+        self._source.end_pass()
+
+    def terminate(self) -> None:
+        # Without waiting for the driver, who may never feed it.
+        (self._resolved or self._feed.spooled).terminate()
+
+    @property
+    def _source(self) -> Source:
+        if self._resolved is None:
+            self._resolved = self._feed.resolve(self._columns)
+        return self._resolved

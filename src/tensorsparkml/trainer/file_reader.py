@@ -1,0 +1,209 @@
+"""Reading files: passes over the node's share of their rows, in lockstep with the other nodes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+
+from tensorsparkml.control.messages import FeedProgress
+from tensorsparkml.data.file_shares import share
+from tensorsparkml.data.lockstep import ClosedFeed, PassCursor
+from tensorsparkml.data.parquet_files import ParquetFiles
+from tensorsparkml.data.row_stream import RowStream, shuffle_rows
+from tensorsparkml.data.segments import LocatedBatch
+from tensorsparkml.data.shuffling import shuffled, window_order
+from tensorsparkml.errors import DataError, EmptyFeedError
+from tensorsparkml.trainer.reader import Rows
+
+Found = TypeVar("Found")
+
+_REPORT_ROWS = 10_000  # read between two reports of progress, which cost a call each
+
+
+class ProgressRecord:
+    """Counts what a program has read, and reports it now and then.
+
+    Args:
+        report: Gets the progress.
+    """
+
+    def __init__(self, report: Callable[[FeedProgress], None] = lambda _: None) -> None:
+        self._report = report
+        self._lock = threading.Lock()
+        self._reported = FeedProgress()
+        self.progress = FeedProgress()
+
+    def read(self, rows: int) -> None:
+        """Count rows."""
+        now = self.progress
+        self._advance(FeedProgress(now.passes, now.rows + rows, now.terminated))
+
+    def end_pass(self) -> None:
+        """Count a pass."""
+        now = self.progress
+        self._advance(FeedProgress(now.passes + 1, now.rows, now.terminated))
+
+    def terminate(self) -> None:
+        """Record that no more is wanted."""
+        self._advance(FeedProgress(self.progress.passes, self.progress.rows, True))
+
+    def _advance(self, progress: FeedProgress) -> None:
+        with self._lock:
+            self.progress = progress
+            if (
+                progress.passes != self._reported.passes
+                or progress.terminated
+                or progress.rows - self._reported.rows >= _REPORT_ROWS
+            ):
+                self._reported = progress
+                self._report(progress)
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """How the rows of files are shuffled.
+
+    Attributes:
+        seed: What the order follows from.
+        rows: Rows of the windows in which a node shuffles what it reads.
+    """
+
+    seed: int
+    rows: int
+
+
+class _FilePass(PassCursor):
+    """A pass and the rows that it reads."""
+
+    def __init__(self, rows: RowStream) -> None:
+        super().__init__()
+        self.rows = rows
+
+
+class FileReader:
+    """One node's view of Parquet files; a `Source`.
+
+    Args:
+        files: The files.
+        rank: Rank of this node.
+        nodes: Number of nodes.
+        columns: Names of the columns that are read, or None for all.
+        shuffle: How to shuffle, each pass differently; None for the order of the files.
+        passes: How many passes a `DataFeed` delivers.
+        record: Counts what is read.
+    """
+
+    def __init__(
+        self,
+        files: ParquetFiles,
+        rank: int,
+        nodes: int,
+        *,
+        columns: Sequence[str] | None = None,
+        shuffle: Shuffle | None = None,
+        passes: int = 1,
+        record: ProgressRecord | None = None,
+    ) -> None:
+        self._files = files
+        self._rank = rank
+        self._schema = files.schema(columns)
+        self._shuffle = shuffle
+        self._passes_offered = passes
+        self._record = record or ProgressRecord()
+        self._feed = ClosedFeed(files.rows, nodes, files.share_rows)
+        self._begun = 0
+        self._looked_at: RowStream | None = None
+
+    @property
+    def terminated(self) -> bool:
+        """Whether the program wants no more."""
+        return self._record.progress.terminated
+
+    @property
+    def passes_offered(self) -> int:
+        """How many passes a `DataFeed` delivers."""
+        return self._passes_offered
+
+    def first_row(self) -> LocatedBatch:
+        """Return the first row of this node.
+
+        Raises:
+            EmptyFeedError: There are fewer rows than nodes.
+        """
+        if not self._feed.smallest_share:
+            raise EmptyFeedError(
+                f"{self._files.name} has {self._feed.total} rows for {self._feed.nodes} nodes; "
+                "each node needs at least one. Use fewer nodes"
+            )
+        if self._looked_at is None:
+            self._looked_at = self._open()
+        return self._looked_at.first_row()
+
+    def begin_pass(self) -> PassCursor:
+        """Return the beginning of a pass, which reads ahead from now on."""
+        rows, self._looked_at = self._looked_at or self._open(), None
+        return _FilePass(rows)
+
+    def batches(self, size: int, drop_remainder: bool, at_once: int = 1) -> Iterator[Rows]:
+        """Read one pass in batches; every node yields the same number of them.
+
+        Args:
+            size: Rows of a full batch on this node.
+            drop_remainder: Whether only full batches are yielded.
+            at_once: How many full batches may come together.
+        """
+        cursor = self.begin_pass()
+        while (rows := self.next_batches(cursor, size, drop_remainder, at_once)) is not None:
+            yield rows
+        self.end_pass()
+
+    def next_batches(
+        self, cursor: PassCursor, size: int, drop_remainder: bool, at_once: int = 1
+    ) -> Rows | None:
+        """Return the next batches of a pass that `begin_pass` began, or None at its end.
+
+        Raises:
+            DataError: A file cannot be read, or has changed.
+        """
+        assert isinstance(cursor, _FilePass)
+        next_step = partial(cursor.next_when_closed, self._feed, size, drop_remainder)
+        run = cursor.take(next_step, size, at_once)
+        if run is None:
+            return None
+        try:
+            slices = cursor.rows.take(run.rows)
+        except EOFError:
+            raise DataError(f"{self._files.name} has changed while it was read") from None
+        self._record.read(run.rows)
+        return Rows(slices, run.rows, run.weight, run.batches)
+
+    def at_end(self, cursor: PassCursor) -> bool:
+        """Return whether a pass has no other batch."""
+        return cursor.next_when_closed(self._feed, 1, drop_remainder=False) is None
+
+    def end_pass(self) -> None:
+        """Record a complete pass."""
+        self._record.end_pass()
+
+    def terminate(self) -> None:
+        """Want no more."""
+        self._record.terminate()
+
+    def _open(self) -> RowStream:
+        epoch, self._begun = self._begun, self._begun + 1
+        parts, how = self._files.parts, self._shuffle
+        if how is None:
+            pieces = share(parts, self._feed.nodes, self._rank)
+            return RowStream(self._files.read(pieces, self._schema))
+        pieces = share(shuffled(parts, how.seed, epoch), self._feed.nodes, self._rank)
+        rows = self._files.read(pieces, self._schema)
+
+        def order(window: int, count: int) -> np.ndarray:
+            return window_order(count, how.seed, epoch, self._rank, window)
+
+        return RowStream(shuffle_rows(rows, how.rows, order))

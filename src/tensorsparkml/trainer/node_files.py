@@ -1,0 +1,89 @@
+"""Opening files on a node, together with the other nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tensorsparkml.data.file_counts import AllGather
+from tensorsparkml.data.file_listing import FoundFile, find_files
+from tensorsparkml.data.parquet_files import ParquetFiles
+from tensorsparkml.data.tfrecord_files import TFRecordFiles
+from tensorsparkml.errors import DataError
+from tensorsparkml.trainer.exchange import Exchange
+from tensorsparkml.trainer.file_reader import ProgressRecord
+from tensorsparkml.trainer.tfrecord_dataset import find_corrupt_record
+
+Uris = str | Sequence[str]
+
+
+class NodeFiles:
+    """What a program has opened.
+
+    Every opening has a key, which is the same on all nodes: the name of a feed, or the place among
+    the program's calls.
+
+    Args:
+        exchange: The other nodes.
+        rank: Rank of this node.
+        nodes: Number of nodes.
+        absolute_path: Makes a path one that does not depend on the process.
+        copies: Folder for copies of files that are far away.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        rank: int,
+        nodes: int,
+        absolute_path: Callable[[str], str],
+        copies: Path,
+    ) -> None:
+        self._exchange = exchange
+        self._rank = rank
+        self._nodes = nodes
+        self._absolute_path = absolute_path
+        self._copies = copies
+        self._records: list[ProgressRecord] = []
+        self._tfrecords: list[TFRecordFiles] = []
+
+    @property
+    def rows_read(self) -> int:
+        """Rows that the program has read by calls of its own, not as feeds."""
+        return sum(record.progress.rows for record in self._records)
+
+    def new_record(self) -> ProgressRecord:
+        """Return what counts the rows of one more call."""
+        self._records.append(ProgressRecord())
+        return self._records[-1]
+
+    def parquet(self, uri: Uris, filesystem: Any = None, key: str | None = None) -> ParquetFiles:
+        """Open Parquet files; see `Context.read_parquet`."""
+        found = self._find(uri, filesystem)
+        return ParquetFiles(found, self._rank, self._nodes, self._all_gather(key))
+
+    def tfrecord(self, uri: Uris, filesystem: Any = None) -> TFRecordFiles:
+        """Open TFRecord files; see `Context.read_tfrecord`."""
+        found, all_gather = self._find(uri, filesystem), self._all_gather(None)
+        files = TFRecordFiles(found, self._rank, self._nodes, all_gather, self._copies)
+        self._tfrecords.append(files)
+        return files
+
+    def explain(self, error: BaseException) -> DataError | None:
+        """Return what is known about an error of TensorFlow's, or None."""
+        if type(error).__name__ == "DataLossError":
+            for files in self._tfrecords:
+                if (found := find_corrupt_record(files)) is not None:
+                    return found
+        return None
+
+    def _find(self, uri: Uris, filesystem: Any) -> list[FoundFile]:
+        uris = [uri] if isinstance(uri, str) else uri
+        if filesystem is None:
+            uris = [self._absolute_path(each) for each in uris]
+        return find_files(uris, filesystem)
+
+    def _all_gather(self, key: str | None) -> AllGather:
+        name = key or f"files {len(self._records)}"
+        return lambda value: self._exchange.all_gather(name, value)

@@ -1,0 +1,53 @@
+"""`Source`: what datasets and `DataFeed`s read, wherever the rows come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from tensorsparkml.data.lockstep import PassCursor
+from tensorsparkml.data.segments import LocatedBatch
+from tensorsparkml.trainer.reader import Rows
+
+
+class Batches(Protocol):
+    """What a dataset needs of a source."""
+
+    def first_row(self) -> LocatedBatch:
+        """Wait for a row of this node and return it; reads nothing off the source.
+
+        Raises:
+            EmptyFeedError: There are fewer rows than nodes.
+        """
+
+    def batches(self, size: int, drop_remainder: bool, at_once: int = 1) -> Iterator[Rows]:
+        """Read one pass in batches; every node yields the same number of them."""
+
+
+class Source(Batches, Protocol):
+    """A node's share of some rows, read in passes that are in lockstep with the other nodes'."""
+
+    @property
+    def terminated(self) -> bool:
+        """Whether the program wants no more."""
+
+    @property
+    def passes_offered(self) -> int:
+        """How many passes a `DataFeed` delivers; known at the end of the first."""
+
+    def begin_pass(self) -> PassCursor:
+        """Return the beginning of a pass."""
+
+    def next_batches(
+        self, cursor: PassCursor, size: int, drop_remainder: bool, at_once: int = 1
+    ) -> Rows | None:
+        """Return the next batches of a pass, or None at its end; waits for the first of them."""
+
+    def at_end(self, cursor: PassCursor) -> bool:
+        """Wait until it is known whether a pass has another batch, and return that it has none."""
+
+    def end_pass(self) -> None:
+        """Record a complete pass."""
+
+    def terminate(self) -> None:
+        """Want no more."""

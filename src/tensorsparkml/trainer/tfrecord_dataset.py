@@ -1,0 +1,208 @@
+"""TFRecord files as a `tf.data` dataset: TensorFlow reads, shuffles, cuts and parses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tensorsparkml.data.file_shares import share
+from tensorsparkml.data.lockstep import ClosedFeed, steps_of
+from tensorsparkml.data.shuffling import shuffled, window_seed
+from tensorsparkml.data.tfrecord_files import TFRecordFiles
+from tensorsparkml.errors import DataError, EmptyFeedError, MissingColumnError
+from tensorsparkml.trainer.dataset import BatchLayout
+from tensorsparkml.trainer.file_reader import ProgressRecord, Shuffle
+
+_PREFETCHED_BATCHES = 4
+_BUFFER_BYTES = 2**20
+_FILES_AHEAD = 1  # that are copied, where they are far away, while others are read
+_COUNTED_AT_ONCE = 4096
+
+
+def tfrecord_dataset(
+    files: TFRecordFiles,
+    rank: int,
+    nodes: int,
+    *,
+    layout: BatchLayout,
+    schema: Mapping[str, Any] | None,
+    batch_size: int,
+    drop_remainder: bool,
+    shuffle: Shuffle | None,
+    record: ProgressRecord,
+) -> Any:
+    """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
+
+    Args:
+        files: The files.
+        rank: Rank of this node.
+        nodes: Number of nodes.
+        layout: What an element is.
+        schema: The features as `tf.io.parse_example` takes them, or None for those of the first
+            record.
+        batch_size: Rows of a full batch on this node.
+        drop_remainder: Whether only full batches are yielded.
+        shuffle: How to shuffle, or None.
+        record: Counts what is read: all rows of a pass when it begins.
+
+    Raises:
+        EmptyFeedError: There are fewer records than nodes.
+        DataError: The first record has not the features that the schema says.
+    """
+    import tensorflow as tf
+
+    feed = ClosedFeed(files.rows, nodes, files.share_rows)
+    if not feed.smallest_share:
+        raise EmptyFeedError(
+            f"{files.name} has {feed.total} records for {nodes} nodes; each node needs at least "
+            "one. Use fewer nodes"
+        )
+    parsed = _parsed_features(files, layout, schema)
+    layout.resolve(list(parsed))
+    steps = steps_of(feed, batch_size, drop_remainder)
+    sizes = [step.rows for step in steps]
+    epoch = 0
+
+    def one_pass() -> Iterator[Any]:
+        nonlocal epoch
+        number, epoch = epoch, epoch + 1
+        parts = files.parts if shuffle is None else shuffled(files.parts, shuffle.seed, number)
+        pieces = share(parts, nodes, rank)
+        seed = 0 if shuffle is None else window_seed(shuffle.seed, number, rank)
+        columns = np.array([(piece.file, piece.first, piece.rows) for piece in pieces], np.int64)
+        record.read(sum(sizes))
+        yield seed, columns
+
+    def located(index: Any) -> Any:
+        return files.local_path(int(index)).encode(), files.compression(int(index)).encode()
+
+    def with_path(piece: Any) -> Any:
+        path, compression = tf.numpy_function(located, [piece[0]], (tf.string, tf.string))
+        return tf.ensure_shape(path, ()), tf.ensure_shape(compression, ()), piece[1], piece[2]
+
+    def records_of(path: Any, compression: Any, first: Any, rows: Any) -> Any:
+        return tf.data.TFRecordDataset(path, compression, _BUFFER_BYTES).skip(first).take(rows)
+
+    def records(seed: Any, pieces: Any) -> Any:
+        found = tf.data.Dataset.from_tensor_slices(pieces).map(with_path).prefetch(_FILES_AHEAD)
+        found = found.flat_map(records_of)
+        if shuffle is not None:
+            found = found.shuffle(shuffle.rows, seed=seed, reshuffle_each_iteration=False)
+        return found.take(sum(sizes))
+
+    def element(serialized: Any, weight: Any) -> Any:
+        columns = tf.io.parse_example(serialized, parsed)
+        if isinstance(layout.weight, str):
+            weights = tf.cast(columns[layout.weight], tf.float32) * weight
+        else:
+            weights = tf.fill(tf.shape(serialized), weight)
+        return layout.arrange(columns, weights)
+
+    signature = (tf.TensorSpec((), tf.int64), tf.TensorSpec((None, 3), tf.int64))
+    dataset = tf.data.Dataset.from_generator(one_pass, output_signature=signature)
+    dataset = dataset.flat_map(records).apply(tf.data.experimental.assert_cardinality(sum(sizes)))
+    dataset = _cut(dataset.batch(batch_size), batch_size, sizes, drop_remainder)
+    weights = tf.data.Dataset.from_tensor_slices(
+        np.array([step.weight for step in steps], np.float32)
+    )
+    dataset = tf.data.Dataset.zip(dataset, weights)
+    return dataset.map(element, num_parallel_calls=2).prefetch(_PREFETCHED_BATCHES)
+
+
+def find_corrupt_record(files: TFRecordFiles) -> DataError | None:
+    """Look for the record with a wrong checksum, of which TensorFlow does not tell the file."""
+    import tensorflow as tf
+
+    for part in files.parts:
+        path, compression = files.local_path(part.file), files.compression(part.file)
+        dataset, count = tf.data.TFRecordDataset(path, compression, _BUFFER_BYTES), 0
+        try:
+            for batch in dataset.batch(_COUNTED_AT_ONCE):
+                count += len(batch)
+            continue
+        except tf.errors.DataLossError:
+            pass
+        try:
+            for _ in dataset.skip(count):
+                count += 1
+        except tf.errors.DataLossError as error:
+            return DataError(
+                f"{files.path(part.file)} is corrupt at record {count} (the first is 0): "
+                f"{error.message}"
+            )
+    return None
+
+
+def _parsed_features(
+    files: TFRecordFiles, layout: BatchLayout, schema: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the features to parse, checked with the first record."""
+    import tensorflow as tf
+
+    serialized = files.first_record()
+    try:
+        example = tf.train.Example.FromString(serialized)
+    except Exception as error:  # protobuf's DecodeError, which TensorFlow does not export
+        raise DataError(f"the first record of {files.name} is no tf.train.Example") from error
+    kinds = {name: feature.WhichOneof("kind") for name, feature in example.features.feature.items()}
+    found = dict(schema) if schema is not None else _inferred(files, example, layout)
+    for name in layout.columns() or ():
+        if name not in found:
+            raise MissingColumnError(
+                f"there is no feature {name!r} in {files.name}; there are {', '.join(found)}"
+            )
+    if (names := layout.columns()) is not None:
+        found = {name: found[name] for name in names}
+    try:
+        tf.io.parse_single_example(serialized, found)
+    except (tf.errors.InvalidArgumentError, ValueError) as error:
+        has = ", ".join(f"{name} ({kind})" for name, kind in sorted(kinds.items()))
+        raise DataError(
+            f"the features of the schema are not those of the first record of {files.name}, which "
+            f"has {has}: {error}"
+        ) from error
+    return found
+
+
+def _inferred(files: TFRecordFiles, example: Any, layout: BatchLayout) -> dict[str, Any]:
+    import tensorflow as tf
+
+    dtypes = {"bytes_list": tf.string, "float_list": tf.float32, "int64_list": tf.int64}
+    wanted = layout.columns()
+    found = {}
+    for name, feature in sorted(example.features.feature.items()):
+        kind = feature.WhichOneof("kind")
+        count = len(getattr(feature, kind).value) if kind else 0
+        if not count:
+            if wanted is not None and name not in wanted:
+                continue
+            raise DataError(
+                f"feature {name!r} is empty in the first record of {files.name}, so its type or "
+                "length is not known; give schema={…} with all features"
+            )
+        found[name] = tf.io.FixedLenFeature(() if count == 1 else (count,), dtypes[kind])
+    return found
+
+
+def _cut(dataset: Any, batch_size: int, sizes: list[int], drop_remainder: bool) -> Any:
+    """Cut a dataset of rows in batches of any size into batches of the sizes of a pass.
+
+    Args:
+        dataset: The rows, as many as the sizes say.
+        batch_size: Rows of a full batch.
+        sizes: Rows of each batch.
+        drop_remainder: Whether all batches are full, and their shape is to say so.
+    """
+    import tensorflow as tf
+
+    # All of one size but the last, unless the nodes' shares differ in the last two steps.
+    regular = all(size == batch_size for size in sizes[:-1])
+    found = dataset.rebatch(batch_size if regular else sizes, drop_remainder=drop_remainder)
+    if sizes and not sizes[-1]:  # this node has no row for the last step
+        nothing = tf.nest.map_structure(
+            lambda spec: tf.zeros((0, *spec.shape[1:]), spec.dtype), dataset.element_spec
+        )
+        found = found.concatenate(tf.data.Dataset.from_tensors(nothing))
+    return found

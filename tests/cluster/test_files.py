@@ -1,0 +1,178 @@
+"""Nodes that read files themselves: each row once, in equal numbers of batches, without Spark."""
+
+import itertools
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import tensorsparkml as tsm
+
+ROWS = 1003
+
+
+@pytest.fixture
+def table(spark, tmp_path):
+    """A folder as Spark writes it: seven files, one with most of the rows, and some empty."""
+    rows = spark.sparkContext.parallelize(range(7), 7).mapPartitionsWithIndex(
+        lambda index, _: ((number, float(number)) for number in PARTITIONS.get(index, []))
+    )
+    path = tmp_path / "table"
+    spark.createDataFrame(rows, "id long, x float").write.parquet(str(path))
+    return str(path)
+
+
+PARTITIONS = {0: range(900), 3: range(900, 1000), 5: range(1000, ROWS)}
+
+
+def local_batches(ctx, dataset, column="id"):
+    local = ctx.strategy.experimental_local_results
+    return [local(batch[column])[0].numpy().tolist() for batch in dataset]
+
+
+def check(results, rows=ROWS):
+    """Each row on one node, shares that are even, and equal numbers of batches."""
+    ids = [list(itertools.chain(*batches)) for batches in results]
+    assert sorted(itertools.chain(*ids)) == list(range(rows))
+    assert max(map(len, ids)) - min(map(len, ids)) <= 1
+    assert len({len(batches) for batches in results}) == 1
+
+
+def read_parquet(args, ctx):
+    dataset = ctx.read_parquet(args["uri"], columns=["id"], **args["options"])
+    return [local_batches(ctx, dataset) for _ in range(2)]
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3])
+def test_each_row_once_in_every_pass(spark, table, nodes):
+    args = {"uri": f"file://{table}", "options": {"batch_size": 64}}
+    results = tsm.run(read_parquet, args, spark=spark, num_workers=nodes)
+    for number in range(2):
+        check([passes[number] for passes in results])
+    assert all(first == second for first, second in results)
+
+
+def test_shuffled_passes_differ_and_have_the_same_rows(spark, table):
+    args = {"uri": table, "options": {"batch_size": 50, "shuffle": 3, "shuffle_rows": 100}}
+    results = tsm.run(read_parquet, args, spark=spark, num_workers=2)
+    assert results == tsm.run(read_parquet, args, spark=spark, num_workers=2)
+    for number in range(2):
+        check([passes[number] for passes in results])
+    assert all(first != second for first, second in results)
+
+
+def read_feed(args, ctx):
+    """What `train` gave, as a `DataFeed`."""
+    feed, batches = ctx.feed(columns=["id"]), []
+    while not feed.should_stop():
+        batches.append(feed.next_batch(64)["id"].tolist())
+    return batches
+
+
+def read_dataset(args, ctx):
+    return local_batches(ctx, ctx.dataset(batch_size=64))
+
+
+@pytest.mark.parametrize("main", [read_feed, read_dataset])
+def test_a_uri_takes_the_place_of_a_dataframe(spark, table, main):
+    with tsm.Cluster(main, spark=spark, num_workers=2, fed=False) as cluster:
+        report = cluster.train(table)
+    assert report == tsm.FeedReport(ROWS, (502, 501), True)
+    check(cluster.results)
+
+
+def test_a_uri_as_data_of_run(spark, table):
+    check(tsm.run(read_dataset, spark=spark, num_workers=2, data=table))
+    twice = tsm.run(read_feed, spark=spark, data=[table], epochs=2)
+    assert sorted(itertools.chain(*twice[0])) == sorted([*range(ROWS)] * 2)
+
+
+def write_tfrecords(args, ctx):
+    """Five files of different sizes, two of them compressed."""
+    import tensorflow as tf
+
+    start = 0
+    for number, rows in enumerate([1, 700, 0, 201, 101]):
+        packed = number in (1, 4)
+        path = f"{args}/{number}.tfrecord{'.gz' if packed else ''}"
+        with tf.io.TFRecordWriter(path, "GZIP" if packed else "") as writer:
+            for row in range(start, start + rows):
+                value = tf.train.Feature(int64_list=tf.train.Int64List(value=[row]))
+                features = tf.train.Features(feature={"id": value})
+                writer.write(tf.train.Example(features=features).SerializeToString())
+        start += rows
+
+
+def read_tfrecord(args, ctx):
+    dataset = ctx.read_tfrecord(args, batch_size=64, shuffle=1)
+    return [local_batches(ctx, dataset) for _ in range(2)]
+
+
+def test_tfrecords(spark, tmp_path):
+    """One, two and three nodes, and then a corrupt record, which the driver hears of."""
+    tsm.run(write_tfrecords, str(tmp_path), spark=spark)
+    for nodes in (1, 2, 3):
+        results = tsm.run(read_tfrecord, str(tmp_path), spark=spark, num_workers=nodes)
+        for number in range(2):
+            check([passes[number] for passes in results])
+    damaged = tmp_path / "3.tfrecord"
+    data = bytearray(damaged.read_bytes())
+    data[-5] ^= 1
+    damaged.write_bytes(data)
+    with pytest.raises(tsm.errors.DataError, match=r"3.tfrecord is corrupt at record 200 "):
+        tsm.run(read_tfrecord, str(tmp_path), spark=spark, num_workers=2)
+
+
+def fit(args, ctx):
+    import keras
+
+    keras.utils.set_random_seed(1)
+    with ctx.strategy.scope():
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(1e-7), "mse")
+    columns = {"batch_size": 64, "features": "x", "label": "y", "shapes": {"x": (1,), "y": (1,)}}
+    data = ctx.read_parquet(args, **columns) if args else ctx.dataset(**columns)
+    validation = ctx.dataset("validation", **columns) if not args else None
+    history = model.fit(
+        data, validation_data=validation, epochs=2, verbose=0, callbacks=ctx.callbacks()
+    )
+    return history.history
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_fit(spark, tmp_path, nodes):
+    path = tmp_path / "train.parquet"
+    x = [float(n % 17) for n in range(ROWS)]
+    table = pa.table({"x": pa.array(x, pa.float32()), "y": pa.array(x, pa.float32())})
+    pq.write_table(table, path, row_group_size=100)
+    losses = [
+        history["loss"] for history in tsm.run(fit, str(path), spark=spark, num_workers=nodes)
+    ]
+    assert len(losses[0]) == 2 and losses[0][1] < losses[0][0]
+    assert all(other == losses[0] for other in losses)
+    with tsm.Cluster(fit, spark=spark, num_workers=nodes) as cluster:
+        report = cluster.train(str(path), validation=str(path), epochs=2)
+    assert report.rows == ROWS and report.complete
+    assert cluster.results[0]["loss"] == pytest.approx(losses[0])
+    assert len(cluster.results[0]["val_loss"]) == 2
+
+
+def open_on_chief_only(args, ctx):
+    if ctx.is_chief:
+        ctx.read_parquet(args, batch_size=1)
+
+
+def test_a_node_that_opens_files_alone(spark, table):
+    with pytest.raises(tsm.errors.ConfigurationError, match="worker:0 ended without opening"):
+        tsm.run(open_on_chief_only, table, spark=spark, num_workers=2)
+
+
+def test_errors_reach_the_driver(spark, tmp_path):
+    with pytest.raises(tsm.errors.DataError, match=r"there are no files at .*nowhere"):
+        tsm.run(read_dataset, spark=spark, num_workers=2, data=str(tmp_path / "nowhere"))
+    path = tmp_path / "one.parquet"
+    pq.write_table(pa.table({"id": [1]}), path)
+    with pytest.raises(tsm.errors.EmptyFeedError, match=r"one.parquet has 1 rows for 2 nodes"):
+        tsm.run(read_dataset, spark=spark, num_workers=2, data=str(path))
+    with pytest.raises(tsm.errors.ConfigurationError, match="TFRecord"):
+        tsm.run(read_dataset, spark=spark, data="rows.tfrecord.gz")
