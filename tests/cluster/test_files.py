@@ -130,7 +130,7 @@ def fit(args, ctx):
     with ctx.strategy.scope():
         model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
         model.compile(keras.optimizers.SGD(1e-7), "mse")
-    columns = {"batch_size": 64, "features": "x", "label": "y", "shapes": {"x": (1,), "y": (1,)}}
+    columns = {"batch_size": 64, "features": "x", "label": "y"}
     data = ctx.read_parquet(args, **columns) if args else ctx.dataset(**columns)
     validation = ctx.dataset("validation", **columns) if not args else None
     history = model.fit(

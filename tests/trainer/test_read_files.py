@@ -191,7 +191,7 @@ def test_elements_are_those_of_any_dataset(ctx: Context, tmp_path: Path, kind: s
 
 def test_columns_of_parquet(ctx: Context, tmp_path: Path) -> None:
     uri = write_parquet(tmp_path / "a.parquet", 10)
-    only = ctx.read_parquet(uri, batch_size=4, columns=["x"], shapes={"x": (2, 1)})
+    only = ctx.read_parquet(uri, batch_size=4, columns=["x"], convert={"x": Column(shape=(2, 1))})
     assert {name: spec.shape.as_list() for name, spec in only.element_spec.items()} == {
         "x": [None, 2, 1]
     }
