@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 
 from tensorsparkml.control.messages import FeedProgress, Peer
+from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.file_listing import find_files
 from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.data.tfrecord_files import TFRecordFiles
