@@ -33,11 +33,13 @@ class Rows:
 
 
 def dataset(batch: Any, features: Any, label: Any = None, **options: Any) -> Any:
-    from tensorsparkml.trainer.dataset import BatchLayout, local_dataset
+    from tensorsparkml.trainer.dataset import BatchLayout, local_dataset, transformed
 
-    settings: dict[str, Any] = {"batch_size": 2, "drop_remainder": False, "transform": None}
+    transform = options.pop("transform", None)
+    settings: dict[str, Any] = {"batch_size": 2, "drop_remainder": False}
     layout = BatchLayout(features, label, None)
-    return local_dataset(Rows(batch), layout, **{"convert": {}, **settings, **options})
+    made = local_dataset(Rows(batch), layout, **{"convert": {}, **settings, **options})
+    return transformed(made, transform)
 
 
 def fit(node: Node, pad: bool) -> list[float]:

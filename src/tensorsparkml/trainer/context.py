@@ -13,7 +13,13 @@ from tensorsparkml.data.column_options import Column
 from tensorsparkml.storage import absolute_path, write_directory
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.data_feed import DataFeed
-from tensorsparkml.trainer.dataset import BatchLayout, Columns, distributed, local_dataset
+from tensorsparkml.trainer.dataset import (
+    BatchLayout,
+    Columns,
+    distributed,
+    local_dataset,
+    transformed,
+)
 from tensorsparkml.trainer.epoch_report import epoch_report
 from tensorsparkml.trainer.reader import FeedReader
 
@@ -136,9 +142,8 @@ class Context:
         """
         layout = BatchLayout(features, label, sample_weight)
         strategy = self.strategy  # before the first operation, which making a dataset is
-        local = local_dataset(
-            self._reader(feed), layout, convert or {}, batch_size, drop_remainder, transform
-        )
+        local = local_dataset(self._reader(feed), layout, convert or {}, batch_size, drop_remainder)
+        local = transformed(local, transform)
         return local if self.num_workers == 1 else distributed(strategy, local)
 
     def feed(

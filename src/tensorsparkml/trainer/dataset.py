@@ -80,7 +80,6 @@ def local_dataset(
     convert: Mapping[str, Column],
     batch_size: int,
     drop_remainder: bool,
-    transform: Callable[..., Any] | None,
 ) -> Any:
     """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
 
@@ -105,10 +104,20 @@ def local_dataset(
             batches, output_signature=layout.arrange(signatures, weights)
         )
     )
-    if transform is not None:
-        # One batch for one: the number of batches, in which nodes must agree, cannot change.
-        dataset = dataset.map(transform, num_parallel_calls=tf.data.AUTOTUNE)
     return dataset.prefetch(_PREFETCHED_BATCHES)
+
+
+def transformed(dataset: Any, transform: Callable[..., Any] | None) -> Any:
+    """Return the batches as the user's function makes them, in their order, one for one.
+
+    So the number of batches, in which the nodes must agree, cannot change.
+    """
+    import tensorflow as tf
+
+    if transform is None:
+        return dataset
+    mapped = dataset.map(transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return mapped.prefetch(_PREFETCHED_BATCHES)
 
 
 def distributed(strategy: Any, dataset: Any) -> Any:

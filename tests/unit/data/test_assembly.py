@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorsparkml.data.assembly import Assembler
+from tensorsparkml.data.column_names import needed_columns
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.errors import (
@@ -237,3 +238,20 @@ def test_fields_that_become_no_tensor_matter_only_where_they_are_read() -> None:
     assert Assembler(["s.a"], {}, located).assemble([located])["s.a"].tolist() == [1]
     with pytest.raises(UnsupportedColumnError, match=r"'s\.b' of type null"):
         Assembler(["s"], {}, located)
+
+
+def test_columns_that_are_needed_for_what_is_named() -> None:
+    schema = PEOPLE.batch.schema
+    assert needed_columns(schema, ["person.age_mask", "person.name"], FILLED) == ["person"]
+    assert needed_columns(schema, None, FILLED) == ["id", "person"]
+    with pytest.raises(MissingColumnError, match=r"'person\.size'"):
+        needed_columns(schema, ["person.size"], FILLED)
+
+
+def test_columns_of_one_name_are_refused_where_they_are_read() -> None:
+    batch = pa.RecordBatch.from_arrays([pa.array([1])] * 3, names=["x", "x", "y"])
+    located = LocatedBatch(batch, ORIGIN)
+    assert list(Assembler(["y"], {}, located).specs) == ["y"]
+    for columns in (["x"], None):
+        with pytest.raises(UnsupportedColumnError, match="several columns named 'x'"):
+            Assembler(columns, {}, located)
