@@ -150,6 +150,7 @@ def elements(_: Node) -> list[Any]:
         dataset(batch, ["tokens_mask", "person.age"], convert=convert),
         dataset(batch, {"a": "person"}, "y", convert=convert, transform=double),
         dataset(batch, "tokens", convert=convert, transform=lambda x: x.to_tensor()),
+        dataset(batch, None, "person.age", convert=convert),
     ]
 
     def plain(value: Any) -> Any:
@@ -168,7 +169,7 @@ def elements(_: Node) -> list[Any]:
 
 def test_elements_of_datasets() -> None:
     [outcome] = run_processes(elements, nodes=1)
-    everything, tokens, masks, struct, padded = outcome.value
+    everything, tokens, masks, struct, padded, inner = outcome.value
 
     specs, [(first, _), (second, labels)] = everything
     assert specs == (
@@ -195,3 +196,5 @@ def test_elements_of_datasets() -> None:
     assert masks[1][0] == ([[True, True], []], [1, -1])
     assert struct[1][1] == ({"a": second["person"]}, [4.0, 6.0])
     assert padded == (("TensorSpec", [None, None]), [[[1, 2], [0, 0]], [[3], [0]]])
+    (x, y), _ = inner[1]
+    assert (list(x), y) == (["tokens", "tokens_mask", "person", "y"], [1, -1])

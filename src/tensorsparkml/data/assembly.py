@@ -45,6 +45,7 @@ class Assembler:
             their masks.
         convert: How columns and fields become tensors, where the default is not wanted.
         sample: A batch with at least one row, which gives the types and the lengths of lists.
+        also: Further names.
 
     Attributes:
         specs: A `ColumnSpec` for each array that is made, or a dict of them for each struct.
@@ -60,12 +61,14 @@ class Assembler:
         columns: Sequence[str] | None,
         convert: Mapping[str, Column],
         sample: LocatedBatch,
+        also: Sequence[str] = (),
     ) -> None:
         self._names = Names(sample.batch.schema, convert)
+        self._sources: dict[str, Any] = {}
         if columns is None:
             self._sources = self._group(self._names.all(), sample.batch)
-        else:
-            self._sources = {name: self._named(name, sample.batch) for name in columns}
+        for name in [*(columns or ()), *also]:
+            self._sources.setdefault(name, self._named(name, sample.batch))
         self.specs: dict[str, Any] = map_leaves(lambda source: source.spec, self._sources)
 
     def assemble(self, slices: Sequence[LocatedBatch]) -> dict[str, Any]:

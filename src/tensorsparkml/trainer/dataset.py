@@ -43,8 +43,12 @@ class BatchLayout:
         """Return the names of the columns that are read, or None for all."""
         if self._features is None:
             return None
+        return list(dict.fromkeys([*_names(self._features), *self.named()]))
+
+    def named(self) -> list[str]:
+        """Return the names of label and weight, which features do not include by themselves."""
         weight = [self._weight] if isinstance(self._weight, str) else []
-        return list(dict.fromkeys([*_names(self._features), *_names(self._label), *weight]))
+        return [*_names(self._label), *weight]
 
     def resolve(self, available: Sequence[str]) -> None:
         """Choose the features, where none were named, from the columns that there are."""
@@ -88,7 +92,7 @@ def local_dataset(
     import tensorflow as tf
 
     sample = reader.first_row()
-    assembler = Assembler(layout.columns(), convert, sample)
+    assembler = Assembler(layout.columns(), convert, sample, layout.named())
     layout.resolve(list(assembler.specs))
 
     def batches() -> Iterator[Any]:

@@ -184,6 +184,12 @@ def test_fields_and_masks_can_be_named() -> None:
     ]
 
 
+def test_all_columns_and_a_field_of_one() -> None:
+    specs = Assembler(None, FILLED, PEOPLE, also=["person.age", "id"]).specs
+    assert list(specs) == ["id", "person", "person.age"]
+    assert specs["person.age"] == specs["person"]["age"]
+
+
 def test_a_column_whose_own_name_has_a_dot_comes_first() -> None:
     located = rows(**{"a": [{"b": 1}], "a.b": [2]})
     assert Assembler(["a.b"], {}, located).assemble([located])["a.b"].tolist() == [2]
