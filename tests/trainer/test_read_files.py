@@ -124,7 +124,7 @@ def test_parquet_on_several_nodes(
     for rank, files in enumerate(opened):
         reader = FileReader(files, rank, nodes, shuffle=shuffle)
         layout = BatchLayout(None, None, None)
-        datasets.append(local_dataset(reader, layout, {}, size, drop, None))
+        datasets.append(local_dataset(reader, layout, {}, size, drop))
     for _ in range(2):
         check([sizes_and_ids(dataset) for dataset in datasets], rows, drop, size)
 

@@ -33,11 +33,13 @@ class Rows:
 
 
 def dataset(batch: Any, features: Any, label: Any = None, **options: Any) -> Any:
-    from tensorsparkml.trainer.dataset import BatchLayout, local_dataset
+    from tensorsparkml.trainer.dataset import BatchLayout, local_dataset, transformed
 
-    settings: dict[str, Any] = {"batch_size": 2, "drop_remainder": False, "transform": None}
+    transform = options.pop("transform", None)
+    settings: dict[str, Any] = {"batch_size": 2, "drop_remainder": False}
     layout = BatchLayout(features, label, None)
-    return local_dataset(Rows(batch), layout, **{"convert": {}, **settings, **options})
+    made = local_dataset(Rows(batch), layout, **{"convert": {}, **settings, **options})
+    return transformed(made, transform)
 
 
 def fit(node: Node, pad: bool) -> list[float]:
@@ -148,6 +150,7 @@ def elements(_: Node) -> list[Any]:
         dataset(batch, ["tokens_mask", "person.age"], convert=convert),
         dataset(batch, {"a": "person"}, "y", convert=convert, transform=double),
         dataset(batch, "tokens", convert=convert, transform=lambda x: x.to_tensor()),
+        dataset(batch, None, "person.age", convert=convert),
     ]
 
     def plain(value: Any) -> Any:
@@ -166,7 +169,7 @@ def elements(_: Node) -> list[Any]:
 
 def test_elements_of_datasets() -> None:
     [outcome] = run_processes(elements, nodes=1)
-    everything, tokens, masks, struct, padded = outcome.value
+    everything, tokens, masks, struct, padded, inner = outcome.value
 
     specs, [(first, _), (second, labels)] = everything
     assert specs == (
@@ -193,3 +196,5 @@ def test_elements_of_datasets() -> None:
     assert masks[1][0] == ([[True, True], []], [1, -1])
     assert struct[1][1] == ({"a": second["person"]}, [4.0, 6.0])
     assert padded == (("TensorSpec", [None, None]), [[[1, 2], [0, 0]], [[3], [0]]])
+    (x, y), _ = inner[1]
+    assert (list(x), y) == (["tokens", "tokens_mask", "person", "y"], [1, -1])

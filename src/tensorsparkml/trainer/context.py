@@ -15,7 +15,13 @@ from tensorsparkml.errors import DataError
 from tensorsparkml.storage import absolute_path, write_directory
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.data_feed import DataFeed
-from tensorsparkml.trainer.dataset import BatchLayout, Columns, distributed, local_dataset
+from tensorsparkml.trainer.dataset import (
+    BatchLayout,
+    Columns,
+    distributed,
+    local_dataset,
+    transformed,
+)
 from tensorsparkml.trainer.epoch_report import epoch_report
 from tensorsparkml.trainer.exchange import Exchange
 from tensorsparkml.trainer.feed_source import Feed
@@ -370,7 +376,9 @@ class Context:
         transform: Callable[..., Any] | None,
     ) -> Any:
         strategy = self.strategy  # before the first operation, which making a dataset is
-        local = local_dataset(source, layout, convert, batch_size, drop_remainder, transform)
+        local = transformed(
+            local_dataset(source, layout, convert, batch_size, drop_remainder), transform
+        )
         return local if self.num_workers == 1 else distributed(strategy, local)
 
     def _rows_read(self) -> int:

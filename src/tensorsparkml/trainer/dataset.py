@@ -53,8 +53,7 @@ class BatchLayout:
         """Return the names of the columns that are read, or None for all."""
         if self._features is None:
             return None
-        weight = [self._weight] if isinstance(self._weight, str) else []
-        return list(dict.fromkeys([*_names(self._features), *_names(self._label), *weight]))
+        return list(dict.fromkeys([*_names(self._features), *self.named()]))
 
     def named(self) -> list[str]:
         """Return the names of label and weight, which features do not include by themselves."""
@@ -95,7 +94,6 @@ def local_dataset(
     convert: Mapping[str, Column],
     batch_size: int,
     drop_remainder: bool,
-    transform: Callable[..., Any] | None,
 ) -> Any:
     """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
 
@@ -104,7 +102,7 @@ def local_dataset(
     import tensorflow as tf
 
     sample = reader.first_row()
-    assembler = Assembler(layout.columns(), convert, sample)
+    assembler = Assembler(layout.columns(), convert, sample, layout.named())
     layout.resolve(list(assembler.specs))
 
     stacked = _can_be_stacked(leaves(assembler.specs), batch_size)
@@ -125,10 +123,20 @@ def local_dataset(
         elements, output_signature=layout.arrange(signatures, weights)
     )
     dataset = dataset.prefetch(1).unbatch() if stacked else join_ragged(dataset)
-    if transform is not None:
-        # One batch for one: the number of batches, in which nodes must agree, cannot change.
-        dataset = dataset.map(transform, num_parallel_calls=tf.data.AUTOTUNE)
     return dataset.prefetch(_PREFETCHED_BATCHES)
+
+
+def transformed(dataset: Any, transform: Callable[..., Any] | None) -> Any:
+    """Return the batches as the user's function makes them, in their order, one for one.
+
+    So the number of batches, in which the nodes must agree, cannot change.
+    """
+    import tensorflow as tf
+
+    if transform is None:
+        return dataset
+    mapped = dataset.map(transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return mapped.prefetch(_PREFETCHED_BATCHES)
 
 
 def _can_be_stacked(specs: Sequence[ColumnSpec], batch_size: int) -> bool:

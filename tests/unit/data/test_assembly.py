@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorsparkml.data.assembly import Assembler
+from tensorsparkml.data.column_names import needed_columns
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.errors import (
@@ -183,6 +184,12 @@ def test_fields_and_masks_can_be_named() -> None:
     ]
 
 
+def test_all_columns_and_a_field_of_one() -> None:
+    specs = Assembler(None, FILLED, PEOPLE, also=["person.age", "id"]).specs
+    assert list(specs) == ["id", "person", "person.age"]
+    assert specs["person.age"] == specs["person"]["age"]
+
+
 def test_a_column_whose_own_name_has_a_dot_comes_first() -> None:
     located = rows(**{"a": [{"b": 1}], "a.b": [2]})
     assert Assembler(["a.b"], {}, located).assemble([located])["a.b"].tolist() == [2]
@@ -237,3 +244,20 @@ def test_fields_that_become_no_tensor_matter_only_where_they_are_read() -> None:
     assert Assembler(["s.a"], {}, located).assemble([located])["s.a"].tolist() == [1]
     with pytest.raises(UnsupportedColumnError, match=r"'s\.b' of type null"):
         Assembler(["s"], {}, located)
+
+
+def test_columns_that_are_needed_for_what_is_named() -> None:
+    schema = PEOPLE.batch.schema
+    assert needed_columns(schema, ["person.age_mask", "person.name"], FILLED) == ["person"]
+    assert needed_columns(schema, None, FILLED) == ["id", "person"]
+    with pytest.raises(MissingColumnError, match=r"'person\.size'"):
+        needed_columns(schema, ["person.size"], FILLED)
+
+
+def test_columns_of_one_name_are_refused_where_they_are_read() -> None:
+    batch = pa.RecordBatch.from_arrays([pa.array([1])] * 3, names=["x", "x", "y"])
+    located = LocatedBatch(batch, ORIGIN)
+    assert list(Assembler(["y"], {}, located).specs) == ["y"]
+    for columns in (["x"], None):
+        with pytest.raises(UnsupportedColumnError, match="several columns named 'x'"):
+            Assembler(columns, {}, located)
