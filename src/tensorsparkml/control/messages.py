@@ -123,6 +123,11 @@ class Close:
 
 
 @dataclass(frozen=True)
+class EndInference:
+    """No Spark task will ask for inference any more: loops over its batches end."""
+
+
+@dataclass(frozen=True)
 class End:
     """Every node's main has returned: the trainer may exit."""
 
@@ -134,9 +139,9 @@ class Stop:
     reason: str
 
 
-Directive = Publish | Release | Give | Close | End | Stop
+Directive = Publish | Release | Give | Close | EndInference | End | Stop
 _DIRECTIVES: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Publish, Release, Give, Close, End, Stop)
+    kind.__name__: kind for kind in (Publish, Release, Give, Close, EndInference, End, Stop)
 }
 
 

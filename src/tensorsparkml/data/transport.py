@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from tensorsparkml.control.messages import Peer
-from tensorsparkml.control.rpc import Handler, RpcClient, RpcServer, tcp_location
+from tensorsparkml.control.rpc import ExchangeHandler, Handler, RpcClient, RpcServer, tcp_location
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.data.spool import Spool
 
@@ -25,13 +25,19 @@ class SpoolServer(RpcServer):
         token: What every call must carry.
         spool: Where the segments go.
         handlers: Further actions.
+        exchange: See `RpcServer`.
     """
 
     def __init__(
-        self, location: str, token: str, spool: Spool, handlers: Mapping[str, Handler] | None = None
+        self,
+        location: str,
+        token: str,
+        spool: Spool,
+        handlers: Mapping[str, Handler] | None = None,
+        exchange: ExchangeHandler | None = None,
     ) -> None:
         self._spool = spool
-        super().__init__(location, token, handlers or {})
+        super().__init__(location, token, handlers or {}, exchange)
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Write one segment; it is complete when the call returns to the sender."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from tensorsparkml.config import make_config
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.plan import node_name
 from tensorsparkml.driver.feeding import FeedReport, deliver
+from tensorsparkml.driver.inference import JobGuard, infer_elements, infer_rows
 from tensorsparkml.driver.pickling import pickle_main, unpickle_results
 from tensorsparkml.driver.startup import RunningCluster
-from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.errors import ConfigurationError, TensorSparkMLError
 
 if TYPE_CHECKING:
+    from pyspark import RDD
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+_REPORT_SECONDS = 2.0  # for the report of a node whose failure Spark's tasks have noticed
 
 
 class Cluster:
@@ -63,6 +68,7 @@ class Cluster:
         self._epochs = epochs
         self._fed = fed and direct is None
         self._running: RunningCluster | None = None
+        self._guard: JobGuard | None = None
         self._ended = False
         self._results: list[Any] | None = None
 
@@ -126,11 +132,7 @@ class Cluster:
         """
         if epochs < 1:
             raise ConfigurationError(f"epochs must be at least 1, not {epochs!r}")
-        if not self._fed:
-            raise ConfigurationError(
-                "this cluster keeps no task slot for feeding; use Cluster(...) without direct "
-                "data and without fed=False"
-            )
+        self._require_fed()
         running = self._require_running()
         coordinator, nodes = running.coordinator, self.config.num_workers
         if validation is not None:
@@ -139,6 +141,63 @@ class Cluster:
         complete = deliver(coordinator, running.plan, data, ledger)
         coordinator.require(lambda state: state.feed_done(feed, epochs))
         return FeedReport(ledger.total, tuple(ledger.rows), complete)
+
+    # Inference
+
+    @overload
+    def inference(
+        self,
+        data: DataFrame,
+        schema: str | StructType = ...,
+        *,
+        keep: Sequence[str] = ...,
+        feed: str = ...,
+    ) -> DataFrame: ...
+
+    @overload
+    def inference(self, data: RDD[Any], *, feed: str = ...) -> RDD[Any]: ...
+
+    def inference(
+        self,
+        data: DataFrame | RDD[Any],
+        schema: str | StructType = "prediction float",
+        *,
+        keep: Sequence[str] = (),
+        feed: str = "inference",
+    ) -> DataFrame | RDD[Any]:
+        """Return what the nodes reply to the rows, lazily, in their order and partitions.
+
+        The programs get the rows from `ctx.inference(...)`. An action on the result runs them, as
+        often as there are actions, and must end before the with block does.
+
+        Args:
+            data: The rows. Elements of an RDD and their results may be anything that can be
+                pickled.
+            schema: Names and types of the columns that programs reply with, for a DataFrame.
+            keep: Columns of the DataFrame that stand before the results, unchanged; there must
+                then be one result for each row.
+            feed: Name by which programs ask for the rows.
+
+        Raises:
+            MissingColumnError: A column to keep does not exist.
+            ConfigurationError: The cluster does not run, or keeps no task slot for Spark's tasks.
+        """
+        from pyspark.sql import DataFrame
+
+        self._require_fed()
+        running = self._require_running()
+        token, peers = running.plan.token, running.coordinator.peers()
+        if self._guard is None:
+            tag = f"tensorsparkml-{running.plan.cluster_id}-inference"
+            self._guard = JobGuard(self._spark.sparkContext, tag, running.coordinator)
+        if isinstance(data, DataFrame):
+            result: Any = infer_rows(token, peers, data, schema, feed, keep)
+        elif keep:
+            raise ConfigurationError("an RDD has no columns to keep; reply with the elements")
+        else:
+            result = infer_elements(token, peers, data, feed)
+        self._guard.cover()
+        return result
 
     # Shutdown
 
@@ -151,6 +210,7 @@ class Cluster:
         if self._ended:
             return
         running = self._require_running()
+        running.coordinator.end_inference()
         try:
             running.coordinator.require(lambda state: state.all_finished)
         except BaseException:
@@ -177,11 +237,35 @@ class Cluster:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Wait for the nodes, or end them if the block raised."""
+        """Wait for the nodes, or end them if the block raised.
+
+        Raises:
+            NodeError: A node failed; also where the block raised what Spark says of an inference
+                that failed because of it.
+        """
+        if self._guard is not None:
+            self._guard.release()
         if kind is None:
             self.shutdown()
         else:
+            failure = self._failure_behind(error)
             self.stop()
+            if failure is not None:
+                raise failure from error
+
+    def _failure_behind(self, error: BaseException | None) -> TensorSparkMLError | None:
+        """Return the failure of a node that made an inference fail, as Spark has reported it."""
+        guard, running = self._guard, self._running
+        if guard is None or running is None or error is None or not guard.is_behind(error):
+            return None
+        return running.coordinator.failure(_REPORT_SECONDS)
+
+    def _require_fed(self) -> None:
+        if not self._fed:
+            raise ConfigurationError(
+                "this cluster keeps no task slot for other Spark tasks; use Cluster(...) without "
+                "direct data and without fed=False"
+            )
 
     def _require_running(self) -> RunningCluster:
         if self._running is None or self._ended:

@@ -14,6 +14,7 @@ from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.data_feed import DataFeed
 from tensorsparkml.trainer.dataset import BatchLayout, Columns, distributed, local_dataset
 from tensorsparkml.trainer.epoch_report import epoch_report
+from tensorsparkml.trainer.inference import Inference
 from tensorsparkml.trainer.reader import FeedReader
 
 
@@ -148,6 +149,33 @@ class Context:
             shapes: As in `dataset`.
         """
         return DataFeed(self._reader(feed), columns, shapes or {})
+
+    def inference(
+        self,
+        feed: str = "inference",
+        *,
+        batch_size: int,
+        columns: Sequence[str] | None = None,
+        shapes: Mapping[str, tuple[int, ...]] | None = None,
+    ) -> Inference:
+        """Return the batches that `cluster.inference` asks this node about.
+
+        Each batch must get a reply before the next one. Nodes work independently of each other. The
+        iteration ends when the driver leaves the with block of the cluster.
+
+        ```python
+        for batch in ctx.inference(batch_size=256, columns=["image"]):
+            batch.reply({"prediction": model.predict_on_batch(batch["image"])})
+        ```
+
+        Args:
+            feed: The name given to `cluster.inference`.
+            batch_size: Rows of a batch. The last batch of a Spark partition may be smaller; none
+                has rows of two partitions.
+            columns: Names of the columns, or None for all that are not kept beside the results.
+            shapes: As in `dataset`.
+        """
+        return Inference(self._agent, feed, batch_size, columns, shapes or {})
 
     def callbacks(
         self,
