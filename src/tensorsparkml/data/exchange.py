@@ -122,4 +122,10 @@ def messages(reader: Any) -> Iterator[LocatedBatch | Signal]:
         else:
             yield LocatedBatch(chunk.data, Origin.decode(chunk.app_metadata))
     if not signalled:
-        yield Signal(str(broken or "the connection ended early"), broken=True)
+        yield Signal(explain(broken), broken=True)
+
+
+def explain(broken: Exception | None) -> str:
+    """Return what is worth reading of an error of `BROKEN`."""
+    text = str(broken or "the connection ended early")
+    return text.partition(" gRPC client debug context")[0].strip()

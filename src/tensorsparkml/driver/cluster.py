@@ -191,13 +191,13 @@ class Cluster:
             tag = f"tensorsparkml-{running.plan.cluster_id}-inference"
             self._guard = JobGuard(self._spark.sparkContext, tag, running.coordinator)
         if isinstance(data, DataFrame):
-            result: Any = infer_rows(token, peers, data, schema, feed, keep)
-        elif keep:
+            rows = infer_rows(token, peers, data, schema, feed, keep)
+            self._guard.cover()
+            return rows
+        if keep:
             raise ConfigurationError("an RDD has no columns to keep; reply with the elements")
-        else:
-            result = infer_elements(token, peers, data, feed)
         self._guard.cover()
-        return result
+        return infer_elements(token, peers, data, feed)
 
     # Shutdown
 

@@ -94,7 +94,11 @@ def infer_rows(
             raise MissingColumnError(
                 f"there is no column {name!r} to keep; there are {', '.join(data.columns)}"
             )
-    results = schema if isinstance(schema, StructType) else StructType.fromDDL(schema)
+    results = StructType.fromDDL(schema) if isinstance(schema, str) else schema
+    if not isinstance(results, StructType):
+        raise ConfigurationError(
+            f"the schema of the results must name columns, as in 'prediction float', not {schema!r}"
+        )
     if taken := [name for name in results.names if name in keep]:
         raise ConfigurationError(
             f"column {taken[0]!r} is kept and is in the schema too; leave it out of one of them"

@@ -7,6 +7,7 @@ import pickle
 import socket
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from tensorsparkml.data.exchange import (
     ELEMENTS,
     Request,
     Signal,
+    explain,
     messages,
     send,
 )
@@ -31,6 +33,7 @@ from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.errors import InferenceError
 
 _ELEMENTS_PER_BATCH = 1000
+_SENDER_SECONDS = 1.0  # for the thread that sends to notice that the call was cancelled
 
 
 def infer(
@@ -121,20 +124,20 @@ class _Call:
             )
             self._writer.begin(schema)
         except BROKEN as error:
-            raise InferenceError(self._explain(Signal(str(error), broken=True))) from error
+            raise InferenceError(self._explain(Signal(explain(error), broken=True))) from error
         self._failed: Exception | None = None
         self._complete = False
 
     def run(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Send all batches and yield the results."""
-        sender = threading.Thread(target=self._send, args=(batches,), daemon=True)
-        sender.start()
+        self._sender = threading.Thread(target=self._send, args=(batches,), daemon=True)
+        self._sender.start()
         for item in messages(self._reader):
             if isinstance(item, LocatedBatch):
                 yield item.batch
             elif item.failed is None:
                 self._complete = True
-                sender.join()  # it has sent everything, and Spark's stream is free again
+                self._sender.join()  # it has sent everything, and Spark's stream is free again
                 self._writer.done_writing()
             elif self._failed is not None:
                 raise self._failed
@@ -145,6 +148,10 @@ class _Call:
         """End the call, whatever its state."""
         if not self._complete:
             self._reader.cancel()
+            self._sender.join(_SENDER_SECONDS)
+        if not self._sender.is_alive():  # else it waits for rows, and nobody waits for it
+            with suppress(*BROKEN):
+                self._writer.close()
         self._client.close()
 
     def _send(self, batches: Iterator[pa.RecordBatch]) -> None:
