@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
+from collections.abc import Collection
 from typing import Generic, TypeVar
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 _ROW_BATCHES = 2  # Spark's record batches: tens of MiB each where rows are large
 _RESULT_BATCHES = 16  # of the program's batch size
+_UNDER_WAY = 4  # partitions of a feed at a time
 
 
 class Lane(Generic[T]):
@@ -97,6 +99,7 @@ class Exchange:
         self.number = number
         self.request = request
         self.schema = schema
+        self.taken = False
         self.rows: Lane[LocatedBatch] = Lane(_ROW_BATCHES)
         self.results: Lane[LocatedBatch] = Lane(_RESULT_BATCHES)
 
@@ -112,7 +115,6 @@ class InferenceDesk:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._numbers = itertools.count()
-        self._waiting: deque[Exchange] = deque()
         self._all: dict[int, Exchange] = {}
         self._refusal: str | None = None
         self._closed = False
@@ -122,30 +124,43 @@ class InferenceDesk:
         with self._changed:
             exchange = Exchange(next(self._numbers), request, schema)
             self._all[exchange.number] = exchange
-            if self._refusal is None:
-                self._waiting.append(exchange)
-                self._changed.notify_all()
-            else:
+            if self._refusal is not None:
                 exchange.fail(self._refusal)
+            self._changed.notify_all()
             return exchange
 
-    def take(self, feed: str, wait_seconds: float) -> Exchange | None:
-        """Give the program the partition of a feed that has waited longest.
+    def take(
+        self, feed: str, held: Collection[int], wait_seconds: float
+    ) -> tuple[Exchange | None, list[int]]:
+        """Wait for news of a feed: another partition for the program, or that some are dropped.
+
+        Args:
+            feed: Name of the feed.
+            held: Numbers of the partitions that the program works on.
+            wait_seconds: How long to wait at most; not at all where there will be no more news.
 
         Returns:
-            None after that time, or at once when there will be no more; see `ended`.
+            The partition that has waited longest, unless there are enough under way; and those of
+            `held` whose tasks have gone.
         """
 
         def first() -> Exchange | None:
-            found = (each for each in self._waiting if each.request.feed == feed)
-            return next(found, None)
+            of_feed = [each for each in self._all.values() if each.request.feed == feed]
+            if self._refusal is not None or sum(e.taken for e in of_feed) >= _UNDER_WAY:
+                return None
+            return next((each for each in of_feed if not each.taken), None)
+
+        def dropped() -> list[int]:
+            return [number for number in held if number not in self._all]
 
         with self._changed:
-            self._changed.wait_for(lambda: first() or self._refusal, wait_seconds)
+            self._changed.wait_for(
+                lambda: first() or dropped() or (self._refusal and not held), wait_seconds
+            )
             exchange = first()
             if exchange is not None:
-                self._waiting.remove(exchange)
-            return exchange
+                exchange.taken = True
+            return exchange, dropped()
 
     def find(self, number: int) -> Exchange | None:
         """Return the partition of that number, unless its task has left."""
@@ -157,8 +172,7 @@ class InferenceDesk:
         exchange.fail("the Spark task has gone")
         with self._changed:
             self._all.pop(exchange.number, None)
-            if exchange in self._waiting:
-                self._waiting.remove(exchange)
+            self._changed.notify_all()
 
     @property
     def ended(self) -> bool:
@@ -174,20 +188,18 @@ class InferenceDesk:
         """
         with self._changed:
             self._refusal = self._refusal or reason
-            for exchange in self._waiting:
-                exchange.fail(self._refusal)
-            self._waiting.clear()
+            for exchange in self._all.values():
+                if not exchange.taken:
+                    exchange.fail(self._refusal)
             self._changed.notify_all()
 
     def close(self, reason: str) -> None:
         """Fail all partitions that are here or come later."""
         with self._changed:
             self._refusal, self._closed = reason, True
-            under_way = list(self._all.values())
-            self._waiting.clear()
+            for exchange in self._all.values():
+                exchange.fail(reason)
             self._changed.notify_all()
-        for exchange in under_way:
-            exchange.fail(reason)
 
     def wait_closed(self, seconds: float) -> str | None:
         """Wait until the desk was closed, and return why, or None if it was not."""

@@ -29,11 +29,12 @@ class InferenceRelay:
         self._desk = desk
 
     def take(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Give the program its next partition; the action `take`."""
-        exchange = self._desk.take(body["feed"], body["wait_seconds"])
-        if exchange is None:
-            return {"ended": self._desk.ended}
-        return {"exchange": exchange.number, "request": exchange.request.encode()}
+        """Answer the action `take` of the program; see `InferenceDesk.take`."""
+        exchange, dropped = self._desk.take(body["feed"], body["held"], body["wait_seconds"])
+        reply: dict[str, Any] = {"dropped": dropped, "ended": self._desk.ended}
+        if exchange is not None:
+            reply |= {"exchange": exchange.number, "request": exchange.request.encode()}
+        return reply
 
     def serve_task(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Take a partition's rows from a Spark task and write the results to it."""

@@ -50,9 +50,9 @@ class AgentClient:
         }
         self._call("progress", body)
 
-    def take(self, feed: str) -> dict[str, Any]:
-        """Wait for a partition that asks for inference; see `InferenceRelay.take`."""
-        body = {"feed": feed, "wait_seconds": _WINDOW_SECONDS}
+    def take(self, feed: str, held: list[int]) -> dict[str, Any]:
+        """Wait for a partition that asks for inference; see `InferenceDesk.take`."""
+        body = {"feed": feed, "held": held, "wait_seconds": _WINDOW_SECONDS}
         reply: dict[str, Any] = self._client.call("take", body, timeout=_CALL_SECONDS)
         return reply
 

@@ -13,7 +13,7 @@ from tensorsparkml.trainer.row_buffer import RowBuffer, RowStream
 
 
 class PartitionCalls:
-    """Fetches a feed's partitions, as many side by side as the buffer has places for.
+    """Fetches a feed's partitions, several side by side.
 
     Args:
         agent: The node's agent.
@@ -25,6 +25,7 @@ class PartitionCalls:
         self._agent = agent
         self._feed = feed
         self._buffer = buffer
+        self._streams: dict[int, RowStream] = {}
         self._calls: dict[RowStream, PartitionCall] = {}
 
     def start(self) -> None:
@@ -44,11 +45,12 @@ class PartitionCalls:
     def _fetch(self) -> None:
         try:
             while True:
-                self._buffer.wait_for_place()
-                reply = self._agent.take(self._feed)
+                reply = self._agent.take(self._feed, list(self._streams))
+                for number in reply["dropped"]:
+                    self._drop(number)
                 if "exchange" in reply:
                     self._open(reply["exchange"], Request.decode(reply["request"]))
-                elif reply["ended"]:
+                elif reply["ended"] and not self._streams:
                     self._buffer.end()
                     return
         except Exception as error:  # whatever it is, the program's own thread must raise it
@@ -57,12 +59,14 @@ class PartitionCalls:
     def _open(self, number: int, request: Request) -> None:
         stream = self._buffer.open(request)
         call = PartitionCall(*self._agent.exchange(number, request.schema))
+        self._streams[number] = stream
         self._calls[stream] = call
         threading.Thread(
-            target=self._receive, args=(stream, call), name="inference", daemon=True
+            target=self._receive, args=(number, call), name="inference", daemon=True
         ).start()
 
-    def _receive(self, stream: RowStream, call: PartitionCall) -> None:
+    def _receive(self, number: int, call: PartitionCall) -> None:
+        stream = self._streams[number]
         try:
             for item in messages(call.reader):
                 if isinstance(item, LocatedBatch):
@@ -74,9 +78,14 @@ class PartitionCalls:
                     call.finish()
         except Exception as error:  # as above
             self._buffer.end(error)
-        self._buffer.drop(stream)  # unless it is through, its task has gone
+        self._drop(number)  # unless it is through, its task has gone
         del self._calls[stream]
         call.close()
+
+    def _drop(self, number: int) -> None:
+        stream = self._streams.pop(number, None)
+        if stream is not None:
+            self._buffer.drop(stream)
 
 
 class PartitionCall:

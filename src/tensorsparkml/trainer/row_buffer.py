@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from tensorsparkml.data.exchange import Request
 from tensorsparkml.data.segments import LocatedBatch
 
-_PARTITIONS = 4  # under way at a time
 _RECORD_BATCHES = 2  # of a partition that wait, unless a batch needs more
 
 
@@ -53,11 +52,6 @@ class RowBuffer:
         self._error: Exception | None = None
 
     # For the threads that fill
-
-    def wait_for_place(self) -> None:
-        """Wait until another partition may be opened."""
-        with self._changed:
-            self._changed.wait_for(lambda: len(self._streams) < _PARTITIONS)
 
     def open(self, request: Request) -> RowStream:
         """Add a partition."""

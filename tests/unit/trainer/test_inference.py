@@ -238,8 +238,7 @@ def test_a_task_that_ends_in_the_middle_is_dropped(node: Node) -> None:
     task.close()
     replied.set()
     assert column(node.ask(1, rows(0, 5))) == [0, 1, 2, 3, 4]
-    # Of the task that is gone, at most what had already arrived.
-    assert seen.count(0) <= 3 * 1000
+    assert seen.count(0) < 100_000 / 4  # what had arrived before it was gone
     assert seen[-2:] == [1, 1]
 
 

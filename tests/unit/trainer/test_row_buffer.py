@@ -151,19 +151,6 @@ def test_a_dropped_partition_is_forgotten() -> None:
     assert buffer.cut(2) is None
 
 
-def test_partitions_under_way_are_few() -> None:
-    buffer = RowBuffer()
-    streams = []
-    for partition in range(4):
-        buffer.wait_for_place()
-        streams.append(opened(buffer, partition))
-    thread = threading.Thread(target=buffer.wait_for_place, daemon=True)
-    thread.start()
-    assert buffer.complete(streams[2])
-    thread.join(SECONDS)
-    assert not thread.is_alive()
-
-
 def test_what_ends_a_thread_reaches_the_program() -> None:
     buffer = RowBuffer()
     opened(buffer)
