@@ -1,6 +1,8 @@
 """Rows that are answered by the nodes of a running cluster: `cluster.inference`."""
 
-import contextlib
+import os
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -157,7 +159,7 @@ def test_main_replies_what_the_schema_does_not_say(spark):
 
 def test_main_returns_in_the_middle(spark):
     with (
-        pytest.raises(Exception, match="its main has returned; loop over ctx.inference"),
+        pytest.raises(errors.InferenceError, match=r"main of .* returned while Spark still asked"),
         tsm.Cluster(stop_in_the_middle, spark=spark, num_workers=2) as cluster,
     ):
         cluster.inference(spark.range(0, 1000, 1, 2)).collect()
@@ -185,11 +187,36 @@ def test_what_cannot_work(spark):
         with pytest.raises(errors.ConfigurationError, match="no columns to keep"):
             cluster.inference(spark.sparkContext.parallelize([1]), keep=["id"])
     with (
-        contextlib.suppress(errors.TensorSparkMLError),
+        pytest.raises(errors.ConfigurationError, match="no task slot"),
         tsm.Cluster(double, spark=spark, num_workers=2, fed=False) as cluster,
     ):
-        with pytest.raises(errors.ConfigurationError, match="no task slot"):
-            cluster.inference(spark.range(10))
+        cluster.inference(spark.range(10))
+
+
+def vanish(args, ctx):
+    """Stop the agent, as if its host were gone, until the test has seen what follows."""
+    next(iter(ctx.inference(batch_size=10)))
+    if ctx.rank == 1:
+        Path(args, "event").write_text(str(time.time()))
+        os.kill(os.getppid(), signal.SIGSTOP)
+        while not Path(args, "seen").exists():
+            threading.Event().wait(0.05)
+        os.kill(os.getppid(), signal.SIGCONT)
+    threading.Event().wait()
+
+
+def test_a_node_vanishes_while_a_task_waits_for_it(spark, tmp_path):
+    try:
+        with (
+            pytest.raises(errors.AgentLostError) as caught,
+            tsm.Cluster(vanish, str(tmp_path), spark=spark, num_workers=2) as cluster,
+        ):
+            cluster.inference(spark.range(0, 1000, 1, 2)).collect()
+        age = time.time() - float((tmp_path / "event").read_text())
+        assert age < cluster.config.lease_seconds + WITHIN_SECONDS
+        assert caught.value.node == "worker:0"
+    finally:
+        (tmp_path / "seen").touch()
 
 
 def train_and_answer(args, ctx):

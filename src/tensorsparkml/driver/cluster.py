@@ -13,14 +13,12 @@ from tensorsparkml.driver.feeding import FeedReport, deliver
 from tensorsparkml.driver.inference import JobGuard, infer_elements, infer_rows
 from tensorsparkml.driver.pickling import pickle_main, unpickle_results
 from tensorsparkml.driver.startup import RunningCluster
-from tensorsparkml.errors import ConfigurationError, TensorSparkMLError
+from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pyspark import RDD
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
-
-_REPORT_SECONDS = 2.0  # for the report of a node whose failure Spark's tasks have noticed
 
 
 class Cluster:
@@ -242,23 +240,17 @@ class Cluster:
         Raises:
             NodeError: A node failed; also where the block raised what Spark says of an inference
                 that failed because of it.
+            InferenceError: A main returned while Spark asked for inference.
         """
         if self._guard is not None:
             self._guard.release()
         if kind is None:
             self.shutdown()
         else:
-            failure = self._failure_behind(error)
+            cause = self._guard.explain(error) if self._guard is not None and error else None
             self.stop()
-            if failure is not None:
-                raise failure from error
-
-    def _failure_behind(self, error: BaseException | None) -> TensorSparkMLError | None:
-        """Return the failure of a node that made an inference fail, as Spark has reported it."""
-        guard, running = self._guard, self._running
-        if guard is None or running is None or error is None or not guard.is_behind(error):
-            return None
-        return running.coordinator.failure(_REPORT_SECONDS)
+            if cause is not None:
+                raise cause from error
 
     def _require_fed(self) -> None:
         if not self._fed:

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from tensorsparkml.control.cluster_state import ClusterState
+from tensorsparkml.control.cluster_state import ClusterState, Phase
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.messages import (
     Commit,
@@ -155,12 +155,21 @@ class Coordinator:
             self._send(self._state.failed(failure, time.monotonic()))
 
     def failure(self, timeout: float) -> TensorSparkMLError | None:
-        """Wait for a failure and return its error, or None when there is none in that time."""
+        """Wait for a failure and return its error, or None when there is none.
+
+        Args:
+            timeout: Seconds to wait while any main still runs.
+        """
         try:
-            self.require(lambda state: False, timeout)
+            self.require(lambda state: state.all_finished, timeout)
         except TensorSparkMLError as error:
             return error
         return None
+
+    def finished(self) -> list[str]:
+        """Return the names of the nodes whose mains have returned."""
+        with self._changed:
+            return [node.name for node in self._state.nodes if node.phase is Phase.FINISHED]
 
     def end_inference(self) -> None:
         """Let the programs' loops over batches for inference end."""

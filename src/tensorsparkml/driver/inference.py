@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.control.messages import Peer
 from tensorsparkml.driver.coordinator import Coordinator
-from tensorsparkml.errors import ConfigurationError, InferenceError, MissingColumnError
+from tensorsparkml.errors import (
+    ConfigurationError,
+    InferenceError,
+    MissingColumnError,
+    TensorSparkMLError,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 _CANCEL_SECONDS = 0.5  # between two attempts to cancel
+_REPORT_SECONDS = 2.0  # for the report of a node whose failure Spark's tasks have noticed
 _FOREVER = 10.0 * 365 * 86_400  # seconds
 
 Task = Callable[[Iterator[Any]], Iterator[Any]]
@@ -52,10 +58,20 @@ class JobGuard:
         self._context.removeJobTag(self._tag)
         self._released.set()
 
-    def is_behind(self, error: BaseException) -> bool:
-        """Whether Spark has raised this because of an inference that failed."""
+    def explain(self, error: BaseException) -> TensorSparkMLError | None:
+        """Return why an inference failed, where that is what Spark has raised; else None."""
         text = str(error)
-        return InferenceError.__name__ in text or self._tag in text
+        if InferenceError.__name__ not in text and self._tag not in text:
+            return None
+        if (failure := self._coordinator.failure(_REPORT_SECONDS)) is not None:
+            return failure
+        if finished := self._coordinator.finished():
+            return InferenceError(
+                f"main of {', '.join(finished)} returned while Spark still asked for inference; "
+                "loop over ctx.inference(...) to its end, which comes when the driver leaves the "
+                "with block"
+            )
+        return None
 
     def _watch(self) -> None:
         self._coordinator.wait_for(
