@@ -16,6 +16,7 @@ TensorSparkMLError
 │   ├── ShapeMismatchError
 │   └── UnsupportedColumnError
 ├── FeedError                    Spark could not produce or deliver the rows
+├── InferenceError               a node did not give the results of an inference
 ├── LaunchError                  the nodes could not be started
 └── NodeError                    a node failed while it ran
     ├── MainError                main raised
@@ -43,6 +44,7 @@ __all__ = [
     "EmptyFeedError",
     "ExecutorLostError",
     "FeedError",
+    "InferenceError",
     "LaunchError",
     "MainError",
     "MainExitError",
@@ -172,6 +174,10 @@ class ShapeMismatchError(DataError):
 
 class UnsupportedColumnError(DataError):
     """A column whose type does not become a tensor."""
+
+
+class InferenceError(TensorSparkMLError):
+    """A node did not give the results of an inference."""
 
 
 class FeedError(TensorSparkMLError):

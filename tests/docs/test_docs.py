@@ -15,6 +15,7 @@ import pytest
 import tensorsparkml as tsm
 from tensorsparkml.config import ClusterConfig
 from tensorsparkml.trainer.data_feed import DataFeed
+from tensorsparkml.trainer.inference import Inference, InferenceBatch
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -172,7 +173,9 @@ def test_every_public_name_is_in_the_reference():
     assert not missing
 
 
-@pytest.mark.parametrize("documented", [tsm.Cluster, tsm.Context, tsm.FeedReport, DataFeed])
+@pytest.mark.parametrize(
+    "documented", [tsm.Cluster, tsm.Context, tsm.FeedReport, DataFeed, Inference, InferenceBatch]
+)
 def test_every_public_member_is_in_the_reference(documented):
     words = code_words("docs/api.md")
     members = {name for name in vars(documented) if not name.startswith("_")}
@@ -188,10 +191,12 @@ def test_every_public_member_is_in_the_reference(documented):
     [
         tsm.Cluster,
         tsm.Cluster.train,
+        tsm.Cluster.inference,
         tsm.Context.dataset,
         tsm.Context.feed,
         tsm.Context.read_parquet,
         tsm.Context.read_tfrecord,
+        tsm.Context.inference,
         tsm.Context.callbacks,
         tsm.Context.export,
         tsm.Context.absolute_path,

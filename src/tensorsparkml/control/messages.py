@@ -142,6 +142,11 @@ class ReadFiles:
 
 
 @dataclass(frozen=True)
+class EndInference:
+    """No Spark task will ask for inference any more: loops over its batches end."""
+
+
+@dataclass(frozen=True)
 class End:
     """Every node's main has returned: the trainer may exit."""
 
@@ -153,9 +158,10 @@ class Stop:
     reason: str
 
 
-Directive = Publish | Release | Give | Close | ReadFiles | End | Stop
+Directive = Publish | Release | Give | Close | ReadFiles | EndInference | End | Stop
 _DIRECTIVES: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Publish, Release, Give, Close, ReadFiles, End, Stop)
+    kind.__name__: kind
+    for kind in (Publish, Release, Give, Close, ReadFiles, EndInference, End, Stop)
 }
 
 

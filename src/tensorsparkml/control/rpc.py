@@ -17,6 +17,8 @@ import pyarrow.flight as flight
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[dict[str, Any]], dict[str, Any] | None]
+# What answers Flight's `do_exchange`: gets the call's context, descriptor, reader and writer.
+ExchangeHandler = Callable[[Any, Any, Any, Any], None]
 _HEADER = "authorization"
 
 
@@ -45,11 +47,25 @@ class RpcServer(flight.FlightServerBase):  # type: ignore[misc]
         location: Where to listen, such as `grpc+tcp://10.0.0.1:0` or `grpc+unix:///tmp/x`.
         token: What every call must carry.
         handlers: Function by action name. It gets the decoded body and returns the reply.
+        exchange: Answers calls that carry record batches in both directions, if there are any.
     """
 
-    def __init__(self, location: str, token: str, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self,
+        location: str,
+        token: str,
+        handlers: Mapping[str, Handler],
+        exchange: ExchangeHandler | None = None,
+    ) -> None:
         super().__init__(location, middleware={"token": _TokenCheck(token)})
         self._handlers = dict(handlers)
+        self._exchange = exchange
+
+    def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
+        """Pass record batches in both directions."""
+        if self._exchange is None:
+            raise flight.FlightServerError("this server exchanges no record batches")
+        self._exchange(context, descriptor, reader, writer)
 
     def do_action(self, context: Any, action: Any) -> list[bytes]:
         """Answer one call."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from tensorsparkml.control.messages import Peer
-from tensorsparkml.control.rpc import Handler, RpcClient, RpcServer, tcp_location
+from tensorsparkml.control.rpc import ExchangeHandler, Handler, RpcClient, RpcServer, tcp_location
 from tensorsparkml.data.segments import LocatedBatch, Origin, SegmentWriter, segment_path
 from tensorsparkml.data.spool import Spool
 
@@ -28,13 +28,19 @@ class SpoolServer(RpcServer):
         token: What every call must carry.
         spool: Where the segments go.
         handlers: Further actions.
+        exchange: See `RpcServer`.
     """
 
     def __init__(
-        self, location: str, token: str, spool: Spool, handlers: Mapping[str, Handler] | None = None
+        self,
+        location: str,
+        token: str,
+        spool: Spool,
+        handlers: Mapping[str, Handler] | None = None,
+        exchange: ExchangeHandler | None = None,
     ) -> None:
         self._spool = spool
-        super().__init__(location, token, handlers or {})
+        super().__init__(location, token, handlers or {}, exchange)
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Write one segment; it is complete when the call returns to the sender."""
@@ -66,6 +72,11 @@ class Segment(Protocol):
         """Return once the segment is complete."""
 
 
+def is_on_this_host(peer: Peer) -> bool:
+    """Whether a node's spool can be written to: its name is of this cluster and node alone."""
+    return os.access(peer.spool, os.W_OK | os.X_OK)
+
+
 class SpoolClient:
     """Writes segments into the spool of one node.
 
@@ -80,8 +91,7 @@ class SpoolClient:
     def __init__(self, peer: Peer, token: str) -> None:
         self._peer = peer
         self._token = token
-        # The folder's name is of this cluster alone, so where it is, it is the node's.
-        self._is_local = os.access(peer.spool, os.W_OK | os.X_OK)
+        self._is_local = is_on_this_host(peer)
         self._client: RpcClient | None = None
 
     def open(self, feed: str, segment: str, schema: pa.Schema) -> Segment:

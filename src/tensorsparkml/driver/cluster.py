@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast, overload
 
 from tensorsparkml.config import make_config
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.plan import node_name
 from tensorsparkml.driver.feeding import FeedReport, deliver, read_files, source_uris
+from tensorsparkml.driver.inference import JobGuard, infer_elements, infer_rows
 from tensorsparkml.driver.pickling import pickle_main, unpickle_results
 from tensorsparkml.driver.startup import RunningCluster
 from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from pyspark import RDD
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
 
 # A URI of Parquet files, or several.
@@ -67,6 +70,7 @@ class Cluster:
         self._epochs = epochs
         self._fed = fed and direct is None
         self._running: RunningCluster | None = None
+        self._guard: JobGuard | None = None
         self._ended = False
         self._results: list[Any] | None = None
 
@@ -150,12 +154,65 @@ class Cluster:
         if uris := source_uris(data, plan.default_fs, plan.working_dir):
             read_files(running.coordinator, uris, ledger)
             return None
-        if not self._fed:
-            raise ConfigurationError(
-                "this cluster keeps no task slot for feeding; use Cluster(...) without direct "
-                "data and without fed=False"
-            )
+        self._require_fed()
         return deliver(running.coordinator, plan, cast("DataFrame", data), ledger)
+
+    # Inference
+
+    @overload
+    def inference(
+        self,
+        data: DataFrame,
+        schema: str | StructType = ...,
+        *,
+        keep: Sequence[str] = ...,
+        feed: str = ...,
+    ) -> DataFrame: ...
+
+    @overload
+    def inference(self, data: RDD[Any], *, feed: str = ...) -> RDD[Any]: ...
+
+    def inference(
+        self,
+        data: DataFrame | RDD[Any],
+        schema: str | StructType = "prediction float",
+        *,
+        keep: Sequence[str] = (),
+        feed: str = "inference",
+    ) -> DataFrame | RDD[Any]:
+        """Return what the nodes reply to the rows, lazily, in their order and partitions.
+
+        The programs get the rows from `ctx.inference(...)`. An action on the result runs them, as
+        often as there are actions, and must end before the with block does.
+
+        Args:
+            data: The rows. Elements of an RDD and their results may be anything that can be
+                pickled.
+            schema: Names and types of the columns that programs reply with, for a DataFrame.
+            keep: Columns of the DataFrame that stand before the results, unchanged; there must
+                then be one result for each row.
+            feed: Name by which programs ask for the rows.
+
+        Raises:
+            MissingColumnError: A column to keep does not exist.
+            ConfigurationError: The cluster does not run, or keeps no task slot for Spark's tasks.
+        """
+        from pyspark.sql import DataFrame
+
+        self._require_fed()
+        running = self._require_running()
+        token, peers = running.plan.token, running.coordinator.peers()
+        if self._guard is None:
+            tag = f"tensorsparkml-{running.plan.cluster_id}-inference"
+            self._guard = JobGuard(self._spark.sparkContext, tag, running.coordinator)
+        if isinstance(data, DataFrame):
+            rows = infer_rows(token, peers, data, schema, feed, keep)
+            self._guard.cover()
+            return rows
+        if keep:
+            raise ConfigurationError("an RDD has no columns to keep; reply with the elements")
+        self._guard.cover()
+        return infer_elements(token, peers, data, feed)
 
     # Shutdown
 
@@ -168,6 +225,7 @@ class Cluster:
         if self._ended:
             return
         running = self._require_running()
+        running.coordinator.end_inference()
         try:
             running.coordinator.require(lambda state: state.all_finished)
         except BaseException:
@@ -194,11 +252,29 @@ class Cluster:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Wait for the nodes, or end them if the block raised."""
+        """Wait for the nodes, or end them if the block raised.
+
+        Raises:
+            NodeError: A node failed; also where the block raised what Spark says of an inference
+                that failed because of it.
+            InferenceError: A main returned while Spark asked for inference.
+        """
+        if self._guard is not None:
+            self._guard.release()
         if kind is None:
             self.shutdown()
         else:
+            cause = self._guard.explain(error) if self._guard is not None and error else None
             self.stop()
+            if cause is not None:
+                raise cause from error
+
+    def _require_fed(self) -> None:
+        if not self._fed:
+            raise ConfigurationError(
+                "this cluster keeps no task slot for other Spark tasks; use Cluster(...) without "
+                "direct data and without fed=False"
+            )
 
     def _require_running(self) -> RunningCluster:
         if self._running is None or self._ended:

@@ -20,6 +20,7 @@ from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.messages import (
     Commit,
     Directive,
+    EndInference,
     Failure,
     FeedProgress,
     Peer,
@@ -30,7 +31,7 @@ from tensorsparkml.control.messages import (
 from tensorsparkml.control.rpc import Handler, RpcServer, tcp_location
 from tensorsparkml.control.verdict import to_error
 from tensorsparkml.driver.node_log import relay_epoch, relay_lines
-from tensorsparkml.errors import LaunchError
+from tensorsparkml.errors import LaunchError, TensorSparkMLError
 
 _SETTLE_LIMIT_SECONDS = 5.0
 _FOREVER = 10.0 * 365 * 86_400  # seconds
@@ -160,6 +161,28 @@ class Coordinator:
         """Record a failure that the driver itself found."""
         with self._changed:
             self._send(self._state.failed(failure, time.monotonic()))
+
+    def failure(self, timeout: float) -> TensorSparkMLError | None:
+        """Wait for a failure and return its error, or None when there is none.
+
+        Args:
+            timeout: Seconds to wait while any main still runs.
+        """
+        try:
+            self.require(lambda state: state.all_finished, timeout)
+        except TensorSparkMLError as error:
+            return error
+        return None
+
+    def finished(self) -> list[str]:
+        """Return the names of the nodes whose mains have returned."""
+        with self._changed:
+            return [node.name for node in self._state.nodes if node.phase is Phase.FINISHED]
+
+    def end_inference(self) -> None:
+        """Let the programs' loops over batches for inference end."""
+        with self._changed:
+            self._send([(rank, EndInference()) for rank in range(len(self._mailboxes))])
 
     def stop(self, reason: str) -> None:
         """Ask all nodes to end, without a failure."""

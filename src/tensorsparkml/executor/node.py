@@ -21,6 +21,7 @@ from tensorsparkml.control.messages import (
     Close,
     Directive,
     End,
+    EndInference,
     Failure,
     Give,
     Peer,
@@ -43,6 +44,8 @@ from tensorsparkml.executor.events import (
     TaskEnded,
     TrainerExited,
 )
+from tensorsparkml.executor.inference_desk import InferenceDesk
+from tensorsparkml.executor.inference_relay import InferenceRelay
 from tensorsparkml.executor.logs import NodeLog
 from tensorsparkml.executor.ports import hold_port
 from tensorsparkml.executor.process_tree import alive
@@ -83,7 +86,11 @@ class Node:
         self._private = Path(tempfile.mkdtemp(prefix="tsm-"))
         self._spools = base / "spool"
         self._spool = Spool(self._spools / f"{role}-{index}")
-        self._server = SpoolServer(tcp_location(host), plan.token, self._spool)
+        self._desk = InferenceDesk()
+        self._relay = InferenceRelay(self._desk)
+        self._server = SpoolServer(
+            tcp_location(host), plan.token, self._spool, exchange=self._relay.serve_task
+        )
         self._held_port = hold_port(host)
         self._reported: Failure | None = None
         self._stopping = False
@@ -118,7 +125,9 @@ class Node:
                 "epoch": lambda body: self._reporter.send("epoch", **body),
                 "finished": self._on_finished,
                 "failed": self._on_failed,
+                "take": self._relay.take,
             },
+            self._relay.serve_program,
         )
         self._reporter = Reporter(self._connect(), self.rank, self._log, self._lease)
         self._mailbox = Mailbox(self._connect(), self.rank, self._lease, self._deliver)
@@ -171,6 +180,8 @@ class Node:
                     self._reported = self._trainer.explain_exit(status)
                 if self._reported is not None:
                     self._report_failure(self._reported)
+                # After the report, so that the driver knows the cause before Spark's tasks fail.
+                self._desk.close("its program has ended; the driver's error says why")
                 return True
             case End():
                 self._trainer.allow_exit()
@@ -225,6 +236,10 @@ class Node:
     def _on_finished(self, body: dict[str, Any]) -> None:
         self._finished = True
         self._reporter.send("finished", result=body["result"])
+        self._desk.close(
+            "its main has returned; loop over ctx.inference(...) to its end, which comes when the "
+            "driver leaves the with block"
+        )
 
     def _on_failed(self, body: dict[str, Any]) -> None:
         # Reported when the process has ended, and with it its output.
@@ -244,6 +259,8 @@ class Node:
                 self._spool.read_files(directive)
             case Give():
                 self._start_thread("give", lambda: self._give(directive))
+            case EndInference():
+                self._desk.end("the driver has left the with block of the cluster")
             case End() | Stop():
                 self._events.put(directive)
 

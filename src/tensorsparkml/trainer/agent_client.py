@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.flight as flight
 
 from tensorsparkml.control.messages import Failure, FeedProgress, encode_failure
 from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.data.exchange import BROKEN
 
 _CALL_SECONDS = 10.0
 _WINDOW_SECONDS = 2.0  # how long the agent holds a call that waits for rows
@@ -48,6 +53,20 @@ class AgentClient:
     def share(self, feed: str, rows: int) -> None:
         """Tell how many rows of a feed that files hold are this node's."""
         self._call("share", {"feed": feed, "rows": rows})
+
+    def take(self, feed: str, held: list[int]) -> dict[str, Any]:
+        """Wait for a partition that asks for inference; see `InferenceDesk.take`."""
+        body = {"feed": feed, "held": held, "wait_seconds": _WINDOW_SECONDS}
+        reply: dict[str, Any] = self._client.call("take", body, timeout=_CALL_SECONDS)
+        return reply
+
+    def exchange(self, number: int, results: pa.Schema) -> tuple[Any, Any]:
+        """Open the call for a partition that was taken, and return its writer and its reader."""
+        descriptor = flight.FlightDescriptor.for_path(str(number).encode())
+        writer, reader = self._client.connection.do_exchange(descriptor, self._client.options())
+        with suppress(*BROKEN):  # where its task has gone meanwhile; the reader tells
+            writer.begin(results)
+        return writer, reader
 
     def epoch(self, event: dict[str, Any]) -> None:
         """Tell how an epoch of training went."""

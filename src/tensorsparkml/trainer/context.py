@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,13 @@ from tensorsparkml.errors import DataError
 from tensorsparkml.storage import absolute_path, write_directory
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.data_feed import DataFeed
-from tensorsparkml.trainer.dataset import (
-    BatchLayout,
-    Columns,
-    distributed,
-    local_dataset,
-    transformed,
-)
+from tensorsparkml.trainer.dataset import BatchLayout, Columns
 from tensorsparkml.trainer.epoch_report import epoch_report
 from tensorsparkml.trainer.exchange import Exchange
 from tensorsparkml.trainer.feed_source import Feed
-from tensorsparkml.trainer.file_reader import FileReader, Shuffle
+from tensorsparkml.trainer.file_context import FileContext
+from tensorsparkml.trainer.inference import Inference
 from tensorsparkml.trainer.node_files import NodeFiles
-from tensorsparkml.trainer.source import Source
-from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
 
 
 @dataclass(frozen=True)
@@ -63,7 +55,7 @@ class Settings:
         return cls(**{**body, "peers": tuple(Peer(**peer) for peer in body["peers"])})
 
 
-class Context:
+class Context(FileContext):
     """A node as its main sees it.
 
     Attributes:
@@ -97,19 +89,6 @@ class Context:
             Path(settings.spool_dir) / "copies",
         )
         self._feeds: dict[str, Feed] = {}
-
-    @cached_property
-    def strategy(self) -> Any:
-        """The `tf.distribute` strategy: synchronous over all nodes, or none for a single node.
-
-        Several nodes train under `MultiWorkerMirroredStrategy`, which TensorFlow lets a program
-        make only before its first operation: use `ctx.strategy` early in main.
-        """
-        import tensorflow as tf
-
-        if self.num_workers == 1:
-            return tf.distribute.get_strategy()
-        return tf.distribute.MultiWorkerMirroredStrategy()
 
     def dataset(
         self,
@@ -178,132 +157,36 @@ class Context:
         """
         return DataFeed(self._feed(feed).source(columns), columns, convert or {})
 
-    def read_parquet(
-        self,
-        uri: str | Sequence[str],
-        *,
-        batch_size: int,
-        columns: Sequence[str] | None = None,
-        features: Columns | None = None,
-        label: Columns | None = None,
-        sample_weight: str | bool | None = None,
-        convert: Mapping[str, Column] | None = None,
-        drop_remainder: bool = False,
-        transform: Callable[..., Any] | None = None,
-        shuffle: int | None = None,
-        shuffle_rows: int = 16_384,
-        filesystem: Any = None,
-    ) -> Any:
-        """Return Parquet files as a dataset; each node reads its own share of them, without Spark.
-
-        All nodes must call it, with the same arguments and in the same order. The shares differ by
-        at most one row, and all nodes yield the same number of batches, as those of `dataset`.
-
-        Args:
-            uri: A file, a folder (whose folders such as `year=2024/` are columns), a glob, or
-                several of them, on any filesystem that fsspec or pyarrow knows.
-            batch_size: Rows of a batch on each node.
-            columns: What None for `features` stands for: the names of the columns, or None for
-                all. Only columns that are used are read.
-            features: As in `dataset`, as are `label`, `sample_weight`, `convert`,
-                `drop_remainder` and `transform`.
-            label: See there.
-            sample_weight: See there.
-            convert: See there.
-            drop_remainder: See there.
-            transform: See there.
-            shuffle: A seed: every pass has another order, which follows from the seed. Row groups
-                are shuffled over all nodes, and the rows within windows of `shuffle_rows`. None
-                for the order of the files.
-            shuffle_rows: Rows of a window, which are in memory twice.
-            filesystem: A filesystem of fsspec or pyarrow on which `uri` is a path, where the one
-                that the URI names needs other settings than the environment has.
-
-        Returns:
-            As `dataset`.
-
-        Raises:
-            ConfigurationError: No filesystem is known for the URI.
-            EmptyFeedError: There are fewer rows than nodes.
-            DataError: There are no files, one is not Parquet, they differ in a column, or a
-                column does not exist or does not become tensors.
-        """
-        layout = BatchLayout(features, label, sample_weight)
-        names = layout.columns()
-        if names is None and columns is not None:
-            names = [*columns, *layout.named()]
-        how = None if shuffle is None else Shuffle(shuffle, shuffle_rows)
-        record = self._files.new_record()
-        files = self._files.parquet(uri, filesystem)
-        source = FileReader(
-            files, self.rank, self.num_workers, columns=names, shuffle=how, record=record
-        )
-        return self._distributed(
-            source, layout, convert or {}, batch_size, drop_remainder, transform
-        )
-
-    def read_tfrecord(
-        self,
-        uri: str | Sequence[str],
-        *,
-        batch_size: int,
-        schema: Mapping[str, Any] | None = None,
-        features: Columns | None = None,
-        label: Columns | None = None,
-        sample_weight: str | bool | None = None,
-        drop_remainder: bool = False,
-        shuffle: int | None = None,
-        shuffle_rows: int = 16_384,
-        filesystem: Any = None,
-    ) -> Any:
-        """Return TFRecord files of `tf.train.Example`s as a dataset, as `read_parquet` does.
-
-        All nodes must call it, with the same arguments and in the same order. Files may be
-        compressed with gzip. First the nodes count the records, each those of some files; a file
-        that is not local is copied to the node's spool, once.
-
-        Args:
-            uri: A file, a folder, a glob, or several of them.
-            batch_size: Rows of a batch on each node.
-            schema: The features as `tf.io.parse_example` takes them, such as
-                `{"image": tf.io.FixedLenFeature((784,), tf.float32)}`. None for those of the first
-                record, each of fixed length.
-            features: As in `dataset`, as are `label`, `sample_weight` and `drop_remainder`.
-            label: See there.
-            sample_weight: See there.
-            drop_remainder: See there.
-            shuffle: A seed, as in `read_parquet`; files are shuffled instead of row groups.
-            shuffle_rows: Rows among which the next one is chosen.
-            filesystem: As in `read_parquet`.
-
-        Returns:
-            As `dataset`.
-
-        Raises:
-            ConfigurationError: No filesystem is known for the URI.
-            EmptyFeedError: There are fewer records than nodes.
-            DataError: There are no files, one is no TFRecord file, or the features are others.
-        """
-        layout = BatchLayout(features, label, sample_weight)
-        strategy = self.strategy  # before the first operation, which making a dataset is
-        record = self._files.new_record()
-        files = self._files.tfrecord(uri, filesystem)
-        local = tfrecord_dataset(
-            files,
-            self.rank,
-            self.num_workers,
-            layout=layout,
-            schema=schema,
-            batch_size=batch_size,
-            drop_remainder=drop_remainder,
-            shuffle=None if shuffle is None else Shuffle(shuffle, shuffle_rows),
-            record=record,
-        )
-        return local if self.num_workers == 1 else distributed(strategy, local)
-
     def explain(self, error: BaseException) -> DataError | None:
         """Return what is known about an error of TensorFlow's, or None."""
         return self._files.explain(error)
+
+    def inference(
+        self,
+        feed: str = "inference",
+        *,
+        batch_size: int,
+        columns: Sequence[str] | None = None,
+        convert: Mapping[str, Column] | None = None,
+    ) -> Inference:
+        """Return the batches that `cluster.inference` asks this node about.
+
+        Each batch must get a reply before the next one. Nodes work independently of each other. The
+        iteration ends when the driver leaves the with block of the cluster.
+
+        ```python
+        for batch in ctx.inference(batch_size=256, columns=["image"]):
+            batch.reply({"prediction": model.predict_on_batch(batch["image"])})
+        ```
+
+        Args:
+            feed: The name given to `cluster.inference`.
+            batch_size: Rows of a batch. The last batch of a Spark partition may be smaller; none
+                has rows of two partitions.
+            columns: Names of the columns, or None for all that are not kept beside the results.
+            convert: As in `dataset`.
+        """
+        return Inference(self._agent, feed, batch_size, columns, convert or {})
 
     def callbacks(
         self,
@@ -365,21 +248,6 @@ class Context:
                 self._agent, name, self.rank, self.num_workers, self._files.parquet
             )
         return self._feeds[name]
-
-    def _distributed(
-        self,
-        source: Source,
-        layout: BatchLayout,
-        convert: Mapping[str, Column],
-        batch_size: int,
-        drop_remainder: bool,
-        transform: Callable[..., Any] | None,
-    ) -> Any:
-        strategy = self.strategy  # before the first operation, which making a dataset is
-        local = transformed(
-            local_dataset(source, layout, convert, batch_size, drop_remainder), transform
-        )
-        return local if self.num_workers == 1 else distributed(strategy, local)
 
     def _rows_read(self) -> int:
         rows = sum(feed.rows_read for feed in self._feeds.values())

@@ -1,0 +1,167 @@
+"""`cluster.inference`: a lazy DataFrame or RDD whose tasks ask the nodes of a running cluster."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tensorsparkml.control.messages import Peer
+from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.errors import (
+    ConfigurationError,
+    InferenceError,
+    MissingColumnError,
+    TensorSparkMLError,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark import RDD, SparkContext
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+_CANCEL_SECONDS = 0.5  # between two attempts to cancel
+_REPORT_SECONDS = 2.0  # for the report of a node whose failure Spark's tasks have noticed
+_FOREVER = 10.0 * 365 * 86_400  # seconds
+
+Task = Callable[[Iterator[Any]], Iterator[Any]]
+
+
+class JobGuard:
+    """Ends the Spark jobs of the threads that asked for inference when a node of theirs fails.
+
+    They would end by themselves, after Spark has repeated their tasks; but not those that wait for
+    a host that has vanished, which only the coordinator notices.
+
+    Args:
+        context: The application.
+        tag: Marks the jobs.
+        coordinator: Tells of failures.
+    """
+
+    def __init__(self, context: SparkContext, tag: str, coordinator: Coordinator) -> None:
+        self._context = context
+        self._tag = tag
+        self._coordinator = coordinator
+        self._released = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name=tag, daemon=True)
+
+    def cover(self) -> None:
+        """Cover the jobs that this thread starts from now on."""
+        self._context.addJobTag(self._tag)
+        if not self._thread.is_alive():
+            self._thread.start()
+
+    def release(self) -> None:
+        """Cover no more jobs of this thread, and end."""
+        self._context.removeJobTag(self._tag)
+        self._released.set()
+
+    def explain(self, error: BaseException) -> TensorSparkMLError | None:
+        """Return why an inference failed, where that is what Spark has raised; else None."""
+        text = str(error)
+        if InferenceError.__name__ not in text and self._tag not in text:
+            return None
+        if (failure := self._coordinator.failure(_REPORT_SECONDS)) is not None:
+            return failure
+        if finished := self._coordinator.finished():
+            return InferenceError(
+                f"main of {', '.join(finished)} returned while Spark still asked for inference; "
+                "loop over ctx.inference(...) to its end, which comes when the driver leaves the "
+                "with block"
+            )
+        return None
+
+    def _watch(self) -> None:
+        self._coordinator.wait_for(
+            lambda state: bool(state.failures) or self._released.is_set(), _FOREVER
+        )
+        while not self._released.wait(_CANCEL_SECONDS):
+            self._context.cancelJobsWithTag(self._tag)
+
+
+def infer_rows(
+    token: str,
+    peers: Sequence[Peer],
+    data: DataFrame,
+    schema: str | StructType,
+    feed: str,
+    keep: Sequence[str],
+) -> DataFrame:
+    """Return what the nodes reply to the rows of a DataFrame, lazily.
+
+    Args:
+        token: The cluster's token.
+        peers: All nodes by rank.
+        data: The rows.
+        schema: Names and types of the results' columns.
+        feed: Name by which programs ask for the rows.
+        keep: Columns of `data` that stand beside the results.
+
+    Raises:
+        MissingColumnError: A column to keep does not exist.
+        ConfigurationError: A result has the name of a column that is kept.
+    """
+    from pyspark.sql.types import StructType
+
+    for name in keep:
+        if name not in data.columns:
+            raise MissingColumnError(
+                f"there is no column {name!r} to keep; there are {', '.join(data.columns)}"
+            )
+    results = StructType.fromDDL(schema) if isinstance(schema, str) else schema
+    if not isinstance(results, StructType):
+        raise ConfigurationError(
+            f"the schema of the results must name columns, as in 'prediction float', not {schema!r}"
+        )
+    if taken := [name for name in results.names if name in keep]:
+        raise ConfigurationError(
+            f"column {taken[0]!r} is kept and is in the schema too; leave it out of one of them"
+        )
+    whole = StructType([*(data.schema[name] for name in keep), *results.fields])
+    task = _row_task(token, list(peers), feed, _arrow_schema(data.sparkSession, results), keep)
+    return data.mapInArrow(task, whole)
+
+
+def infer_elements(token: str, peers: Sequence[Peer], data: RDD[Any], feed: str) -> RDD[Any]:
+    """Return what the nodes reply to the elements of an RDD, lazily; see `infer_rows`."""
+    nodes = list(peers)
+
+    def task(partition: int, elements: Iterable[Any]) -> Iterator[Any]:
+        from tensorsparkml.data.exchange import ELEMENTS, Request
+        from tensorsparkml.executor.inference_task import infer_elements
+
+        request = Request(feed, partition, ELEMENTS, elements=True)
+        return infer_elements(token, nodes, request, elements)
+
+    return data.mapPartitionsWithIndex(task)
+
+
+def _row_task(
+    token: str, peers: list[Peer], feed: str, schema: pa.Schema, keep: Sequence[str]
+) -> Task:
+    def task(batches: Iterator[Any]) -> Iterator[Any]:
+        from pyspark import TaskContext
+
+        from tensorsparkml.data.exchange import Request
+        from tensorsparkml.executor.inference_task import infer
+
+        context = TaskContext.get()
+        assert context is not None
+        request = Request(feed, context.partitionId(), schema, tuple(keep))
+        return infer(token, peers, request, batches)
+
+    return task
+
+
+def _arrow_schema(spark: SparkSession, schema: StructType) -> pa.Schema:
+    """Return the schema that Spark expects of record batches, without running anything."""
+    import pyarrow as pa
+    from pyspark.sql.functions import lit
+
+    nulls = [lit(None).cast(field.dataType).alias(field.name) for field in schema]
+    found = spark.range(0).where("false").select(*nulls).toArrow().schema
+    return pa.schema(
+        [arrow.with_nullable(field.nullable) for arrow, field in zip(found, schema, strict=True)]
+    )
