@@ -284,10 +284,6 @@ class Context:
         )
         return local if self.num_workers == 1 else distributed(strategy, local)
 
-    def explain(self, error: BaseException) -> DataError | None:
-        """Return what is known about an error of TensorFlow's, or None."""
-        return self._files.explain(error)
-
     def callbacks(
         self,
         *,
@@ -341,6 +337,10 @@ class Context:
     def absolute_path(self, path: str) -> str:
         """Return a path as every node and the driver can use it; see `storage.absolute_path`."""
         return absolute_path(path, self.default_fs, self._working_dir)
+
+    def _explain(self, error: BaseException) -> DataError | None:
+        """Return what is known about an error of TensorFlow's, or None."""
+        return self._files.explain(error)
 
     def _feed(self, name: str) -> Feed:
         if name not in self._feeds:
