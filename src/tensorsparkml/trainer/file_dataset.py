@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
+from tensorsparkml.data.lockstep import PassPlan
 from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.trainer.dataset import BatchLayout, local_dataset
 from tensorsparkml.trainer.file_reader import FileReader
@@ -39,25 +42,27 @@ def file_dataset(
     The same as `local_dataset`, faster where batches are small.
     """
     stretches = local_dataset(_Stretches(reader, drop_remainder), layout, shapes, batch_size, False)
-    sizes = [step.rows for step in reader.steps(batch_size, drop_remainder)]
-    return cut(stretches, batch_size, sizes, drop_remainder).prefetch(_PREFETCHED_BATCHES)
+    plan = reader.plan(batch_size, drop_remainder)
+    return cut(stretches, plan, drop_remainder).prefetch(_PREFETCHED_BATCHES)
 
 
-def cut(dataset: Any, batch_size: int, sizes: list[int], drop_remainder: bool) -> Any:
+def cut(dataset: Any, plan: PassPlan, drop_remainder: bool) -> Any:
     """Cut a dataset of rows in batches of any size into batches of the sizes of a pass.
 
     Args:
-        dataset: The rows, as many as the sizes say.
-        batch_size: Rows of a full batch.
-        sizes: Rows of each batch.
+        dataset: The rows, as many as the plan says.
+        plan: The steps of the pass.
         drop_remainder: Whether all batches are full, and their shape is to say so.
     """
     import tensorflow as tf
 
     # All of one size but the last, unless the nodes' shares differ in the last two steps.
-    regular = all(size == batch_size for size in sizes[:-1])
-    found = dataset.rebatch(batch_size if regular else sizes, drop_remainder=drop_remainder)
-    if sizes and not sizes[-1]:  # this node has no row for the last step
+    last = [step.rows for step in plan.last]
+    if all(rows == plan.size for rows in last[:-1]):
+        found = dataset.rebatch(plan.size, drop_remainder=drop_remainder)
+    else:
+        found = dataset.rebatch(np.array([plan.size] * plan.full + last, np.int64))
+    if last and not last[-1]:  # this node has no row for the last step
         nothing = tf.nest.map_structure(
             lambda spec: tf.zeros((0, *spec.shape[1:]), spec.dtype), dataset.element_spec
         )

@@ -6,14 +6,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from typing import TypeVar
 
 import numpy as np
 
 from tensorsparkml.control.messages import FeedProgress
 from tensorsparkml.data.file_shares import share
-from tensorsparkml.data.lockstep import ClosedFeed, PassCursor, Step, steps_of
+from tensorsparkml.data.lockstep import ClosedFeed, PassCursor, PassPlan, plan_pass
 from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.data.row_stream import RowStream, shuffle_rows
 from tensorsparkml.data.segments import LocatedBatch
@@ -177,9 +176,9 @@ class FileReader:
         self._record.read(step.rows)
         return Rows(slices, step.rows, step.weight)
 
-    def steps(self, size: int, drop_remainder: bool) -> list[Step]:
+    def plan(self, size: int, drop_remainder: bool) -> PassPlan:
         """Return all steps of a pass, which are known before it begins."""
-        return steps_of(self._feed, size, drop_remainder)
+        return plan_pass(self._feed, size, drop_remainder)
 
     def stretches(self, size: int, drop_remainder: bool) -> Iterator[Rows]:
         """Read the rows of one pass as they come: those of `batches`, not yet cut into them.
@@ -193,8 +192,9 @@ class FileReader:
         """
         cursor = self.begin_pass()
         assert isinstance(cursor, _FilePass)
-        for weight, steps in groupby(self.steps(size, drop_remainder), lambda step: step.weight):
-            left = sum(step.rows for step in steps)
+        plan = self.plan(size, drop_remainder)
+        stretches = [(plan.full * size, 1.0), *((step.rows, step.weight) for step in plan.last)]
+        for left, weight in stretches:
             while left:
                 found = self._reading(partial(cursor.rows.take_some, left))
                 rows = found.batch.num_rows

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tensorsparkml.data.file_shares import share
-from tensorsparkml.data.lockstep import ClosedFeed, steps_of
+from tensorsparkml.data.lockstep import ClosedFeed, plan_pass
 from tensorsparkml.data.shuffling import shuffled, window_seed
 from tensorsparkml.data.tfrecord_files import TFRecordFiles
 from tensorsparkml.errors import DataError, EmptyFeedError, MissingColumnError
@@ -62,8 +62,7 @@ def tfrecord_dataset(
         )
     parsed = _parsed_features(files, layout, schema)
     layout.resolve(list(parsed))
-    steps = steps_of(feed, batch_size, drop_remainder)
-    sizes = [step.rows for step in steps]
+    plan = plan_pass(feed, batch_size, drop_remainder)
     epoch = 0
 
     def one_pass() -> Iterator[Any]:
@@ -73,7 +72,7 @@ def tfrecord_dataset(
         pieces = share(parts, nodes, rank)
         seed = 0 if shuffle is None else window_seed(shuffle.seed, number, rank)
         columns = np.array([(piece.file, piece.first, piece.rows) for piece in pieces], np.int64)
-        record.read(sum(sizes))
+        record.read(plan.rows)
         yield seed, columns
 
     def located(index: Any) -> Any:
@@ -91,7 +90,7 @@ def tfrecord_dataset(
         found = found.flat_map(records_of)
         if shuffle is not None:
             found = found.shuffle(shuffle.rows, seed=seed, reshuffle_each_iteration=False)
-        return found.take(sum(sizes))
+        return found.take(plan.rows)
 
     def element(serialized: Any, weight: Any) -> Any:
         columns = tf.io.parse_example(serialized, parsed)
@@ -103,10 +102,10 @@ def tfrecord_dataset(
 
     signature = (tf.TensorSpec((), tf.int64), tf.TensorSpec((None, 3), tf.int64))
     dataset = tf.data.Dataset.from_generator(one_pass, output_signature=signature)
-    dataset = dataset.flat_map(records).apply(tf.data.experimental.assert_cardinality(sum(sizes)))
-    dataset = cut(dataset.batch(batch_size), batch_size, sizes, drop_remainder)
+    dataset = dataset.flat_map(records).apply(tf.data.experimental.assert_cardinality(plan.rows))
+    dataset = cut(dataset.batch(batch_size), plan, drop_remainder)
     weights = tf.data.Dataset.from_tensor_slices(
-        np.array([step.weight for step in steps], np.float32)
+        np.array([1.0] * plan.full + [step.weight for step in plan.last], np.float32)
     )
     dataset = tf.data.Dataset.zip(dataset, weights)
     return dataset.map(element, num_parallel_calls=2).prefetch(_PREFETCHED_BATCHES)
