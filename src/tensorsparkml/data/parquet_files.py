@@ -123,7 +123,7 @@ class ParquetFiles:
     def read(self, pieces: Sequence[Piece], schema: pa.Schema) -> Iterator[LocatedBatch]:
         """Read pieces in order, in the background a little ahead.
 
-        Some row groups of the columns are in memory, and of a file that is not local, what was read.
+        Some row groups are in memory, and of a file that is not local, what was read of it.
 
         Args:
             pieces: The rows.
@@ -154,7 +154,7 @@ class ParquetFiles:
                 columns=columns,
                 batch_size=batch_rows,
                 batch_readahead=_READ_AHEAD,
-                # Fewer and larger requests, but what was read of a file stays in memory until its end.
+                # Larger requests, but what was read of a file stays in memory until its end.
                 fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=far_away),
                 fragment_readahead=1 if len(groups_of) < 2 else 2,
             ).scan_batches()
