@@ -270,6 +270,12 @@ def test_no_result_is_made_of_half_of_the_rows(spark, small_record_batches, slot
         tsm.run(read_all, spark=spark, num_workers=2, data=data, slots=slots)
 
 
+def read_dataset(args, ctx):
+    for _ in ctx.dataset(batch_size=32):
+        pass
+
+
+@pytest.mark.parametrize("main", [read_all, read_dataset])
 @pytest.mark.parametrize(
     ("column", "kind", "texts"),
     [
@@ -282,10 +288,10 @@ def test_no_result_is_made_of_half_of_the_rows(spark, small_record_batches, slot
         ("if(id = 250, null, id)", errors.NullValueError, ["'x'", "row 50 of partition 2"]),
     ],
 )
-def test_values_that_do_not_fit(spark, event, column, kind, texts):
+def test_values_that_do_not_fit(spark, event, main, column, kind, texts):
     with (
         pytest.raises(kind) as caught,
-        tsm.Cluster(read_all, spark=spark, num_workers=2) as cluster,
+        tsm.Cluster(main, spark=spark, num_workers=2) as cluster,
     ):
         event.happen()
         cluster.train(training_rows(spark, x=F.expr(column)))
@@ -293,7 +299,7 @@ def test_values_that_do_not_fit(spark, event, column, kind, texts):
     for text in texts:
         assert text in caught.value.message
     assert caught.value.node in cluster.nodes
-    assert "read_all" in caught.value.remote_traceback
+    assert main.__name__ in caught.value.remote_traceback
 
 
 def test_main_fails_while_it_is_fed(spark, event):

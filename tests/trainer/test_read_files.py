@@ -301,7 +301,7 @@ def test_a_corrupt_record_is_found(ctx: Context, tmp_path: Path, packed: bool) -
     dataset = ctx.read_tfrecord(uri, batch_size=100)
     with pytest.raises(tf.errors.DataLossError) as caught:
         list(dataset)
-    explained = ctx.explain(caught.value)
+    explained = ctx._explain(caught.value)
     assert explained is not None
     assert "001.tfrecord is corrupt at record 5497 (the first is 0)" in explained.message
-    assert ctx.explain(ValueError()) is None
+    assert ctx._explain(ValueError()) is None

@@ -9,7 +9,13 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from tensorsparkml.storage import absolute_path, local_path, write_directory
+from tensorsparkml.storage import (
+    absolute_path,
+    arrow_filesystem,
+    filesystem_of,
+    local_path,
+    write_directory,
+)
 
 USER = getpass.getuser()
 
@@ -145,3 +151,18 @@ def test_a_writer_that_writes_nothing_leaves_what_is_there(tmp_path):
         write_directory(str(target), lambda path: None)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert (target / "kept").exists()
+
+
+def test_filesystems_of_uris(tmp_path: Path) -> None:
+    from pyarrow import fs
+
+    for uri in (str(tmp_path), f"file://{tmp_path}"):
+        filesystem, path = filesystem_of(uri)
+        assert path == str(tmp_path)
+        assert isinstance(arrow_filesystem(filesystem), fs.LocalFileSystem)
+    filesystem, path = filesystem_of("memory://a/b")
+    assert (path, filesystem.protocol) == ("/a/b", "memory")
+    assert isinstance(arrow_filesystem(filesystem), fs.PyFileSystem)
+    native = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
+    filesystem, path = filesystem_of("a/b", native)
+    assert (path, arrow_filesystem(filesystem)) == ("a/b", native)

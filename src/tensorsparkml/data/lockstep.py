@@ -198,7 +198,32 @@ class PassCursor:
         self._by_larger += step.larger
 
 
-def steps_of(feed: ClosedFeed, size: int, drop_remainder: bool) -> list[Step]:
+@dataclass(frozen=True)
+class PassPlan:
+    """All steps of a pass over a closed feed, most of which are alike.
+
+    Attributes:
+        size: Rows of a full batch.
+        full: How many steps come first in which all nodes yield full batches.
+        last: The steps after these: a few.
+    """
+
+    size: int
+    full: int
+    last: tuple[Step, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of this node in the pass."""
+        return self.full * self.size + sum(step.rows for step in self.last)
+
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return self.full + len(self.last)
+
+
+def plan_pass(feed: ClosedFeed, size: int, drop_remainder: bool) -> PassPlan:
     """Return all steps of a pass over a closed feed.
 
     Args:
@@ -206,8 +231,11 @@ def steps_of(feed: ClosedFeed, size: int, drop_remainder: bool) -> list[Step]:
         size: Rows of a full batch.
         drop_remainder: Whether only batches that are full on every node are yielded.
     """
-    cursor, steps = PassCursor(), []
+    # Before the last two batches of the smallest share no step is cut.
+    full = max(feed.smallest_share // size - 2, 0)
+    cursor, last = PassCursor(), []
+    cursor.advance(Step(full * size, 1.0, full * size, full * size))
     while (step := cursor.next_when_closed(feed, size, drop_remainder)) is not None:
         cursor.advance(step)
-        steps.append(step)
-    return steps
+        last.append(step)
+    return PassPlan(size, full, tuple(last))

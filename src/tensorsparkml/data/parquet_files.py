@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+from pyarrow.fs import LocalFileSystem
 
 from tensorsparkml.data.file_counts import AllGather, exchange_counts, name_of
 from tensorsparkml.data.file_listing import FoundFile, partition_types
@@ -122,7 +123,7 @@ class ParquetFiles:
     def read(self, pieces: Sequence[Piece], schema: pa.Schema) -> Iterator[LocatedBatch]:
         """Read pieces in order, in the background a little ahead.
 
-        At most about two row groups of the columns are in memory.
+        Some row groups are in memory, and of a file that is not local, what was read of it.
 
         Args:
             pieces: The rows.
@@ -144,6 +145,7 @@ class ParquetFiles:
         fragments = [self._fragment(run, len(run) == groups_of[run[0].file]) for run in runs]
         columns = schema.names
         batch_rows = self._batch_rows(runs, columns)
+        far_away = not isinstance(fragments[0].filesystem, LocalFileSystem)
         try:
             dataset = ds.FileSystemDataset(
                 fragments, self._full_schema(schema), self._format, fragments[0].filesystem
@@ -152,6 +154,8 @@ class ParquetFiles:
                 columns=columns,
                 batch_size=batch_rows,
                 batch_readahead=_READ_AHEAD,
+                # Larger requests, but what was read of a file stays in memory until its end.
+                fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=far_away),
                 fragment_readahead=1 if len(groups_of) < 2 else 2,
             ).scan_batches()
             for run in runs:

@@ -89,6 +89,7 @@ class Context(FileContext):
             Path(settings.spool_dir) / "copies",
         )
         self._feeds: dict[str, Feed] = {}
+        self._data_errors = []
 
     def dataset(
         self,
@@ -156,10 +157,6 @@ class Context(FileContext):
             convert: As in `dataset`.
         """
         return DataFeed(self._feed(feed).source(columns), columns, convert or {})
-
-    def explain(self, error: BaseException) -> DataError | None:
-        """Return what is known about an error of TensorFlow's, or None."""
-        return self._files.explain(error)
 
     def inference(
         self,
@@ -241,6 +238,13 @@ class Context(FileContext):
     def absolute_path(self, path: str) -> str:
         """Return a path as every node and the driver can use it; see `storage.absolute_path`."""
         return absolute_path(path, self.default_fs, self._working_dir)
+
+    def _explain(self, error: BaseException) -> DataError | None:
+        """Return what is known about an error of TensorFlow's, or None."""
+        # Of TensorFlow's errors only: the program may have gone on after an earlier one.
+        if not type(error).__module__.startswith("tensorflow."):
+            return None
+        return self._data_errors[-1] if self._data_errors else self._files.explain(error)
 
     def _feed(self, name: str) -> Feed:
         if name not in self._feeds:

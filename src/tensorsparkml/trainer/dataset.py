@@ -12,7 +12,7 @@ from tensorsparkml.data.assembly import Assembler
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.columns import ColumnSpec
 from tensorsparkml.data.trees import leaves, map_leaves
-from tensorsparkml.errors import ConfigurationError, ShapeMismatchError
+from tensorsparkml.errors import ConfigurationError, DataError, ShapeMismatchError
 from tensorsparkml.trainer.reader import Rows
 from tensorsparkml.trainer.source import Batches
 from tensorsparkml.trainer.tensors import join_ragged, signature
@@ -94,10 +94,12 @@ def local_dataset(
     convert: Mapping[str, Column],
     batch_size: int,
     drop_remainder: bool,
+    on_error: Callable[[DataError], object] = lambda _: None,
 ) -> Any:
     """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
 
-    Waits for the first row, which tells the shapes.
+    Waits for the first row, which tells the shapes. TensorFlow makes an error of its own of what a
+    batch raises, so `on_error` gets the original first.
     """
     import tensorflow as tf
 
@@ -111,7 +113,11 @@ def local_dataset(
 
     def elements() -> Iterator[Any]:
         for rows in reader.batches(batch_size, drop_remainder, at_once):
-            columns = assembler.assemble(rows.slices)
+            try:
+                columns = assembler.assemble(rows.slices)
+            except DataError as error:
+                on_error(error)
+                raise
             element = layout.arrange(columns, layout.weights(columns, rows))
             yield map_leaves(partial(_stack, rows), element) if stacked else element
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from tensorsparkml.data.column_options import Column
+from tensorsparkml.errors import DataError
 from tensorsparkml.trainer.dataset import (
     BatchLayout,
     Columns,
@@ -26,6 +27,7 @@ class FileContext:
     rank: int
     num_workers: int
     _files: NodeFiles
+    _data_errors: list[DataError]  # that TensorFlow wraps, beyond recognition, in its own
 
     @cached_property
     def strategy(self) -> Any:
@@ -173,7 +175,8 @@ class FileContext:
         transform: Callable[..., Any] | None,
     ) -> Any:
         strategy = self.strategy  # before the first operation, which making a dataset is
-        local = transformed(
-            local_dataset(source, layout, convert, batch_size, drop_remainder), transform
+        local = local_dataset(
+            source, layout, convert, batch_size, drop_remainder, self._data_errors.append
         )
+        local = transformed(local, transform)
         return local if self.num_workers == 1 else distributed(strategy, local)

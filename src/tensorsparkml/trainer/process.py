@@ -73,7 +73,7 @@ def run_main(pickled: bytes, context: Context) -> bytes | Failure:
         message = f"main called sys.exit({error.code!r})"
         return from_exception(error, kind="MainExitError", message=message)
     except BaseException as error:  # main is the user's: whatever it raises is reported
-        if (explained := context.explain(error)) is not None:
+        if (explained := context._explain(error)) is not None:
             explained.__cause__ = error
             return from_exception(explained, kind="MainError", message=explained.message)
         message = f"main raised {type(error).__qualname__}: {error}"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tensorsparkml.data.file_shares import share
-from tensorsparkml.data.lockstep import ClosedFeed, steps_of
+from tensorsparkml.data.lockstep import ClosedFeed, PassPlan, plan_pass
 from tensorsparkml.data.shuffling import shuffled, window_seed
 from tensorsparkml.data.tfrecord_files import TFRecordFiles
 from tensorsparkml.errors import DataError, EmptyFeedError, MissingColumnError
@@ -61,8 +61,7 @@ def tfrecord_dataset(
         )
     parsed = _parsed_features(files, layout, schema)
     layout.resolve(list(parsed))
-    steps = steps_of(feed, batch_size, drop_remainder)
-    sizes = [step.rows for step in steps]
+    plan = plan_pass(feed, batch_size, drop_remainder)
     epoch = 0
 
     def one_pass() -> Iterator[Any]:
@@ -72,7 +71,7 @@ def tfrecord_dataset(
         pieces = share(parts, nodes, rank)
         seed = 0 if shuffle is None else window_seed(shuffle.seed, number, rank)
         columns = np.array([(piece.file, piece.first, piece.rows) for piece in pieces], np.int64)
-        record.read(sum(sizes))
+        record.read(plan.rows)
         yield seed, columns
 
     def located(index: Any) -> Any:
@@ -90,7 +89,7 @@ def tfrecord_dataset(
         found = found.flat_map(records_of)
         if shuffle is not None:
             found = found.shuffle(shuffle.rows, seed=seed, reshuffle_each_iteration=False)
-        return found.take(sum(sizes))
+        return found.take(plan.rows)
 
     def element(serialized: Any, weight: Any) -> Any:
         columns = tf.io.parse_example(serialized, parsed)
@@ -102,10 +101,10 @@ def tfrecord_dataset(
 
     signature = (tf.TensorSpec((), tf.int64), tf.TensorSpec((None, 3), tf.int64))
     dataset = tf.data.Dataset.from_generator(one_pass, output_signature=signature)
-    dataset = dataset.flat_map(records).apply(tf.data.experimental.assert_cardinality(sum(sizes)))
-    dataset = _cut(dataset.batch(batch_size), batch_size, sizes, drop_remainder)
+    dataset = dataset.flat_map(records).apply(tf.data.experimental.assert_cardinality(plan.rows))
+    dataset = _cut(dataset.batch(batch_size), plan, drop_remainder)
     weights = tf.data.Dataset.from_tensor_slices(
-        np.array([step.weight for step in steps], np.float32)
+        np.array([1.0] * plan.full + [step.weight for step in plan.last], np.float32)
     )
     dataset = tf.data.Dataset.zip(dataset, weights)
     return dataset.map(element, num_parallel_calls=2).prefetch(_PREFETCHED_BATCHES)
@@ -186,21 +185,23 @@ def _inferred(files: TFRecordFiles, example: Any, layout: BatchLayout) -> dict[s
     return found
 
 
-def _cut(dataset: Any, batch_size: int, sizes: list[int], drop_remainder: bool) -> Any:
+def _cut(dataset: Any, plan: PassPlan, drop_remainder: bool) -> Any:
     """Cut a dataset of rows in batches of any size into batches of the sizes of a pass.
 
     Args:
-        dataset: The rows, as many as the sizes say.
-        batch_size: Rows of a full batch.
-        sizes: Rows of each batch.
+        dataset: The rows, as many as the plan says.
+        plan: The steps of the pass.
         drop_remainder: Whether all batches are full, and their shape is to say so.
     """
     import tensorflow as tf
 
     # All of one size but the last, unless the nodes' shares differ in the last two steps.
-    regular = all(size == batch_size for size in sizes[:-1])
-    found = dataset.rebatch(batch_size if regular else sizes, drop_remainder=drop_remainder)
-    if sizes and not sizes[-1]:  # this node has no row for the last step
+    last = [step.rows for step in plan.last]
+    if all(rows == plan.size for rows in last[:-1]):
+        found = dataset.rebatch(plan.size, drop_remainder=drop_remainder)
+    else:
+        found = dataset.rebatch(np.array([plan.size] * plan.full + last, np.int64))
+    if last and not last[-1]:  # this node has no row for the last step
         nothing = tf.nest.map_structure(
             lambda spec: tf.zeros((0, *spec.shape[1:]), spec.dtype), dataset.element_spec
         )

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
-from tensorsparkml.control.messages import Close, Commit, FeedProgress, Give, Publish, Release
+from tensorsparkml.control.messages import (
+    Close,
+    Commit,
+    FeedProgress,
+    Give,
+    Publish,
+    ReadFiles,
+    Release,
+)
 
 
 def of_kind(addressed: Addressed, kind: type) -> Addressed:
@@ -168,3 +176,15 @@ def test_what_nodes_hold_is_what_the_directives_say(
     assert closes == [(rank, Close("train", total, held[rank], 1)) for rank in range(nodes)]
     assert ledger.rows == held
     assert ledger.closed
+
+
+def test_files_take_the_place_of_rows() -> None:
+    ledger = FeedLedger("train", 2, passes=3)
+    assert ledger.read_files(("s3://a", "s3://b")) == [
+        (rank, ReadFiles("train", ("s3://a", "s3://b"), 3)) for rank in range(2)
+    ]
+    assert commit(ledger, "0", "a", [4, 4]) == []
+    assert ledger.close() == []
+    ledger.shared(0, 7)
+    ledger.shared(1, 6)
+    assert (ledger.rows, ledger.total) == ([7, 6], 13)

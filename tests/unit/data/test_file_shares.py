@@ -16,7 +16,7 @@ from tensorsparkml.data.file_shares import (
     share,
     share_rows,
 )
-from tensorsparkml.data.lockstep import ClosedFeed, steps_of
+from tensorsparkml.data.lockstep import ClosedFeed, PassCursor, Step, plan_pass
 
 FILES = st.lists(st.lists(st.integers(0, 20), max_size=5), max_size=6)
 
@@ -53,12 +53,21 @@ def test_each_row_is_one_nodes(files: list[list[int]], nodes: int, random: objec
 
 
 @given(st.integers(1, 200), st.integers(1, 5), st.integers(1, 20), st.booleans())
-def test_equal_batches_on_all_nodes(total: int, nodes: int, size: int, drop: bool) -> None:
-    feeds = [ClosedFeed(total, nodes, share_rows(total, nodes, rank)) for rank in range(nodes)]
-    steps = [steps_of(feed, size, drop) for feed in feeds]
-    assert len({len(found) for found in steps}) == 1
-    if not drop:
-        assert [sum(s.rows for s in found) for found in steps] == [feed.rows for feed in feeds]
+def test_a_plan_is_what_the_cursor_gives(total: int, nodes: int, size: int, drop: bool) -> None:
+    plans = []
+    for rank in range(nodes):
+        feed = ClosedFeed(total, nodes, share_rows(total, nodes, rank))
+        cursor, steps = PassCursor(), []
+        while (step := cursor.next_when_closed(feed, size, drop)) is not None:
+            cursor.advance(step)
+            steps.append(step)
+        plan = plan_pass(feed, size, drop)
+        assert [Step(size, 1.0, size, size)] * plan.full + list(plan.last) == steps
+        assert (plan.rows, plan.steps) == (cursor.yielded, len(steps))
+        assert len(plan.last) <= 4
+        assert drop or plan.rows == feed.rows
+        plans.append(plan)
+    assert len({plan.steps for plan in plans}) == 1
 
 
 @pytest.mark.parametrize(

@@ -150,10 +150,9 @@ def test_a_file_that_is_not_parquet(tmp_path: Path) -> None:
 def test_a_file_that_changes(tmp_path: Path, rows: int) -> None:
     uri = write(tmp_path / "t", [30, 30, 30])
     [files, _] = opened(2, uri)  # this node has not looked into the second file
-    write(tmp_path / "t", [30, rows, 30])
-    with pytest.raises(
-        DataError, match=r"00[12].parquet has changed while it was read|cannot read .*000.parquet"
-    ):
+    write(tmp_path / "other", [rows])
+    (tmp_path / "other" / "000.parquet").rename(tmp_path / "t" / "001.parquet")
+    with pytest.raises(DataError, match=r"00[12].parquet has changed while it was read"):
         list(files.read(share(files.parts, 1, 0), files.schema(None)))
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.messages import Close, Commit, Give, Publish, Release
+from tensorsparkml.control.messages import Close, Commit, Give, Publish, ReadFiles, Release
 from tensorsparkml.data import spool as spool_module
 from tensorsparkml.data.segments import LocatedBatch, Origin, RowReader
 from tensorsparkml.data.spool import Spool
@@ -209,3 +209,9 @@ def test_removing_deletes_every_file(spool: Spool, tmp_path: Path) -> None:
     spool.remove()
     assert list(tmp_path.iterdir()) == []
     spool.remove()
+
+
+def test_a_feed_that_files_hold_is_told(spool: Spool) -> None:
+    spool.read_files(ReadFiles("train", ("s3://a",), 2))
+    expected = {**NOTHING, "files": {"uris": ["s3://a"], "passes": 2}}
+    assert spool.window("train", 0, 0, LONG) == expected

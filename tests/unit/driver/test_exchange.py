@@ -1,0 +1,53 @@
+"""Values that nodes exchange through the coordinator, over real connections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tensorsparkml.control.cluster_state import ClusterState
+from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.trainer.exchange import Exchange
+
+TOKEN = "secret"
+
+
+@pytest.fixture
+def state() -> ClusterState:
+    return ClusterState(["chief:0", "worker:0"], lease_seconds=60.0)
+
+
+@pytest.fixture
+def exchanges(state: ClusterState) -> Iterator[list[Exchange]]:
+    coordinator = Coordinator(state, TOKEN, "127.0.0.1", "127.0.0.1")
+    yield [Exchange(coordinator.location, TOKEN, rank, 2) for rank in range(2)]
+    coordinator.close()
+
+
+def test_all_get_the_values_of_all_by_rank(exchanges: list[Exchange]) -> None:
+    def gather(rank: int) -> list[list[object]]:
+        return [
+            exchanges[rank].all_gather(key, {"rank": rank, "key": key}) for key in ("one", "two")
+        ]
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(gather, range(2)))
+    expected = [[{"rank": rank, "key": key} for rank in range(2)] for key in ("one", "two")]
+    assert found == [expected, expected]
+
+
+def test_a_node_that_has_ended_is_not_waited_for(
+    exchanges: list[Exchange], state: ClusterState
+) -> None:
+    state.finished(1, b"")
+    with pytest.raises(ConfigurationError, match=r"worker:0 ended without opening files 1"):
+        exchanges[0].all_gather("files 1", 1)
+
+
+def test_a_node_alone_needs_nobody() -> None:
+    assert Exchange("grpc+tcp://127.0.0.1:1", TOKEN, 0, 1).all_gather("x", {1: (2,)}) == [
+        {"1": [2]}
+    ]
