@@ -14,6 +14,7 @@ from tensorsparkml._version import __version__
 if TYPE_CHECKING:
     from tensorsparkml.driver.cluster import Cluster, run
     from tensorsparkml.driver.feeding import FeedReport
+    from tensorsparkml.driver.streaming import StreamFeed
     from tensorsparkml.inference.predict import predict
     from tensorsparkml.java import ensure_java
     from tensorsparkml.trainer.context import Context
@@ -22,6 +23,7 @@ __all__ = [
     "Cluster",
     "Context",
     "FeedReport",
+    "StreamFeed",
     "__version__",
     "ensure_java",
     "errors",
@@ -33,6 +35,7 @@ _HOMES = {
     "Cluster": "tensorsparkml.driver.cluster",
     "Context": "tensorsparkml.trainer.context",
     "FeedReport": "tensorsparkml.driver.feeding",
+    "StreamFeed": "tensorsparkml.driver.streaming",
     "ensure_java": "tensorsparkml.java",
     "predict": "tensorsparkml.inference.predict",
     "run": "tensorsparkml.driver.cluster",

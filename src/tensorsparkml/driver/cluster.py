@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tensorsparkml.config import make_config
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.plan import node_name
-from tensorsparkml.driver.feeding import FeedReport, deliver
+from tensorsparkml.driver.feeding import FeedReport, OpenFeed, deliver
 from tensorsparkml.driver.pickling import pickle_main, unpickle_results
+from tensorsparkml.driver.row_sources import check_direct, row_source
 from tensorsparkml.driver.startup import RunningCluster
+from tensorsparkml.driver.stream_sources import stream_source
+from tensorsparkml.driver.streaming import StreamFeed
 from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from pyspark import RDD
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming.readwriter import DataStreamWriter
+    from pyspark.streaming import DStream
 
 
 class Cluster:
@@ -57,6 +63,7 @@ class Cluster:
         **settings: Any,
     ) -> None:
         self.config = make_config(settings)
+        check_direct(direct)
         self._main = pickle_main(main, args)
         self._spark = spark or active_session()
         self._direct = direct
@@ -64,6 +71,7 @@ class Cluster:
         self._fed = fed and direct is None
         self._running: RunningCluster | None = None
         self._ended = False
+        self._streams: list[StreamFeed] = []
         self._results: list[Any] | None = None
 
     @property
@@ -97,13 +105,14 @@ class Cluster:
 
     def train(
         self,
-        data: DataFrame,
+        data: DataFrame | RDD[Any],
         *,
-        validation: DataFrame | None = None,
+        validation: DataFrame | RDD[Any] | None = None,
         epochs: int = 1,
         feed: str = "train",
+        columns: Sequence[str] | None = None,
     ) -> FeedReport:
-        """Feed a DataFrame to the nodes, and return when they have read it.
+        """Feed a DataFrame or an RDD to the nodes, and return when they have read it.
 
         The rows are spread evenly over the nodes, whatever the partitions. Each reaches exactly
         one node and stays there, so a program may read the feed as often as it likes.
@@ -115,43 +124,77 @@ class Cluster:
             epochs: How many passes the nodes' `DataFeed` delivers, and how many passes to wait
                 for. `ctx.dataset` gives one pass each time it is iterated, whatever this says.
             feed: Name of the feed. A feed is fed once.
+            columns: Columns to send, of DataFrames and of RDDs of dicts, Rows and named tuples.
+                For an RDD of tuples, lists, arrays or plain values, the names that their columns
+                get, instead of `_1`, `_2`, … or `value`.
 
         Returns:
             How many rows were delivered. It returns early, with `complete` False and the Spark
             job cancelled, when every node's program has ended or wants no more.
 
         Raises:
+            DataError: The rows of an RDD are not of one kind.
             FeedError: Spark could not produce the rows.
             NodeError: A node failed.
         """
         if epochs < 1:
             raise ConfigurationError(f"epochs must be at least 1, not {epochs!r}")
-        if not self._fed:
-            raise ConfigurationError(
-                "this cluster keeps no task slot for feeding; use Cluster(...) without direct "
-                "data and without fed=False"
-            )
-        running = self._require_running()
+        running = self._require_fed()
+        rows = row_source(data, columns)
         coordinator, nodes = running.coordinator, self.config.num_workers
         if validation is not None:
-            deliver(coordinator, running.plan, validation, FeedLedger("validation", nodes))
-        ledger = FeedLedger(feed, nodes, epochs)
-        complete = deliver(coordinator, running.plan, data, ledger)
+            ledger = FeedLedger("validation", nodes)
+            deliver(coordinator, running.plan, row_source(validation, columns), ledger)
+        report = deliver(coordinator, running.plan, rows, FeedLedger(feed, nodes, epochs))
         coordinator.require(lambda state: state.feed_done(feed, epochs))
-        return FeedReport(ledger.total, tuple(ledger.rows), complete)
+        return report
+
+    def train_stream(
+        self,
+        data: DataFrame | DataStreamWriter | DStream[Any],
+        *,
+        feed: str = "train",
+        columns: Sequence[str] | None = None,
+    ) -> StreamFeed:
+        """Feed the micro-batches of a stream to the nodes as they come, and return at once.
+
+        The feed stays open until the stream ends, `stop` of what is returned is called, or every
+        node's program has ended or wants no more; then the stream is stopped. Leaving the with
+        block waits for that.
+
+        Args:
+            data: A streaming DataFrame; or its writer, for a trigger, a checkpoint or other
+                options: `df.writeStream.trigger(availableNow=True)`. Or a DStream, whose context
+                is started after this call, and is stopped with the feed.
+            feed: Name of the feed. A feed is fed once.
+            columns: As for `train`.
+
+        Returns:
+            The feed, with `stop()` and `wait()`.
+        """
+        running = self._require_fed()
+        source = stream_source(data, columns)
+        ledger = FeedLedger(feed, self.config.num_workers)
+        opened = OpenFeed(running.coordinator, running.plan, ledger)
+        stream = StreamFeed(running.coordinator, opened, source)
+        self._streams.append(stream)
+        return stream
 
     # Shutdown
 
     def shutdown(self) -> None:
-        """Wait until every main has returned, and end the nodes.
+        """Wait until streams have ended and every main has returned, and end the nodes.
 
         Raises:
+            FeedError: A stream failed.
             NodeError: A node failed.
         """
         if self._ended:
             return
         running = self._require_running()
         try:
+            for stream in self._streams:
+                stream.wait()
             running.coordinator.require(lambda state: state.all_finished)
         except BaseException:
             self.stop()
@@ -164,7 +207,11 @@ class Cluster:
         """End the nodes at once, whatever they are doing."""
         if self._running is not None and not self._ended:
             self._ended = True
+            for stream in self._streams:
+                stream.abandon()
             self._running.abort()
+            for stream in self._streams:
+                stream.join()
 
     def __enter__(self) -> Self:
         """Start the nodes."""
@@ -187,6 +234,14 @@ class Cluster:
         if self._running is None or self._ended:
             raise ConfigurationError("this cluster does not run; use it in a with block")
         return self._running
+
+    def _require_fed(self) -> RunningCluster:
+        if not self._fed:
+            raise ConfigurationError(
+                "this cluster keeps no task slot for feeding; use Cluster(...) without direct "
+                "data and without fed=False"
+            )
+        return self._require_running()
 
 
 def run(

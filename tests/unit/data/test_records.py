@@ -22,7 +22,7 @@ from tensorsparkml.errors import (
     UnsupportedColumnError,
 )
 
-Point = namedtuple("Point", ["x", "y"])  # noqa: PYI024
+Point = namedtuple("Point", ["x", "y"])
 
 
 class Row(tuple[Any, ...]):
@@ -155,7 +155,7 @@ ARRAY = np.zeros(2, "float32")
 @pytest.mark.parametrize(
     ("rows", "columns", "kind", "message"),
     [
-        ([(1,)] * 5 + [("a",)], None, UnsupportedColumnError, "column '_1' of row 5 of partition 3 holds the str 'a', but the partition began with int64"),
+        ([(1,)] * 5 + [("a",)], None, UnsupportedColumnError, "column '_1' of row 5 of partition 3 holds the str 'a', but the partition began with int64"),  # noqa: E501
         ([(1,)] * 4 + [(0.5,)], None, UnsupportedColumnError, "column '_1' of row 4 .*float 0.5"),
         ([(1,), ("a",)], None, UnsupportedColumnError, "column '_1' of row 1 of partition 3"),
         ([1, 2, "3"], None, UnsupportedColumnError, "row 2 .*str '3'"),
@@ -163,18 +163,18 @@ ARRAY = np.zeros(2, "float32")
         ([(None,)] * 2 + [(1,)], None, UnsupportedColumnError, "row 2 .* began with null"),
         ([(object(),)], None, UnsupportedColumnError, "column '_1' of row 0"),
         ([2**70], None, UnsupportedColumnError, "column 'value' of row 0"),
-        ([(1, 2), (1, 2, 3)], None, DataError, "row 1 of partition 3 has 3 values, but .* 2 values"),
+        ([(1, 2), (1, 2, 3)], None, DataError, "row 1 of partition 3 has 3 values, but .* 2 values"),  # noqa: E501
         ([(1, 2), 3], None, DataError, "row 1 of partition 3 is a int, but .* tuples or lists"),
         ([(1, 2)], ["a"], DataError, "tuple of 2 values, but 1 columns are named: a"),
         ([[0.0] * 784], ["x"], DataError, "list of 784 values, .* NumPy array"),
         ([5], ["a", "b"], DataError, "int of 1 values, but 2 columns"),
-        ([{"a": 1}, {"b": 1}], None, MissingColumnError, "row 1 of partition 3 has no column 'a'; it has b"),
+        ([{"a": 1}, {"b": 1}], None, MissingColumnError, "row 1 of partition 3 has no column 'a'; it has b"),  # noqa: E501
         ([{"a": 1}, {"a": 1, "b": 1}], None, DataError, "row 1 of partition 3 has a column 'b'"),
         ([{"a": 1}], ["b"], MissingColumnError, "row 0 of partition 3 has no column 'b'; it has a"),
         ([{1: 1}], None, DataError, "not 1"),
         ([Point(1, 2), Row((1, 2)), namedtuple("Q", ["z"])(1)], None, DataError, "row 2 .* has z, but .* x, y"),  # noqa: E501
         ([ARRAY, ARRAY, np.zeros(3, "float32")], None, ShapeMismatchError, r"column 'value' of row 2 of partition 3 holds an array of the shape \(3,\) .* shape \(2,\)"),  # noqa: E501
-        ([(1, ARRAY), (1, None)], None, ShapeMismatchError, "column '_2' of row 1 .* NoneType None"),
+        ([(1, ARRAY), (1, None)], None, ShapeMismatchError, "column '_2' of row 1 .* NoneType None"),  # noqa: E501
         ([ARRAY, np.zeros(2)], None, UnsupportedColumnError, "row 1 .* float64, but .* float32"),
         ([np.array(["a"])], None, UnsupportedColumnError, "does not become a tensor"),
         ([np.zeros((0, 2))], None, UnsupportedColumnError, "at least one element"),
