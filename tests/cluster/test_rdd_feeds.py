@@ -10,11 +10,6 @@ import tensorsparkml as tsm
 from tensorsparkml import errors
 
 ROWS = 500
-Labelled = namedtuple("Labelled", ["image", "number"])
-
-
-def image(number):
-    return np.full((2, 3), number, "float32")
 
 
 def read_all(args, ctx):
@@ -30,54 +25,60 @@ def read_all(args, ctx):
     return found
 
 
-def make_row(number):
-    from pyspark.sql import Row
+def kinds():
+    """How a row is made, the columns that are named, the one with the number, and all columns.
 
-    return Row(image=[float(number)] * 4, number=number)
+    The functions are made here, because executors do not have this module.
+    """
+    labelled = namedtuple("Labelled", ["image", "number"])
 
+    def image(number):
+        return np.full((2, 3), number, "float32")
 
-KINDS = {
-    "tuples": (lambda n: (n, n / 2), None, "_1", {"_1": ("int64", ()), "_2": ("float64", ())}),
-    "lists": (lambda n: [n, True], None, "_1", {"_1": ("int64", ()), "_2": ("bool", ())}),
-    "named columns": (
-        lambda n: (image(n), "a"),
-        ["image", "name"],
-        "image",
-        {"image": ("float32", (2, 3)), "name": ("object", ())},
-    ),
-    "dicts": (
-        lambda n: {"number": n, "x": [0.5, n]},
-        None,
-        "number",
-        {"number": ("int64", ()), "x": ("float64", (2,))},
-    ),
-    "Rows": (
-        make_row,
-        None,
-        "number",
-        {"image": ("float64", (4,)), "number": ("int64", ())},
-    ),
-    "named tuples": (
-        lambda n: Labelled(image(n), n),
-        ["number"],
-        "number",
-        {"number": ("int64", ())},
-    ),
-    "arrays": (image, None, "value", {"value": ("float32", (2, 3))}),
-    "numbers": (lambda n: np.int32(n), None, "value", {"value": ("int32", ())}),
-}
+    def make_row(number):
+        from pyspark.sql import Row
+
+        return Row(image=[float(number)] * 4, number=number)
+
+    whole, half, picture = ("int64", ()), ("float64", ()), ("float32", (2, 3))
+    return {
+        "tuples": (lambda n: (n, n / 2), None, "_1", {"_1": whole, "_2": half}),
+        "lists": (lambda n: [n, True], None, "_1", {"_1": whole, "_2": ("bool", ())}),
+        "named columns": (
+            lambda n: (image(n), "a"),
+            ["image", "name"],
+            "image",
+            {"image": picture, "name": ("object", ())},
+        ),
+        "dicts": (
+            lambda n: {"number": n, "x": [0.5, n]},
+            None,
+            "number",
+            {"number": whole, "x": ("float64", (2,))},
+        ),
+        "Rows": (make_row, None, "number", {"image": ("float64", (4,)), "number": whole}),
+        "named tuples": (
+            lambda n: labelled(image(n), n),
+            ["number"],
+            "number",
+            {"number": whole},
+        ),
+        "arrays": (image, None, "value", {"value": picture}),
+        "numbers": (lambda n: np.int32(n), None, "value", {"value": ("int32", ())}),
+    }
 
 
 def test_every_kind_of_row(spark):
     numbers = spark.sparkContext.parallelize(range(ROWS), 3)
-    args = [(kind, key) for kind, (_, _, key, _) in KINDS.items()]
+    rows = kinds()
+    args = [(kind, key) for kind, (_, _, key, _) in rows.items()]
     with tsm.Cluster(read_all, args, spark=spark, num_workers=2) as cluster:
-        for kind, (make, columns, _, _) in KINDS.items():
+        for kind, (make, columns, _, _) in rows.items():
             report = cluster.train(numbers.map(make), feed=kind, columns=columns)
             assert report.complete
             assert report.rows == ROWS
             assert max(report.rows_per_node) - min(report.rows_per_node) <= 1
-    for kind, (_, _, _, expected) in KINDS.items():
+    for kind, (_, _, _, expected) in rows.items():
         assert [result[kind][0] for result in cluster.results] == [expected] * 2, kind
         found = itertools.chain(*(result[kind][1] for result in cluster.results))
         assert sorted(found) == list(range(ROWS)), kind
@@ -98,7 +99,10 @@ def fit(args, ctx):
 
 
 def test_keras_fits_with_arrays_of_an_rdd(spark):
-    rows = spark.sparkContext.parallelize(range(100), 4).map(lambda n: (image(n / 100), n / 100))
+    def make(number):
+        return np.full((2, 3), number / 100, "float32"), number / 100
+
+    rows = spark.sparkContext.parallelize(range(100), 4).map(make)
     with tsm.Cluster(fit, spark=spark, num_workers=2) as cluster:
         cluster.train(rows, validation=rows, columns=["image", "number"])
     assert cluster.results == [["loss", "val_loss"]] * 2
@@ -109,7 +113,9 @@ def test_columns_of_a_dataframe(spark):
     with tsm.Cluster(read_all, [("train", "twice")], spark=spark) as cluster:
         cluster.train(data, columns=["twice"])
     [result] = cluster.results
-    assert result["train"] == ({"twice": ("int64", ())}, [2.0 * n for n in range(10)])
+    columns, numbers = result["train"]
+    assert columns == {"twice": ("int64", ())}
+    assert sorted(numbers) == [2 * n for n in range(10)]
 
 
 def test_a_row_that_does_not_fit_is_named(spark):

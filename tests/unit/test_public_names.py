@@ -13,6 +13,7 @@ PUBLIC_NAMES = [
     "Cluster",
     "Context",
     "FeedReport",
+    "StreamFeed",
     "__version__",
     "ensure_java",
     "errors",

@@ -142,10 +142,13 @@ class StreamFeed:
                     self._source.ended(_LOOK_SECONDS)  # raises where an error was faster
                     break
         except Exception as error:  # whatever Spark raises has ended the stream
-            if not self._refused.is_set() and not self._over():
+            if self._refused.is_set() or self._over():
+                self._feed.close()
+            else:
                 self._coordinator.fail(feed_failure(error, self._feed.name))
-        finally:
+        else:
             self._feed.close()
+        finally:
             self._ended.set()
 
     def _quiet(self) -> bool:
