@@ -165,6 +165,33 @@ def test_a_micro_batch_that_is_repeated_counts_once(spark):
     assert all_ids(cluster) == [*range(10), *range(100, 120), *range(200, 205)]
 
 
+def fit(args, ctx):
+    import keras
+
+    with ctx.strategy.scope():
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+
+    class StopAfter(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = batch + 1 == args
+
+    columns = {"batch_size": 10, "features": "x", "label": "y", "shapes": {"x": (1,)}}
+    model.fit(ctx.dataset(**columns), callbacks=[StopAfter()], verbose=0)
+    return int(model.optimizer.iterations.numpy())
+
+
+@pytest.mark.parametrize(("stop_after", "steps"), [(None, 5), (2, 2)])
+def test_keras_fits_a_stream(spark, folder, stop_after, steps):
+    for start in range(0, 100, 20):
+        folder.add(range(start, start + 20))
+    rows = folder.stream().selectExpr("float(id / 100) x", "float(id / 50) y")
+    writer = rows.writeStream if stop_after else rows.writeStream.trigger(availableNow=True)
+    with tsm.Cluster(fit, stop_after, spark=spark, num_workers=2) as cluster:
+        cluster.train_stream(writer)
+    assert cluster.results == [steps, steps]
+
+
 def leave_early(args, ctx):
     feed = ctx.feed()
     ids = feed.next_batch(3)["id"].tolist()

@@ -172,7 +172,9 @@ def test_every_public_name_is_in_the_reference():
     assert not missing
 
 
-@pytest.mark.parametrize("documented", [tsm.Cluster, tsm.Context, tsm.FeedReport, DataFeed])
+@pytest.mark.parametrize(
+    "documented", [tsm.Cluster, tsm.Context, tsm.FeedReport, tsm.StreamFeed, DataFeed]
+)
 def test_every_public_member_is_in_the_reference(documented):
     words = code_words("docs/api.md")
     members = {name for name in vars(documented) if not name.startswith("_")}
@@ -188,6 +190,8 @@ def test_every_public_member_is_in_the_reference(documented):
     [
         tsm.Cluster,
         tsm.Cluster.train,
+        tsm.Cluster.train_stream,
+        tsm.StreamFeed.wait,
         tsm.Context.dataset,
         tsm.Context.feed,
         tsm.Context.callbacks,

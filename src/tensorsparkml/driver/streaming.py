@@ -134,22 +134,26 @@ class StreamFeed:
 
     def _follow(self) -> None:
         try:
-            while not self._source.ended(_LOOK_SECONDS):
-                if over := self._over():
-                    self._cancel()
-                if over or (self._stopping.is_set() and self._quiet()):
-                    self._source.stop()
-                    self._source.ended(_LOOK_SECONDS)  # raises where an error was faster
-                    break
+            try:
+                self._wait_for_end()
+            finally:
+                self._source.stop()  # which an error does not do everywhere
         except Exception as error:  # whatever Spark raises has ended the stream
-            if self._refused.is_set() or self._over():
-                self._feed.close()
-            else:
+            if not self._refused.is_set() and not self._over():
                 self._coordinator.fail(feed_failure(error, self._feed.name))
-        else:
-            self._feed.close()
         finally:
+            if not self._coordinator.look(lambda state: state.failures):
+                self._feed.close()
             self._ended.set()
+
+    def _wait_for_end(self) -> None:
+        while not self._source.ended(_LOOK_SECONDS):
+            if over := self._over():
+                self._cancel()
+            if over or (self._stopping.is_set() and self._quiet()):
+                self._source.stop()
+                self._source.ended(_LOOK_SECONDS)  # raises where an error was faster
+                return
 
     def _quiet(self) -> bool:
         """Whether the stream can be stopped with no micro-batch done by half.
@@ -163,7 +167,7 @@ class StreamFeed:
         """Whether nobody needs another row."""
         name = self._feed.name
         self._unwanted = self._unwanted or self._coordinator.feed_unwanted(name)
-        failed = self._coordinator.wait_for(lambda state: bool(state.failures), timeout=0)
+        failed = self._coordinator.look(lambda state: bool(state.failures))
         return self._unwanted or failed or self._abandoned.is_set()
 
     def _cancel(self) -> None:
