@@ -118,6 +118,7 @@ def test_a_stop_in_the_middle_loses_and_repeats_no_row(spark, folder):
         assert wait_until(lambda: stream.report.rows >= 60, SECONDS)
         stream.stop()
         assert not stream.active
+        assert stream.report.complete
     with tsm.Cluster(read_ids, spark=spark, num_workers=2) as second:
         second.train_stream(folder.writer().trigger(availableNow=True))
     early, late = all_ids(first), all_ids(second)

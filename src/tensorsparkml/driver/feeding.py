@@ -104,6 +104,7 @@ class OpenFeed:
         self._coordinator = coordinator
         self._plan = plan
         self._ledger = ledger
+        self._results: Accumulator[list[Any]] | None = None
         coordinator.open_feed(ledger)
 
     @property
@@ -122,9 +123,10 @@ class OpenFeed:
             part: Names the rows where the feed gets those of several jobs. What is fed again under
                 the same name counts once.
         """
-        results = task_results(rows.context, self._receive)
+        if self._results is None:  # one for all jobs, because PySpark keeps them for ever
+            self._results = task_results(rows.context, self._receive)
         peers, part_of_key = self._coordinator.peers(), part and f"{part}/"
-        send = sending(self._plan.token, peers, self.name, part_of_key, results)
+        send = sending(self._plan.token, peers, self.name, part_of_key, self._results)
         tag = f"tensorsparkml-{self._plan.cluster_id}-feed-{self.name}"
         return SparkJob(rows.feeding(send), tag, lambda _, error: on_end(error))
 

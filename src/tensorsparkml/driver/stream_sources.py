@@ -105,7 +105,8 @@ class DStreamSource:
         columns = self._columns
 
         def take_rdd(time: datetime, rdd: RDD[Any]) -> None:
-            take(RddRows(rdd, columns), time.isoformat())
+            if rdd.getNumPartitions():  # without, nothing has come
+                take(RddRows(rdd, columns), time.isoformat())
 
         self._stream.foreachRDD(take_rdd)
 

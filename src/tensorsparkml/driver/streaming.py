@@ -24,7 +24,7 @@ _CANCEL_SECONDS = 3.0  # for Spark to end tasks that nobody needs any more
 _END_SECONDS = 10.0  # for a stream to end once its tasks have
 
 
-class StreamEnded(Exception):
+class _StreamEnded(Exception):
     """Raised in a stream's own thread, so that a micro-batch does not count as done."""
 
 
@@ -44,7 +44,7 @@ class StreamFeed:
         self._feed = feed
         self._source = source
         self._job: SparkJob | None = None
-        self._unwanted = False
+        self._complete = False
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
         self._refused = threading.Event()
@@ -72,7 +72,7 @@ class StreamFeed:
     @property
     def report(self) -> FeedReport:
         """What has become of the feed so far."""
-        return self._feed.report(complete=self._ended.is_set() and not self._unwanted)
+        return self._feed.report(self._complete)
 
     def stop(self) -> None:
         """End the stream after the micro-batch that is being fed, and return when it has ended.
@@ -118,7 +118,7 @@ class StreamFeed:
         """Feed one micro-batch."""
         if self._over() or (self._stopping.is_set() and not self._source.drains):
             self._refused.set()
-            raise StreamEnded("the feed takes no more rows")
+            raise _StreamEnded("the feed takes no more rows")
         outcome: list[Exception | None] = []
         job = self._feed.job(rows, outcome.append, part=name)
         self._job = job
@@ -128,32 +128,36 @@ class StreamFeed:
         if error is not None:
             raise error
         if self._over():  # what was delivered may be only a part
-            raise StreamEnded("the feed takes no more rows")
+            raise _StreamEnded("the feed takes no more rows")
 
     # In a thread of its own
 
     def _follow(self) -> None:
         try:
             try:
-                self._wait_for_end()
+                self._complete = self._wait_for_end()
             finally:
                 self._source.stop()  # which an error does not do everywhere
         except Exception as error:  # whatever Spark raises has ended the stream
-            if not self._refused.is_set() and not self._over():
+            cut_off = self._over()
+            self._complete = self._refused.is_set() and not cut_off
+            if not self._complete and not cut_off:
                 self._coordinator.fail(feed_failure(error, self._feed.name))
         finally:
             if not self._coordinator.look(lambda state: state.failures):
                 self._feed.close()
             self._ended.set()
 
-    def _wait_for_end(self) -> None:
+    def _wait_for_end(self) -> bool:
+        """Return whether the stream has ended by itself or on request, rather than cut off."""
         while not self._source.ended(_LOOK_SECONDS):
             if over := self._over():
                 self._cancel()
             if over or (self._stopping.is_set() and self._quiet()):
                 self._source.stop()
                 self._source.ended(_LOOK_SECONDS)  # raises where an error was faster
-                return
+                return not over
+        return True
 
     def _quiet(self) -> bool:
         """Whether the stream can be stopped with no micro-batch done by half.
@@ -165,10 +169,9 @@ class StreamFeed:
 
     def _over(self) -> bool:
         """Whether nobody needs another row."""
-        name = self._feed.name
-        self._unwanted = self._unwanted or self._coordinator.feed_unwanted(name)
         failed = self._coordinator.look(lambda state: bool(state.failures))
-        return self._unwanted or failed or self._abandoned.is_set()
+        unwanted = self._coordinator.feed_unwanted(self._feed.name)
+        return failed or unwanted or self._abandoned.is_set()
 
     def _cancel(self) -> None:
         job = self._job
