@@ -63,6 +63,8 @@ class ClusterConfig:
                     f"{name} must be the path of a folder, not {folder!r}: a folder on a "
                     "filesystem that is mounted on every host, or a local one on each"
                 )
+        if not isinstance(self.progress, bool):
+            raise ConfigurationError(f"progress must be True or False, not {self.progress!r}")
         packages: object = self.packages
         if isinstance(packages, str):
             raise ConfigurationError(f"packages must be several names, not {packages!r}")
