@@ -293,7 +293,7 @@ def test_dstreams(spark):
     from pyspark.streaming import StreamingContext
 
     with pytest.warns(FutureWarning, match="DStream is deprecated"):
-        context = StreamingContext(spark.sparkContext, 0.2)
+        context = StreamingContext(spark.sparkContext, 1)
     numbers = [spark.sparkContext.parallelize(range(n, n + 20), 2) for n in range(0, 100, 20)]
     with tsm.Cluster(read_ids, spark=spark, num_workers=2) as cluster:
         stream = cluster.train_stream(
@@ -310,7 +310,7 @@ def test_an_exception_in_a_dstream(spark):
     from pyspark.streaming import StreamingContext
 
     with pytest.warns(FutureWarning, match="DStream is deprecated"):
-        context = StreamingContext(spark.sparkContext, 0.2)
+        context = StreamingContext(spark.sparkContext, 1)
     numbers = [spark.sparkContext.parallelize([(1,), ("one",)], 1)]
     with (
         pytest.raises(errors.UnsupportedColumnError, match="'_1' of row 1 of partition 0"),
