@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tensorsparkml.data.column_types import is_list, text
+from tensorsparkml.data.column_types import is_list
 from tensorsparkml.errors import (
     DataError,
     MissingColumnError,
@@ -240,7 +240,7 @@ class _Column:
             try:
                 found = _to_type([value], expected).type
             except _UNFIT:
-                began = f"the partition began with {text(expected)}" if expected else str(error)
+                began = f"the partition began with {expected}" if expected else str(error)
                 return UnsupportedColumnError(
                     f"column {self._name!r} of {locate(offset)} holds {_describe(value)}, but "
                     f"{began}. Convert the values of a column to one type with rdd.map(...)"
@@ -264,7 +264,7 @@ def _to_type(values: Sequence[Any], type_: pa.DataType | None) -> pa.Array:
     if type_ is None or array.type == type_:
         return array
     if not _converts(array.type, type_):
-        raise TypeError(f"{text(array.type)} is not {text(type_)}")
+        raise TypeError(f"{array.type} is not {type_}")
     return array.cast(type_)
 
 

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorsparkml.data.columns import column_spec, to_numpy
 from tensorsparkml.data.records import record_batches
 from tensorsparkml.errors import (
     DataError,
@@ -35,15 +34,14 @@ def table(rows: Any, columns: Any = None, **limits: int) -> pa.Table:
     return pa.Table.from_batches(record_batches(rows, 3, columns, **limits))
 
 
-def arrays(found: pa.Table) -> dict[str, np.ndarray]:
-    """The columns as a node's program gets them."""
-    batch = found.combine_chunks().to_batches()[0]
-    return {
-        field.name: to_numpy(
-            batch.column(field.name), column_spec(field, batch.column(field.name), None), str
-        )
-        for field in found.schema
-    }
+def array(found: pa.Table) -> np.ndarray:
+    """The first column, of nested lists of fixed size, as one array."""
+    column = found.column(0).combine_chunks()
+    shape = [len(column)]
+    while pa.types.is_fixed_size_list(column.type):
+        shape.append(column.type.list_size)
+        column = column.flatten()
+    return column.to_numpy(zero_copy_only=False).reshape(shape)
 
 
 @pytest.mark.parametrize(
@@ -94,10 +92,10 @@ def test_columns_that_are_named(rows: Any, columns: list[str], expected: Any) ->
 def test_arrays_keep_shape_dtype_and_values(dtype: str, shape: tuple[int, ...]) -> None:
     rows = np.arange(4 * np.prod(shape)).reshape(4, *shape).astype(dtype)
     for found in (
-        arrays(table(list(rows)))["value"],
-        arrays(table([(row, 1) for row in rows]))["_1"],
+        array(table(list(rows))),
+        array(table([(row, 1) for row in rows])),
         # Every batch is a part of a larger buffer.
-        arrays(table(list(rows), most_rows=3))["value"],
+        array(table(list(rows), most_rows=3)),
     ):
         assert found.dtype == rows.dtype.newbyteorder("=")
         np.testing.assert_array_equal(found, rows)
@@ -105,12 +103,12 @@ def test_arrays_keep_shape_dtype_and_values(dtype: str, shape: tuple[int, ...]) 
 
 def test_transposed_arrays_and_arrays_without_dimensions() -> None:
     row = np.arange(6.0).reshape(2, 3).T
-    np.testing.assert_array_equal(arrays(table([row, row]))["value"], [row, row])
+    np.testing.assert_array_equal(array(table([row, row])), [row, row])
     assert table([np.array(1.5, "float32")]).schema.field("value").type == pa.float32()
 
 
 def test_a_smaller_dtype_is_taken() -> None:
-    found = arrays(table([np.zeros(2, "float32"), np.ones(2, "int8")]))["value"]
+    found = array(table([np.zeros(2, "float32"), np.ones(2, "int8")]))
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, [[0, 0], [1, 1]])
 

@@ -10,7 +10,7 @@ import pytest
 
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.messages import Commit, Failure, FeedProgress, Peer
+from tensorsparkml.control.messages import Failure, FeedProgress, Peer
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import FeedReport
 from tensorsparkml.driver.spark_job import Action, SparkJob
@@ -43,7 +43,7 @@ class StubFeed:
                 raise InterruptedError("cancelled")
             if isinstance(rows, Exception):
                 raise rows
-            self._coordinator.commit(Commit(self.name, part, part, (1,)))
+            self.ledger.rows[0] += 1
             return []
 
         def cancel(_: str) -> None:
@@ -127,7 +127,7 @@ def setup() -> Iterator[Setup]:
 
 
 def test_a_stream_that_ends_closes_the_feed(setup: Setup) -> None:
-    for name in "010":
+    for name in "01":
         setup.source.push(name).join()
     assert setup.stream.active
     assert not setup.stream.wait(0.0)
