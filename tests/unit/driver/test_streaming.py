@@ -10,7 +10,7 @@ import pytest
 
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.messages import Failure, FeedProgress, Peer
+from tensorsparkml.control.messages import Failure, FeedProgress
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import FeedReport
 from tensorsparkml.driver.spark_job import Action, SparkJob
@@ -106,7 +106,6 @@ class Setup:
 
     def __init__(self) -> None:
         self.state = ClusterState(["chief:0"], lease_seconds=1e9, settle_seconds=0.0)
-        self.state.started(0, Peer(0, "chief", 0, "127.0.0.1", 1, 2))
         self.coordinator = Coordinator(self.state, "token", "127.0.0.1", "127.0.0.1")
         self.feed = StubFeed(self.coordinator)
         self.source = StubStream()
