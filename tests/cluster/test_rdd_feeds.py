@@ -163,11 +163,10 @@ def test_a_program_that_stops_early_cancels_the_job(spark):
     assert not tracker.getActiveJobsIds()
 
 
-@pytest.mark.parametrize("kind", ["rdd", "list", "stream"])
+@pytest.mark.parametrize("kind", ["rdd", "stream"])
 def test_what_launch_tasks_cannot_deliver(spark, kind):
     data = {
         "rdd": lambda: spark.sparkContext.parallelize([1]),
-        "list": lambda: [1],
         "stream": lambda: spark.readStream.format("rate").load(),
     }[kind]()
     with pytest.raises(errors.ConfigurationError, match=r"cluster\.train\(rdd\)"):
@@ -177,7 +176,7 @@ def test_what_launch_tasks_cannot_deliver(spark, kind):
 @pytest.mark.parametrize(
     ("make", "options", "message"),
     [
-        (lambda spark: [1, 2], {}, "a DataFrame or an RDD, not a list"),
+        (lambda spark: {1: 2}, {}, "a DataFrame or an RDD, not a dict"),
         (lambda spark: spark.readStream.format("rate").load(), {}, r"train_stream\(df\)"),
         (lambda spark: spark.range(3), {"columns": "id"}, "list of different names, not 'id'"),
         (lambda spark: spark.range(3), {"columns": ["id", "id"]}, "list of different names"),
