@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tensorsparkml.data.column_options import Column
     from tensorsparkml.driver.cluster import Cluster, run
     from tensorsparkml.driver.feeding import FeedReport
+    from tensorsparkml.driver.streaming import StreamFeed
     from tensorsparkml.inference.predict import predict
     from tensorsparkml.java import ensure_java
     from tensorsparkml.trainer.context import Context
@@ -24,6 +25,7 @@ __all__ = [
     "Column",
     "Context",
     "FeedReport",
+    "StreamFeed",
     "__version__",
     "ensure_java",
     "errors",
@@ -36,6 +38,7 @@ _HOMES = {
     "Column": "tensorsparkml.data.column_options",
     "Context": "tensorsparkml.trainer.context",
     "FeedReport": "tensorsparkml.driver.feeding",
+    "StreamFeed": "tensorsparkml.driver.streaming",
     "ensure_java": "tensorsparkml.java",
     "predict": "tensorsparkml.inference.predict",
     "run": "tensorsparkml.driver.cluster",

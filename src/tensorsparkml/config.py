@@ -27,6 +27,8 @@ class ClusterConfig:
         packages: Import names that every executor must have, checked before the nodes start.
         lease_seconds: Silence after which agents and driver give each other up.
         start_seconds: How long the nodes may take to start.
+        progress: Whether to show how far the feeds are: as bars where standard error is a
+            terminal, and in notebooks; as lines of the logger `tensorsparkml.progress` elsewhere.
     """
 
     num_workers: int = 1
@@ -37,6 +39,7 @@ class ClusterConfig:
     packages: tuple[str, ...] = ("tensorflow",)
     lease_seconds: float = 6.0
     start_seconds: float = 120.0
+    progress: bool = True
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -60,6 +63,8 @@ class ClusterConfig:
                     f"{name} must be the path of a folder, not {folder!r}: a folder on a "
                     "filesystem that is mounted on every host, or a local one on each"
                 )
+        if not isinstance(self.progress, bool):
+            raise ConfigurationError(f"progress must be True or False, not {self.progress!r}")
         packages: object = self.packages
         if isinstance(packages, str):
             raise ConfigurationError(f"packages must be several names, not {packages!r}")

@@ -174,7 +174,8 @@ def test_every_public_name_is_in_the_reference():
 
 
 @pytest.mark.parametrize(
-    "documented", [tsm.Cluster, tsm.Context, tsm.FeedReport, DataFeed, Inference, InferenceBatch]
+    "documented",
+    [tsm.Cluster, tsm.Context, tsm.FeedReport, tsm.StreamFeed, DataFeed, Inference, InferenceBatch],
 )
 def test_every_public_member_is_in_the_reference(documented):
     words = code_words("docs/api.md")
@@ -192,6 +193,8 @@ def test_every_public_member_is_in_the_reference(documented):
         tsm.Cluster,
         tsm.Cluster.train,
         tsm.Cluster.inference,
+        tsm.Cluster.train_stream,
+        tsm.StreamFeed.wait,
         tsm.Context.dataset,
         tsm.Context.feed,
         tsm.Context.read_parquet,

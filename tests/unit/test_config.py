@@ -33,6 +33,8 @@ from tensorsparkml.errors import ConfigurationError
         ("environment", {1: "x"}),
         ("log_dir", "hdfs://nn/logs"),
         ("work_dir", 3),
+        ("progress", "bar"),
+        ("progress", None),
     ],
 )
 def test_a_bad_value_is_named_with_its_setting(setting: str, value: Any) -> None:
@@ -51,6 +53,7 @@ def test_a_bad_value_is_named_with_its_setting(setting: str, value: Any) -> None
         {"lease_seconds": 30, "start_seconds": 0.5},
         {"packages": (), "environment": {"OMP_NUM_THREADS": "4"}},
         {"log_dir": "/mnt/logs", "work_dir": "/scratch"},
+        {"progress": False},
     ],
 )
 def test_good_values_are_kept(settings: dict[str, Any]) -> None:

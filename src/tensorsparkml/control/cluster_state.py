@@ -5,9 +5,10 @@ Times are seconds of any monotonic clock; the caller passes `now`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.messages import Directive, End, Failure, FeedProgress, Peer, Stop
@@ -32,6 +33,7 @@ class Node:
     gone: bool = False
     last_heard: float | None = None
     result: bytes | None = None
+    spool_bytes: int = 0
 
 
 class ClusterState:
@@ -51,6 +53,7 @@ class ClusterState:
         self.feeds: dict[str, FeedLedger] = {}
         self.failures: list[Failure] = []
         self.ending = False
+        self.last_epoch: Mapping[str, Any] | None = None
         self._lease_seconds = lease_seconds
         self._settle_seconds = settle_seconds
         self._failed_at: float | None = None
@@ -65,6 +68,14 @@ class ClusterState:
     def heard(self, rank: int, now: float) -> None:
         """Record a sign of life of an agent."""
         self.nodes[rank].last_heard = now
+
+    def stored(self, rank: int, size: int) -> None:
+        """Record the size of the rows on a node's disk, in bytes."""
+        self.nodes[rank].spool_bytes = size
+
+    def epoch_ended(self, report: Mapping[str, Any]) -> None:
+        """Record what a node tells about an epoch."""
+        self.last_epoch = report
 
     def finished(self, rank: int, result: bytes) -> Addressed:
         """Record a main's result; when it is the last one, all trainers may exit."""

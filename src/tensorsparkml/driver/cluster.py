@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from tensorsparkml.config import make_config
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.plan import node_name
-from tensorsparkml.driver.feeding import FeedReport, deliver, read_files, source_uris
+from tensorsparkml.driver.feeding import (
+    FeedReport,
+    OpenFeed,
+    deliver,
+    read_files,
+    source_uris,
+)
 from tensorsparkml.driver.inference import JobGuard, infer_elements, infer_rows
 from tensorsparkml.driver.pickling import pickle_main, unpickle_results
+from tensorsparkml.driver.row_sources import check_direct, row_source
 from tensorsparkml.driver.startup import RunningCluster
+from tensorsparkml.driver.stream_sources import stream_source
+from tensorsparkml.driver.streaming import StreamFeed
 from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pyspark import RDD
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming.readwriter import DataStreamWriter
     from pyspark.sql.types import StructType
+    from pyspark.streaming import DStream
 
 
 # A URI of Parquet files, or several.
@@ -64,6 +75,7 @@ class Cluster:
         **settings: Any,
     ) -> None:
         self.config = make_config(settings)
+        check_direct(direct)
         self._main = pickle_main(main, args)
         self._spark = spark or active_session()
         self._direct = direct
@@ -72,6 +84,7 @@ class Cluster:
         self._running: RunningCluster | None = None
         self._guard: JobGuard | None = None
         self._ended = False
+        self._streams: list[StreamFeed] = []
         self._results: list[Any] | None = None
 
     @property
@@ -105,13 +118,14 @@ class Cluster:
 
     def train(
         self,
-        data: DataFrame | Files,
+        data: DataFrame | RDD[Any] | Files,
         *,
-        validation: DataFrame | Files | None = None,
+        validation: DataFrame | RDD[Any] | Files | None = None,
         epochs: int = 1,
         feed: str = "train",
+        columns: Sequence[str] | None = None,
     ) -> FeedReport:
-        """Feed a DataFrame or files to the nodes, and return when they have read it.
+        """Feed a DataFrame, an RDD or files to the nodes, and return when they have read it.
 
         The rows are spread evenly over the nodes, whatever the partitions. Each reaches exactly
         one node and stays there, so a program may read the feed as often as it likes.
@@ -124,12 +138,16 @@ class Cluster:
             epochs: How many passes the nodes' `DataFeed` delivers, and how many passes to wait
                 for. `ctx.dataset` gives one pass each time it is iterated, whatever this says.
             feed: Name of the feed. A feed is fed once.
+            columns: Columns to send, of DataFrames and of RDDs of dicts, Rows and named tuples.
+                For an RDD of tuples, lists, arrays or plain values, the names that their columns
+                get, instead of `_1`, `_2`, … or `value`.
 
         Returns:
             How many rows were delivered. It returns early, with `complete` False and the Spark
             job cancelled, when every node's program has ended or wants no more.
 
         Raises:
+            DataError: The rows of an RDD are not of one kind.
             FeedError: Spark could not produce the rows.
             NodeError: A node failed.
         """
@@ -138,24 +156,63 @@ class Cluster:
         running = self._require_running()
         nodes = self.config.num_workers
         if validation is not None:
-            self._deliver(running, validation, FeedLedger("validation", nodes))
+            self._deliver(running, validation, columns, FeedLedger("validation", nodes))
         ledger = FeedLedger(feed, nodes, epochs)
-        complete = self._deliver(running, data, ledger)
+        complete = self._deliver(running, data, columns, ledger)
         running.coordinator.require(lambda state: state.feed_done(feed, epochs))
         if complete is None:
             complete = all(progress.passes >= epochs for progress in ledger.progress)
         return FeedReport(ledger.total, tuple(ledger.rows), complete)
 
     def _deliver(
-        self, running: RunningCluster, data: DataFrame | Files, ledger: FeedLedger
+        self,
+        running: RunningCluster,
+        data: DataFrame | RDD[Any] | Files,
+        columns: Sequence[str] | None,
+        ledger: FeedLedger,
     ) -> bool | None:
         """Return whether Spark delivered all rows, or None where the nodes read them from files."""
         plan = running.plan
         if uris := source_uris(data, plan.default_fs, plan.working_dir):
+            if columns is not None:
+                raise ConfigurationError(
+                    "columns are for rows of Spark; choose those of files with ctx.feed(columns=…)"
+                )
             read_files(running.coordinator, uris, ledger)
             return None
         self._require_fed()
-        return deliver(running.coordinator, plan, cast("DataFrame", data), ledger)
+        return deliver(running.coordinator, plan, row_source(data, columns), ledger).complete
+
+    def train_stream(
+        self,
+        data: DataFrame | DataStreamWriter | DStream[Any],
+        *,
+        feed: str = "train",
+        columns: Sequence[str] | None = None,
+    ) -> StreamFeed:
+        """Feed the micro-batches of a stream to the nodes as they come, and return at once.
+
+        The feed stays open until the stream ends, `stop` of what is returned is called, or every
+        node's program has ended or wants no more; then the stream is stopped. Leaving the with
+        block waits for that.
+
+        Args:
+            data: A streaming DataFrame; or its writer, for a trigger, a checkpoint or other
+                options: `df.writeStream.trigger(availableNow=True)`. Or a DStream, whose context
+                is started after this call, and is stopped with the feed.
+            feed: Name of the feed. A feed is fed once.
+            columns: As for `train`.
+
+        Returns:
+            The feed, with `stop()` and `wait()`.
+        """
+        running = self._require_fed()
+        source = stream_source(data, columns)
+        ledger = FeedLedger(feed, self.config.num_workers)
+        opened = OpenFeed(running.coordinator, running.plan, ledger)
+        stream = StreamFeed(running.coordinator, opened, source)
+        self._streams.append(stream)
+        return stream
 
     # Inference
 
@@ -199,8 +256,7 @@ class Cluster:
         """
         from pyspark.sql import DataFrame
 
-        self._require_fed()
-        running = self._require_running()
+        running = self._require_fed()
         token, peers = running.plan.token, running.coordinator.peers()
         if self._guard is None:
             tag = f"tensorsparkml-{running.plan.cluster_id}-inference"
@@ -217,9 +273,10 @@ class Cluster:
     # Shutdown
 
     def shutdown(self) -> None:
-        """Wait until every main has returned, and end the nodes.
+        """Wait until streams have ended and every main has returned, and end the nodes.
 
         Raises:
+            FeedError: A stream failed.
             NodeError: A node failed.
         """
         if self._ended:
@@ -227,6 +284,8 @@ class Cluster:
         running = self._require_running()
         running.coordinator.end_inference()
         try:
+            for stream in self._streams:
+                stream.wait()
             running.coordinator.require(lambda state: state.all_finished)
         except BaseException:
             self.stop()
@@ -239,7 +298,11 @@ class Cluster:
         """End the nodes at once, whatever they are doing."""
         if self._running is not None and not self._ended:
             self._ended = True
+            for stream in self._streams:
+                stream.abandon()
             self._running.abort()
+            for stream in self._streams:
+                stream.join()
 
     def __enter__(self) -> Self:
         """Start the nodes."""
@@ -269,17 +332,18 @@ class Cluster:
             if cause is not None:
                 raise cause from error
 
-    def _require_fed(self) -> None:
+    def _require_running(self) -> RunningCluster:
+        if self._running is None or self._ended:
+            raise ConfigurationError("this cluster does not run; use it in a with block")
+        return self._running
+
+    def _require_fed(self) -> RunningCluster:
         if not self._fed:
             raise ConfigurationError(
                 "this cluster keeps no task slot for other Spark tasks; use Cluster(...) without "
                 "direct data and without fed=False"
             )
-
-    def _require_running(self) -> RunningCluster:
-        if self._running is None or self._ended:
-            raise ConfigurationError("this cluster does not run; use it in a with block")
-        return self._running
+        return self._require_running()
 
 
 def run(

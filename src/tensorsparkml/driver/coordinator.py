@@ -10,7 +10,7 @@ import base64
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.flight as flight
@@ -32,6 +32,8 @@ from tensorsparkml.control.rpc import Handler, RpcServer, tcp_location
 from tensorsparkml.control.verdict import to_error
 from tensorsparkml.driver.node_log import relay_epoch, relay_lines
 from tensorsparkml.errors import LaunchError, TensorSparkMLError
+
+T = TypeVar("T")
 
 _SETTLE_LIMIT_SECONDS = 5.0
 _FOREVER = 10.0 * 365 * 86_400  # seconds
@@ -114,6 +116,11 @@ class Coordinator:
                 root, others = self._state.verdict()
             raise to_error(root, others)
         return reached
+
+    def look(self, at: Callable[[ClusterState], T]) -> T:
+        """Return what a function finds in the state."""
+        with self._changed:
+            return at(self._state)
 
     def peers(self) -> list[Peer]:
         """Return where the nodes are, by rank."""
@@ -225,6 +232,8 @@ class Coordinator:
                 relay_lines(name, event["lines"])
             elif event["kind"] == "epoch":
                 relay_epoch(name, event)
+                with self._changed:
+                    self._state.epoch_ended(event)
             else:
                 with self._changed:
                     self._send(self._apply(rank, event))
@@ -242,6 +251,8 @@ class Coordinator:
                 state.gone(rank)
             case "share":
                 state.feeds[event["feed"]].shared(rank, event["rows"])
+            case "spool":
+                state.stored(rank, event["bytes"])
             case "given":
                 return state.feeds[event["feed"]].given(event["segment"])
             case "progress":

@@ -1,4 +1,4 @@
-"""Feeding jobs: Spark tasks that push a DataFrame's Arrow batches to the nodes' agents."""
+"""Feeding jobs: Spark tasks that push record batches to the nodes' agents."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.messages import Commit, Peer
+from tensorsparkml.control.messages import Commit, Failure, Peer
 from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.driver.row_sources import RowSource, Send
 from tensorsparkml.driver.spark_failures import feed_failure
 from tensorsparkml.driver.spark_job import SparkJob
 from tensorsparkml.driver.task_results import task_results
-from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.errors import ConfigurationError, DataError
 from tensorsparkml.storage import absolute_path
 
 if TYPE_CHECKING:
     from pyspark import Accumulator
-    from pyspark.sql import DataFrame, Row
 
 logger = logging.getLogger(__name__)
 
-_SCHEMA = "partition int"
 _CANCEL_SECONDS = 3.0  # for Spark to end tasks that nobody needs any more
 
 
@@ -83,13 +83,24 @@ def read_files(coordinator: Coordinator, uris: tuple[str, ...], ledger: FeedLedg
     coordinator.read_files(ledger, uris)
 
 
-def feed_task(
-    token: str, peers: Sequence[Peer], feed: str, commits: Accumulator[list[Commit]]
-) -> Callable[[Iterator[Any]], Iterator[Any]]:
-    """Return the function of the feed tasks."""
+def sending(
+    token: str,
+    peers: Sequence[Peer],
+    feed: str,
+    part: str,
+    results: Accumulator[list[Commit | Failure]],
+) -> Send:
+    """Return the function with which feed tasks send a partition.
 
-    def task(batches: Iterator[Any]) -> Iterator[Any]:
-        import pyarrow as pa
+    Args:
+        token: The cluster's token.
+        peers: The nodes.
+        feed: Name of the feed.
+        part: Begins the keys under which the partitions count; each counts once in the feed.
+        results: Gets what arrived, and what was wrong with the rows.
+    """
+
+    def send(batches: Iterator[Any]) -> None:
         from pyspark import TaskContext
 
         from tensorsparkml.executor.feeder import Feeder
@@ -97,60 +108,118 @@ def feed_task(
         context = TaskContext.get()
         assert context is not None
         partition, attempt = context.partitionId(), context.taskAttemptId()
-        feeder = Feeder(token, peers, feed, partition, attempt, lambda part: commits.add([part]))
+
+        def commit(arrived: Commit) -> None:
+            results.add([replace(arrived, key=f"{part}{arrived.key}")])
+
+        feeder = Feeder(token, peers, feed, partition, attempt, commit)
         try:
             feeder.run(batches)
+        except DataError as error:
+            # Handed over, because Spark would repeat a task that fails, and hide its error's class.
+            results.add([from_exception(error, kind="DataError", message=error.message)])
         finally:
             feeder.close()
-        yield pa.record_batch({"partition": pa.array([partition], pa.int32())})
 
-    return task
+    return send
 
 
-def deliver(
-    coordinator: Coordinator, plan: ClusterPlan, data: DataFrame, ledger: FeedLedger
-) -> bool:
-    """Feed a DataFrame and return when all of it is on the nodes, or they want no more.
+class OpenFeed:
+    """A feed that takes the rows of Spark jobs until it is closed.
 
     Args:
         coordinator: The cluster's coordinator.
         plan: The cluster.
-        data: The rows.
         ledger: The feed.
 
-    Returns:
-        Whether all rows were delivered.
+    Raises:
+        ConfigurationError: The feed was fed already.
+    """
+
+    def __init__(self, coordinator: Coordinator, plan: ClusterPlan, ledger: FeedLedger) -> None:
+        _require_new(coordinator, ledger.name)
+        self.name = ledger.name
+        self._coordinator = coordinator
+        self._plan = plan
+        self._ledger = ledger
+        self._results: Accumulator[list[Any]] | None = None
+        coordinator.open_feed(ledger)
+
+    @property
+    def closed(self) -> bool:
+        """Whether every node has its share."""
+        return self._ledger.closed
+
+    def job(
+        self, rows: RowSource, on_end: Callable[[Exception | None], None], part: str = ""
+    ) -> SparkJob:
+        """Return the job that feeds rows, not started yet.
+
+        Args:
+            rows: The rows.
+            on_end: Called, from the job's thread, with Spark's exception or None.
+            part: Names the rows where the feed gets those of several jobs. What is fed again under
+                the same name counts once.
+        """
+        if self._results is None:  # one for all jobs, because PySpark keeps them for ever
+            self._results = task_results(rows.context, self._receive)
+        peers, part_of_key = self._coordinator.peers(), part and f"{part}/"
+        send = sending(self._plan.token, peers, self.name, part_of_key, self._results)
+        tag = f"tensorsparkml-{self._plan.cluster_id}-feed-{self.name}"
+        return SparkJob(rows.feeding(send), tag, lambda _, error: on_end(error))
+
+    def close(self) -> None:
+        """Take no more rows, and let the nodes read to the end."""
+        self._coordinator.close_feed(self.name)
+
+    def report(self, complete: bool) -> FeedReport:
+        """Return what has become of the feed."""
+        return FeedReport(self._ledger.total, tuple(self._ledger.rows), complete)
+
+    def _receive(self, result: Commit | Failure) -> None:
+        if isinstance(result, Failure):
+            self._coordinator.fail(result)
+        else:
+            self._coordinator.commit(result)
+
+
+def deliver(
+    coordinator: Coordinator, plan: ClusterPlan, rows: RowSource, ledger: FeedLedger
+) -> FeedReport:
+    """Feed rows and return when all of them are on the nodes, or the nodes want no more.
+
+    Args:
+        coordinator: The cluster's coordinator.
+        plan: The cluster.
+        rows: The rows.
+        ledger: The feed.
 
     Raises:
         ConfigurationError: The feed was fed already.
         TensorSparkMLError: The feed or a node failed.
     """
-    feed = ledger.name
-    _require_new(coordinator, feed)
-    coordinator.open_feed(ledger)
+    feed = OpenFeed(coordinator, plan, ledger)
     outcome: list[Exception | None] = []
 
-    def on_end(_: list[Row], error: Exception | None) -> None:
+    def on_end(error: Exception | None) -> None:
         outcome.append(error)
         if error is None:
-            coordinator.close_feed(feed)
-        elif not coordinator.feed_unwanted(feed):
-            coordinator.fail(feed_failure(error, feed))
+            feed.close()
+        elif not coordinator.feed_unwanted(feed.name):
+            coordinator.fail(feed_failure(error, feed.name))
 
-    commits = task_results(data.sparkSession, coordinator.commit)
-    tasks = data.mapInArrow(feed_task(plan.token, coordinator.peers(), feed, commits), _SCHEMA)
-    job = SparkJob(tasks, f"tensorsparkml-{plan.cluster_id}-feed-{feed}", on_end)
+    job = feed.job(rows, on_end)
     job.start()
     try:
         coordinator.require(
-            lambda state: state.feed_unwanted(feed) or bool(outcome and ledger.closed)
+            lambda state: state.feed_unwanted(feed.name) or bool(outcome and feed.closed)
         )
         complete = outcome == [None]
     finally:
         if not job.cancel(_CANCEL_SECONDS):
-            logger.warning("Spark still runs the tasks of feed %r", feed)
-    coordinator.close_feed(feed)
-    return complete
+            logger.warning("Spark still runs the tasks of feed %r", feed.name)
+    feed.close()
+    return feed.report(complete)
 
 
 def _require_new(coordinator: Coordinator, feed: str) -> None:

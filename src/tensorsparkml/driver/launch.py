@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.control.messages import Failure, decode_failure
 from tensorsparkml.control.plan import ClusterPlan, node_name
-from tensorsparkml.driver.spark_job import SparkJob
+from tensorsparkml.driver.spark_job import SparkJob, collect_dataframe
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
@@ -84,4 +84,4 @@ def launch_job(
     def decode(rows: list[Row], error: Exception | None) -> None:
         on_end([decode_failure(json.loads(row.failure)) for row in rows], error)
 
-    return SparkJob(tasks, f"tensorsparkml-{plan.cluster_id}-launch", decode)
+    return SparkJob(collect_dataframe(tasks), f"tensorsparkml-{plan.cluster_id}-launch", decode)

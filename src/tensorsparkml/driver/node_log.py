@@ -6,19 +6,24 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tensorsparkml.driver.progress_display import beside_bars, progress_logger
+
 node_logger = logging.getLogger("tensorsparkml.node")
-progress_logger = logging.getLogger("tensorsparkml.progress")
 
 
 def relay_lines(node: str, lines: Sequence[str]) -> None:
     """Log the lines that a node printed, each behind the node's name."""
-    for line in lines:
-        node_logger.info("[%s] %s", node, line)
+    if node_logger.isEnabledFor(logging.INFO):
+        with beside_bars():
+            for line in lines:
+                node_logger.info("[%s] %s", node, line)
 
 
 def relay_epoch(node: str, event: Mapping[str, Any]) -> None:
     """Log one line about an epoch that a node has trained."""
-    progress_logger.info("[%s] %s", node, describe_epoch(event))
+    if progress_logger.isEnabledFor(logging.INFO):
+        with beside_bars():
+            progress_logger.info("[%s] %s", node, describe_epoch(event))
 
 
 def describe_epoch(event: Mapping[str, Any]) -> str:

@@ -1,38 +1,75 @@
-"""A Spark job in a thread of its own, which can be cancelled."""
+"""A Spark action that can be cancelled, in a thread of its own or in the caller's."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row
+    from pyspark import RDD
+    from pyspark.sql import DataFrame
 
 _CANCEL_SECONDS = 0.5  # between two attempts to cancel
 
 
+@dataclass(frozen=True)
+class Action:
+    """A Spark action, and how the jobs that it starts are found again.
+
+    Attributes:
+        run: Runs it and returns its rows.
+        add_tag: Gives a tag to the jobs that the thread starts from now on.
+        remove_tag: Takes it back.
+        cancel: Ends the jobs that have a tag.
+    """
+
+    run: Callable[[], list[Any]]
+    add_tag: Callable[[str], None]
+    remove_tag: Callable[[str], None]
+    cancel: Callable[[str], object]
+
+
+def collect_dataframe(data: DataFrame) -> Action:
+    """Return the action that collects a DataFrame."""
+    session = data.sparkSession
+    return Action(data.collect, session.addTag, session.removeTag, session.interruptTag)
+
+
+def collect_rdd(rdd: RDD[Any]) -> Action:
+    """Return the action that collects an RDD."""
+    # Tags of a session are for its own operations; the jobs of an RDD have those of the context.
+    context = rdd.context
+    return Action(rdd.collect, context.addJobTag, context.removeJobTag, context.cancelJobsWithTag)
+
+
 class SparkJob:
-    """Collects a DataFrame in a thread.
+    """One run of an action.
 
     Args:
-        data: The DataFrame.
-        tag: Name of the thread, and tag of the job in Spark.
+        action: The action.
+        tag: Name of the thread, and tag of the jobs in Spark.
         on_end: Called, from the thread, with the rows, and with Spark's exception or None.
     """
 
     def __init__(
-        self, data: DataFrame, tag: str, on_end: Callable[[list[Row], Exception | None], None]
+        self, action: Action, tag: str, on_end: Callable[[list[Any], Exception | None], None]
     ) -> None:
-        self._data = data
+        self._action = action
         self._tag = tag
         self._on_end = on_end
-        self._thread = threading.Thread(target=self._run, name=tag, daemon=True)
+        self._ended = threading.Event()
 
     def start(self) -> None:
-        """Start the job."""
-        self._thread.start()
+        """Run the action in a thread of its own."""
+        threading.Thread(target=self._run, name=self._tag, daemon=True).start()
+
+    def run(self) -> None:
+        """Run the action in the caller's thread, with what Spark has set for it."""
+        self._run()
+        self._action.remove_tag(self._tag)
 
     def join(self, timeout: float) -> bool:
         """Wait until the job has ended and return whether it has.
@@ -40,8 +77,7 @@ class SparkJob:
         Args:
             timeout: Seconds.
         """
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        return self._ended.wait(timeout)
 
     def cancel(self, timeout: float) -> bool:
         """Let Spark end the job's tasks, if it still runs, and return whether it has ended.
@@ -50,17 +86,19 @@ class SparkJob:
             timeout: Seconds to wait for the end.
         """
         deadline = time.monotonic() + timeout
-        while self._thread.is_alive() and time.monotonic() < deadline:
+        while not self._ended.is_set() and time.monotonic() < deadline:
             # More than once, because a job that Spark does not know yet is not cancelled.
-            self._data.sparkSession.interruptTag(self._tag)
-            self._thread.join(_CANCEL_SECONDS)
-        return not self._thread.is_alive()
+            self._action.cancel(self._tag)
+            self._ended.wait(_CANCEL_SECONDS)
+        return self._ended.is_set()
 
     def _run(self) -> None:
-        self._data.sparkSession.addTag(self._tag)
+        self._action.add_tag(self._tag)
         try:
-            rows = self._data.collect()
+            rows = self._action.run()
         except Exception as error:  # whatever Spark raises is the job's outcome
             self._on_end([], error)
         else:
             self._on_end(rows, None)
+        finally:
+            self._ended.set()

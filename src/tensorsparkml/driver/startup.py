@@ -21,6 +21,8 @@ from tensorsparkml.driver import slots
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import read_files, source_uris
 from tensorsparkml.driver.launch import launch_job
+from tensorsparkml.driver.progress import take_snapshot
+from tensorsparkml.driver.progress_display import ProgressMonitor, choose_display
 from tensorsparkml.driver.spark_failures import launch_failure
 from tensorsparkml.driver.spark_internals import default_filesystem
 from tensorsparkml.driver.spark_job import SparkJob
@@ -70,6 +72,7 @@ class RunningCluster:
         self._direct = None if files else cast("DataFrame | None", direct)
         self._direct_ledger: FeedLedger | None = None
         self._job: SparkJob | None = None
+        self._progress: ProgressMonitor | None = None
         self._launch_failure: Failure | None = None
         hold = self._reserve_slots(spark, config, fed)
         try:
@@ -90,6 +93,10 @@ class RunningCluster:
         except BaseException:
             self.abort()
             raise
+        if config.progress:
+            self._progress = ProgressMonitor(
+                lambda: self.coordinator.look(take_snapshot), choose_display()
+            )
         kept = "held" if hold else "released"
         logger.info("cluster %s: %d nodes run, slots are %s", self._id, self.plan.nodes, kept)
 
@@ -117,6 +124,8 @@ class RunningCluster:
         Args:
             patience: Seconds in which the launch tasks may end by themselves.
         """
+        if self._progress is not None:
+            self._progress.stop()
         gone = self.coordinator.wait_for(lambda state: state.all_gone, _STOP_SECONDS)
         if not gone:
             logger.warning("cluster %s: not every node has confirmed its end", self._id)

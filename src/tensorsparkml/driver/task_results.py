@@ -13,20 +13,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pyspark import Accumulator
-    from pyspark.sql import SparkSession
+    from pyspark import Accumulator, SparkContext
 
 logger = logging.getLogger(__name__)
 
 
-def task_results(spark: SparkSession, receive: Callable[[Any], object]) -> Accumulator[list[Any]]:
+def task_results(context: SparkContext, receive: Callable[[Any], object]) -> Accumulator[list[Any]]:
     """Return an accumulator of lists, to which tasks add.
 
     Args:
-        spark: The session.
+        context: Spark's context.
         receive: Called at the driver, from a thread, with every item of a task that succeeded.
     """
-    return spark.sparkContext.accumulator([], _make_param(receive))
+    return context.accumulator([], _make_param(receive))
 
 
 def _collecting_param() -> Any:

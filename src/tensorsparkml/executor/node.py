@@ -54,6 +54,7 @@ from tensorsparkml.executor.supervisor import Trainer, trainer_environment
 
 logger = logging.getLogger(__name__)
 _WATCH_SECONDS = 0.5  # between looks at the lease and at the executor's process
+_SPOOL_SECONDS = 1.0  # between looks at the spool's size, which is reported where it has changed
 _GRACE_SECONDS = 1.0  # for a trainer to report its own failure before it is killed
 
 
@@ -154,6 +155,7 @@ class Node:
         self._start_thread("mailbox", self._mailbox.run)
         self._start_thread("orders", self._watch_orders)
         self._start_thread("watch", self._watch)
+        self._start_thread("spool size", self._watch_spool)
         while not self._handle(self._events.get()):
             pass
         self._ended.set()
@@ -281,6 +283,14 @@ class Node:
             self._reporter.send("given", feed=directive.feed, segment=directive.segment)
 
     # Threads that watch
+
+    def _watch_spool(self) -> None:
+        reported = 0
+        while not self._ended.wait(_SPOOL_SECONDS):
+            size = self._spool.stored_bytes()
+            if size != reported:
+                self._reporter.send("spool", bytes=size)
+                reported = size
 
     def _watch(self) -> None:
         while not self._ended.wait(_WATCH_SECONDS):

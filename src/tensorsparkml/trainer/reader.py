@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,9 @@ from tensorsparkml.data.segments import LocatedBatch, RowReader
 from tensorsparkml.errors import EmptyFeedError
 from tensorsparkml.trainer.agent_client import AgentClient
 
-_REPORT_ROWS = 10_000  # read between two reports of progress, which cost a call each
+# Read, or passed, between two reports of progress, which cost a call each.
+_REPORT_ROWS = 10_000
+_REPORT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class FeedReader:
         self._lock = threading.Lock()
         self._progress = FeedProgress()
         self._reported = FeedProgress()
+        self._reported_at = time.monotonic()
 
     @property
     def progress(self) -> FeedProgress:
@@ -150,12 +154,14 @@ class FeedReader:
 
     def _advance(self, progress: FeedProgress) -> None:
         self._progress = progress
+        now = time.monotonic()
         if (
             progress.passes != self._reported.passes
             or progress.terminated
             or progress.rows - self._reported.rows >= _REPORT_ROWS
+            or now - self._reported_at >= _REPORT_SECONDS
         ):
-            self._reported = progress
+            self._reported, self._reported_at = progress, now
             self._agent.progress(self.feed, progress)
 
     def _refresh(self) -> None:

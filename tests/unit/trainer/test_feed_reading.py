@@ -6,6 +6,7 @@ waits for what never comes is an error instead of a hang.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -319,10 +320,22 @@ def test_progress_is_reported_now_and_then(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader_module, "_REPORT_ROWS", 5)
+    monkeypatch.setattr(reader_module, "_REPORT_SECONDS", math.inf)
     simulation = simulate([[12]], nodes=1)
     list(simulation.readers[0].batches(2, False))
     assert simulation.reports == [
         [FeedProgress(0, 6), FeedProgress(0, 12), FeedProgress(1, 12)],
+    ]
+
+
+def test_progress_is_reported_when_reading_is_slow(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulation = simulate([[6]], nodes=1)
+    monkeypatch.setattr(reader_module, "_REPORT_SECONDS", 0.0)
+    list(simulation.readers[0].batches(3, False))
+    assert simulation.reports == [
+        [FeedProgress(0, 3), FeedProgress(0, 6), FeedProgress(1, 6)],
     ]
 
 

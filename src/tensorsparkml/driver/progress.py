@@ -1,0 +1,174 @@
+"""How far the feeds of a cluster are: what the coordinator counts → numbers and words.
+
+Times are seconds of any monotonic clock; the caller passes `now`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tensorsparkml.control.cluster_state import ClusterState
+
+_WINDOW_SECONDS = 10.0
+_MOST_NODES_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class FeedCounts:
+    """What the coordinator knows of a feed at one moment.
+
+    Attributes:
+        name: Name of the feed.
+        fed: Rows on each node, by rank.
+        read: Rows that each node's program has read, over all passes, by rank.
+    """
+
+    name: str
+    fed: tuple[int, ...]
+    read: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the coordinator knows at one moment.
+
+    Attributes:
+        feeds: The feeds, in the order in which they were opened.
+        spool_bytes: Size of the rows on each node's disk, by rank.
+        epoch: What a node has reported about its last epoch, or None.
+    """
+
+    feeds: tuple[FeedCounts, ...]
+    spool_bytes: tuple[int, ...]
+    epoch: Mapping[str, Any] | None
+
+
+def take_snapshot(state: ClusterState) -> Snapshot:
+    """Return how far the feeds are."""
+    feeds = (
+        FeedCounts(name, tuple(ledger.rows), tuple(node.rows for node in ledger.progress))
+        for name, ledger in state.feeds.items()
+    )
+    sizes = tuple(node.spool_bytes for node in state.nodes)
+    return Snapshot(tuple(feeds), sizes, state.last_epoch)
+
+
+class Rate:
+    """Speed of a counter over a sliding window.
+
+    Args:
+        window_seconds: Length of the window.
+    """
+
+    def __init__(self, window_seconds: float = _WINDOW_SECONDS) -> None:
+        self._window = window_seconds
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def update(self, now: float, count: int) -> float:
+        """Record the counter and return by how much it grows in a second."""
+        self._seen.append((now, count))
+        # One that is older than the window stays, so that the window is covered.
+        while len(self._seen) > 2 and now - self._seen[1][0] >= self._window:
+            self._seen.popleft()
+        (began, first), (ended, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (ended - began) if ended > began else 0.0
+
+
+@dataclass(frozen=True)
+class FeedStatus:
+    """How far a feed is.
+
+    Attributes:
+        counts: Rows fed and read.
+        fed_per_second: Rows that arrive on all nodes in a second.
+        read_per_second: Rows that all nodes read in a second.
+        spool_bytes: Size of the rows of all feeds on each node's disk, by rank.
+    """
+
+    counts: FeedCounts
+    fed_per_second: float
+    read_per_second: float
+    spool_bytes: tuple[int, ...]
+
+    @property
+    def reading_pass(self) -> int:
+        """The pass that the nodes are in, from 1."""
+        fed, read = sum(self.counts.fed), sum(self.counts.read)
+        return max(1, -(-read // fed)) if fed else 1
+
+    @property
+    def fraction(self) -> float:
+        """The part of the rows fed so far that the nodes have read in this pass."""
+        fed, read = sum(self.counts.fed), sum(self.counts.read)
+        return (read - (self.reading_pass - 1) * fed) / fed if fed else 0.0
+
+    def line(self) -> str:
+        """Return the numbers as a line of a log."""
+        fed, read = self.counts.fed, self.counts.read
+        return (
+            f"feed {self.counts.name}: {_sum(fed, 'rows fed')} at {self.fed_per_second:,.0f}/s, "
+            f"{_sum(read, 'read')} at {self.read_per_second:,.0f}/s, "
+            f"spool {_sum_of_sizes(self.spool_bytes)}"
+        )
+
+    def brief(self) -> str:
+        """Return the numbers as they stand beside a bar."""
+        return (
+            f"{sum(self.counts.read):,} rows read at {self.read_per_second:,.0f}/s, "
+            f"{sum(self.counts.fed):,} fed at {self.fed_per_second:,.0f}/s, "
+            f"spool {_size(sum(self.spool_bytes))}"
+        )
+
+
+@dataclass
+class FeedMeter:
+    """The speeds of one feed."""
+
+    fed: Rate = field(default_factory=Rate)
+    read: Rate = field(default_factory=Rate)
+
+    def update(self, now: float, counts: FeedCounts, spool_bytes: tuple[int, ...]) -> FeedStatus:
+        """Record what is known now and return how far the feed is."""
+        fed = self.fed.update(now, sum(counts.fed))
+        read = self.read.update(now, sum(counts.read))
+        return FeedStatus(counts, fed, read, spool_bytes)
+
+
+class Meters:
+    """The speeds of all feeds of a cluster."""
+
+    def __init__(self) -> None:
+        self._meters: dict[str, FeedMeter] = {}
+
+    def update(self, now: float, snapshot: Snapshot) -> list[FeedStatus]:
+        """Record what is known now and return how far each feed is."""
+        return [
+            self._meters.setdefault(counts.name, FeedMeter()).update(
+                now, counts, snapshot.spool_bytes
+            )
+            for counts in snapshot.feeds
+        ]
+
+
+def _sum(rows: Sequence[int], what: str) -> str:
+    return _with_parts(f"{sum(rows):,} {what}", [f"{count:,}" for count in rows])
+
+
+def _sum_of_sizes(sizes: Sequence[int]) -> str:
+    return _with_parts(_size(sum(sizes)), [_size(size) for size in sizes])
+
+
+def _with_parts(total: str, parts: list[str]) -> str:
+    """Return a sum and, where there are some but not too many, what each node has of it."""
+    return f"{total} ({' + '.join(parts)})" if 1 < len(parts) <= _MOST_NODES_SHOWN else total
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
