@@ -1,0 +1,84 @@
+"""Runs benchmarks: `python -m benchmarks feed_first_pass --repeats 3 --kind floats`."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.metadata
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import data, first_pass
+from benchmarks.report import Comparison, comparisons_table, cpu_table, page
+from benchmarks.session import MASTER, Session
+
+Run = Callable[[Session, int, list[str]], list[Comparison]]
+
+BENCHMARKS: dict[str, Run] = {
+    "feed_first_pass": first_pass.run,
+}
+_PACKAGES = ("pyspark", "tensorflow-cpu", "tensorflow", "keras", "pyarrow", "numpy")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--repeats", type=int, default=3, help="of each measurement")
+    parser.add_argument("--kind", action="append", choices=data.KINDS, help="of row; default: all")
+    parser.add_argument("--scale", type=float, default=1.0, help="part of the rows to use")
+    parser.add_argument("--slots", default="auto", choices=["auto", "hold", "release"])
+    parser.add_argument("--write", type=Path, help="page to write the results to")
+    arguments = parser.parse_args()
+    if unknown := sorted(set(arguments.names) - set(BENCHMARKS)):
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    return arguments
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _facts(repeats: int, load: float, seconds: float) -> dict[str, str]:
+    packages = [f"{name} {version}" for name in _PACKAGES if (version := _version(name))]
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "CPUs": f"{os.cpu_count()}, {platform.machine()}",
+        "load average when it began": f"{load:.1f}",
+        "versions": ", ".join([f"Python {platform.python_version()}", *packages]),
+        "Spark master": f"`{MASTER}`",
+        "repeats": str(repeats),
+        "took": f"{seconds:.0f} s",
+    }
+
+
+def main() -> None:
+    """Run what the command line says."""
+    arguments = _arguments()
+    load, begin = os.getloadavg()[0], time.monotonic()
+    session = Session(arguments.slots, arguments.scale)
+    found: list[Comparison] = []
+    try:
+        for name in arguments.names or BENCHMARKS:
+            began = time.monotonic()
+            new = BENCHMARKS[name](session, arguments.repeats, arguments.kind or list(data.KINDS))
+            found.extend(new)
+            print(f"\n{name}: {time.monotonic() - began:.0f} s\n\n{comparisons_table(new)}")
+            if cpu := cpu_table(new):
+                print(f"\n{cpu}")
+            sys.stdout.flush()
+    finally:
+        session.close()
+    if arguments.write:
+        facts = _facts(arguments.repeats, load, time.monotonic() - begin)
+        arguments.write.write_text(page(found, facts), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""What was measured, whether it is enough, and how that is written down."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Series:
+    """The repeats of one measurement.
+
+    Attributes:
+        unit: `rows/s`, `steps/s` or `s`.
+        values: One for each repeat.
+    """
+
+    unit: str
+    values: Sequence[float]
+
+    @property
+    def median(self) -> float:
+        """The middle of the repeats."""
+        return statistics.median(self.values)
+
+    def __str__(self) -> str:
+        low, high = number(min(self.values)), number(max(self.values))
+        return f"{number(self.median)} {self.unit} ({low} – {high})"
+
+
+class Limit(Protocol):
+    """What is wanted of a comparison."""
+
+    @property
+    def wanted(self) -> str:
+        """In words."""
+
+    def found(self, ours: Series, theirs: Series) -> str:
+        """What was found, in the same terms."""
+
+    def reached(self, ours: Series, theirs: Series) -> bool:
+        """Whether it is enough."""
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """So many times the other's rate.
+
+    Attributes:
+        ratio: The least.
+        aim: What would be good, where that is more.
+    """
+
+    ratio: float
+    aim: float | None = None
+
+    @property
+    def wanted(self) -> str:
+        """In words."""
+        aim = f", aim {self.aim:g} ×" if self.aim else ""
+        return f"≥ {self.ratio:g} ×{aim}"
+
+    def found(self, ours: Series, theirs: Series) -> str:
+        """The ratio of the medians."""
+        ratio = ours.median / theirs.median
+        return f"{ratio:.2f} ×" if ratio < 10 else f"{ratio:,.0f} ×"
+
+    def reached(self, ours: Series, theirs: Series) -> bool:
+        """Whether it is enough."""
+        return ours.median / theirs.median >= self.ratio
+
+
+@dataclass(frozen=True)
+class AtMostLonger:
+    """At most so many seconds longer than the other."""
+
+    seconds: float
+
+    @property
+    def wanted(self) -> str:
+        """In words."""
+        return f"≤ + {self.seconds:g} s"
+
+    def found(self, ours: Series, theirs: Series) -> str:
+        """The difference of the medians."""
+        difference = ours.median - theirs.median
+        return f"{'+' if difference >= 0 else '−'} {abs(difference):.2f} s"
+
+    def reached(self, ours: Series, theirs: Series) -> bool:
+        """Whether it is enough."""
+        return ours.median - theirs.median <= self.seconds
+
+
+@dataclass(frozen=True)
+class Under:
+    """Less than so many seconds, whatever the other takes."""
+
+    seconds: float
+
+    @property
+    def wanted(self) -> str:
+        """In words."""
+        return f"< {self.seconds:g} s"
+
+    def found(self, ours: Series, theirs: Series) -> str:
+        """Our median."""
+        return f"{ours.median:.2f} s"
+
+    def reached(self, ours: Series, theirs: Series) -> bool:
+        """Whether it is enough."""
+        return ours.median < self.seconds
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One line of the report.
+
+    Attributes:
+        what: What was measured.
+        against: With what it is compared.
+        ours: Our repeats, or None for what does not exist yet.
+        theirs: The other's.
+        limit: What is wanted; None for a comparison that only informs.
+        cpu: CPU seconds by kind of process of each repeat, by what was done.
+    """
+
+    what: str
+    against: str
+    ours: Series | None
+    theirs: Series
+    limit: Limit | None
+    cpu: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """Whether what is wanted was reached."""
+        if self.ours is None:
+            return "not there yet"
+        if self.limit is None:
+            return "for information"
+        return "reached" if self.limit.reached(self.ours, self.theirs) else "**not reached**"
+
+    @property
+    def cells(self) -> list[str]:
+        """The columns of the table."""
+        measured = self.limit or AtLeast(0)
+        return [
+            self.what,
+            self.against,
+            "–" if self.ours is None else str(self.ours),
+            str(self.theirs),
+            "–" if self.ours is None else measured.found(self.ours, self.theirs),
+            self.limit.wanted if self.limit else "–",
+            self.verdict,
+        ]
+
+
+_HEADER = ["what", "against", "ours", "theirs", "found", "wanted", ""]
+
+
+def number(value: float) -> str:
+    """Return a number with three digits or more."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    rule = ["---"] * len(header)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, rule, *lines])
+
+
+def comparisons_table(comparisons: Sequence[Comparison]) -> str:
+    """Return all comparisons as a table in Markdown."""
+    return table(_HEADER, [comparison.cells for comparison in comparisons])
+
+
+def cpu_table(comparisons: Sequence[Comparison]) -> str:
+    """Return the CPU seconds of the comparisons that have them, as medians, or nothing."""
+    rows: list[tuple[str, dict[str, float]]] = []
+    for comparison in comparisons:
+        for doing, repeats in comparison.cpu.items():
+            kinds = sorted({kind for repeat in repeats for kind in repeat})
+            medians = {
+                kind: statistics.median(repeat.get(kind, 0.0) for repeat in repeats)
+                for kind in kinds
+            }
+            rows.append((f"{comparison.what}: {doing}", medians))
+    kinds = sorted({kind for _, medians in rows for kind in medians})
+    if not rows:
+        return ""
+    lines = [[what, *(number(medians.get(kind, 0.0)) for kind in kinds)] for what, medians in rows]
+    return table(["CPU seconds", *kinds], lines)
+
+
+def page(comparisons: Sequence[Comparison], facts: Mapping[str, str]) -> str:
+    """Return the page of results.
+
+    Args:
+        comparisons: What was measured.
+        facts: When, where and with what.
+    """
+    missed = sum(comparison.verdict == "**not reached**" for comparison in comparisons)
+    limited = sum(comparison.limit is not None for comparison in comparisons)
+    absent = sum(comparison.ours is None for comparison in comparisons)
+    summary = f"Of {limited} figures that are wanted, {missed} are not reached"
+    summary += f" and {absent} cannot be measured yet." if absent else "."
+    parts = [
+        "# Results\n\nWritten by `make bench`; do not edit. Each figure is the median of its "
+        "repeats, with the least and\nthe greatest. The two sides of a line were measured in the "
+        "same run. How each is measured is said at the\nbeginning of its file in this folder; "
+        "`python -m benchmarks NAME` runs one.",
+        summary,
+        comparisons_table(comparisons),
+        table(["", ""], [[name, value] for name, value in facts.items()]),
+    ]
+    if cpu := cpu_table(comparisons):
+        parts.append(f"## Where CPU time goes\n\n{cpu}")
+    return "\n\n".join(parts) + "\n"
