@@ -12,7 +12,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import data, first_pass
+from benchmarks import (
+    data,
+    first_pass,
+    later_pass,
+    read_parquet,
+    shutdown,
+    tensorflowonspark,
+    training,
+)
 from benchmarks.report import Comparison, comparisons_table, cpu_table, page
 from benchmarks.session import MASTER, Session
 
@@ -20,6 +28,12 @@ Run = Callable[[Session, int, list[str]], list[Comparison]]
 
 BENCHMARKS: dict[str, Run] = {
     "feed_first_pass": first_pass.run,
+    "feed_later_pass": later_pass.run,
+    "tensorflowonspark": tensorflowonspark.run,
+    "read_parquet": read_parquet.run,
+    "training_steps": training.run_steps,
+    "startup": training.run_start,
+    "shutdown": shutdown.run,
 }
 _PACKAGES = ("pyspark", "tensorflow-cpu", "tensorflow", "keras", "pyarrow", "numpy")
 

@@ -54,9 +54,7 @@ def _labels(rng: np.random.Generator, rows: int) -> pa.Array:
 def _floats(rng: np.random.Generator, rows: int) -> pa.Table:
     pixels = rng.integers(0, 256, rows * _PIXELS, dtype=np.uint8).astype(np.float32)
     offsets = np.arange(rows + 1, dtype=np.int32) * _PIXELS
-    return pa.table(
-        {"x": pa.ListArray.from_arrays(offsets, pixels), "label": _labels(rng, rows)}
-    )
+    return pa.table({"x": pa.ListArray.from_arrays(offsets, pixels), "label": _labels(rng, rows)})
 
 
 def _images(rng: np.random.Generator, rows: int) -> pa.Table:
@@ -72,8 +70,8 @@ def _scalars(rng: np.random.Generator, rows: int) -> pa.Table:
 
 
 KINDS = {
-    "floats": Kind("784 floats and a label", 240_000, 256, "x", "label", _floats),
-    "images": Kind("3,136-byte images and a label", 320_000, 256, "x", "label", _images),
+    "floats": Kind("784 floats and a label", 160_000, 256, "x", "label", _floats),
+    "images": Kind("3,136-byte images and a label", 200_000, 256, "x", "label", _images),
     "scalars": Kind("20 scalar columns", 3_200_000, 4_096, None, None, _scalars),
 }
 
@@ -118,3 +116,21 @@ def node_files(kind: str, rows: int) -> list[Path]:
 def _rebatched(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     table = pa.Table.from_batches(batches).combine_chunks()
     yield from table.to_batches(max_chunksize=_RECORD_BATCH // NODES)
+
+
+def digits() -> Path:
+    """The demo's digits for training, as a Parquet file."""
+    return ROOT / "examples" / "data" / "mnist_train.parquet"
+
+
+def digits_in_arrays() -> list[Path]:
+    """The same rows as arrays, a file for each node."""
+    targets = [CACHE / f"digits-node-{node}.npz" for node in range(NODES)]
+    if not all(target.exists() for target in targets):
+        CACHE.mkdir(parents=True, exist_ok=True)
+        table = pq.read_table(digits())
+        images = table["image"].combine_chunks().flatten().to_numpy().reshape(-1, _PIXELS)
+        labels = table["label"].to_numpy()
+        for node, target in enumerate(targets):
+            np.savez(target, image=images[node::NODES], label=labels[node::NODES])
+    return targets

@@ -27,7 +27,7 @@ class Series:
 
     def __str__(self) -> str:
         low, high = number(min(self.values)), number(max(self.values))
-        return f"{number(self.median)} {self.unit} ({low} – {high})"
+        return f"{number(self.median)} {self.unit} ({low} - {high})"
 
 
 class Limit(Protocol):
@@ -59,13 +59,13 @@ class AtLeast:
     @property
     def wanted(self) -> str:
         """In words."""
-        aim = f", aim {self.aim:g} ×" if self.aim else ""
-        return f"≥ {self.ratio:g} ×{aim}"
+        aim = f", aim {self.aim:g} x" if self.aim else ""
+        return f"≥ {self.ratio:g} x{aim}"
 
     def found(self, ours: Series, theirs: Series) -> str:
         """The ratio of the medians."""
         ratio = ours.median / theirs.median
-        return f"{ratio:.2f} ×" if ratio < 10 else f"{ratio:,.0f} ×"
+        return f"{ratio:.2f} x" if ratio < 10 else f"{ratio:,.0f} x"
 
     def reached(self, ours: Series, theirs: Series) -> bool:
         """Whether it is enough."""
@@ -86,7 +86,7 @@ class AtMostLonger:
     def found(self, ours: Series, theirs: Series) -> str:
         """The difference of the medians."""
         difference = ours.median - theirs.median
-        return f"{'+' if difference >= 0 else '−'} {abs(difference):.2f} s"
+        return f"{'+' if difference >= 0 else '-'} {abs(difference):.2f} s"
 
     def reached(self, ours: Series, theirs: Series) -> bool:
         """Whether it is enough."""
@@ -149,10 +149,10 @@ class Comparison:
         return [
             self.what,
             self.against,
-            "–" if self.ours is None else str(self.ours),
+            "-" if self.ours is None else str(self.ours),
             str(self.theirs),
-            "–" if self.ours is None else measured.found(self.ours, self.theirs),
-            self.limit.wanted if self.limit else "–",
+            "-" if self.ours is None else measured.found(self.ours, self.theirs),
+            self.limit.wanted if self.limit else "-",
             self.verdict,
         ]
 
