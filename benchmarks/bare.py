@@ -45,13 +45,13 @@ def cut(pieces: Iterator[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]
             yield piece.slice(start, size)
 
 
-def to_array(column: pa.Array) -> np.ndarray:
+def to_array(column: Any) -> np.ndarray:
     """A column as TensorFlow takes it: lists of equal length as a matrix, without a copy."""
     if pa.types.is_list(column.type):
-        return column.flatten().to_numpy().reshape(len(column), -1)
+        return np.reshape(column.flatten().to_numpy(), (len(column), -1))
     if pa.types.is_binary(column.type):
         return np.array(column.to_pylist(), object)
-    return column.to_numpy()
+    return np.asarray(column.to_numpy())
 
 
 def dataset(kind: str, batches: Callable[[], Iterator[pa.RecordBatch]]) -> Any:

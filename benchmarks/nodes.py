@@ -63,7 +63,9 @@ def fit(model: Any, rows: Any, epochs: int) -> list[float]:
     import keras
 
     ends: list[float] = []
-    clock = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(time.time()))
+    clock = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: ends.append(time.time())
+    )
     model.fit(rows, epochs=epochs, callbacks=[clock], verbose=0)
     return ends
 

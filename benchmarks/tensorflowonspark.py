@@ -49,12 +49,13 @@ def tfos_runs(session: Session, repeats: int) -> TfosRuns:
 
 
 def _run_once(session: Session, home: str, runs: TfosRuns) -> None:
+    size = data.KINDS[_KIND].batch_size
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         arguments = {
             "folder": folder,
             "paths": [str(path) for path in data.parquet_files(_KIND, session.rows(_KIND))],
             "rows": _ROWS,
-            "batch_size": data.KINDS[_KIND].batch_size,
+            "batch_size": size,
         }
         path = os.pathsep.join([home, str(data.ROOT), os.environ.get("PYTHONPATH", "")])
         done = subprocess.run(
@@ -67,7 +68,6 @@ def _run_once(session: Session, home: str, runs: TfosRuns) -> None:
             check=True,
         )
     found = json.loads(done.stdout.splitlines()[-1])
-    size = arguments["batch_size"]
     # The last batch, unless it is full, is only given out when the feed ends.
     batches = sorted((end, rows) for node in found["nodes"] for end, rows in node if rows == size)
     end_of_first, first = _reach(batches, _ROWS - size)

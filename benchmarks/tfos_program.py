@@ -30,8 +30,8 @@ def main(arguments: dict[str, Any]) -> None:
         .getOrCreate()
     )
     folder = arguments["folder"]
-    rows = spark.read.parquet(*arguments["paths"]).limit(arguments["rows"]).repartition(NODES)
-    rows = rows.rdd.map(tuple).cache()
+    frame = spark.read.parquet(*arguments["paths"]).limit(arguments["rows"])
+    rows = frame.repartition(NODES).rdd.map(tuple).cache()
     rows.count()
 
     def map_fun(args: Any, ctx: Any) -> None:
