@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,9 +64,9 @@ class AtLeast:
         return f"≥ {self.ratio:g} x{aim}"
 
     def found(self, ours: Series, theirs: Series) -> str:
-        """The ratio of the medians."""
+        """The ratio of the medians, rounded down."""
         ratio = ours.median / theirs.median
-        return f"{ratio:.2f} x" if ratio < 10 else f"{ratio:,.0f} x"
+        return f"{_floor(ratio * 100) / 100:.2f} x" if ratio < 10 else f"{_floor(ratio):,} x"
 
     def reached(self, ours: Series, theirs: Series) -> bool:
         """Whether it is enough."""
@@ -122,7 +123,7 @@ class Comparison:
         against: With what it is compared.
         ours: Our repeats, or None for what does not exist yet.
         theirs: The other's.
-        limit: What is wanted; None for a comparison that only informs.
+        limit: What is wanted.
         cpu: CPU seconds by kind of process of each repeat, by what was done.
     """
 
@@ -130,7 +131,7 @@ class Comparison:
     against: str
     ours: Series | None
     theirs: Series
-    limit: Limit | None
+    limit: Limit
     cpu: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
 
     @property
@@ -138,23 +139,24 @@ class Comparison:
         """Whether what is wanted was reached."""
         if self.ours is None:
             return "not there yet"
-        if self.limit is None:
-            return "for information"
         return "reached" if self.limit.reached(self.ours, self.theirs) else "**not reached**"
 
     @property
     def cells(self) -> list[str]:
         """The columns of the table."""
-        measured = self.limit or AtLeast(0)
         return [
             self.what,
             self.against,
             "-" if self.ours is None else str(self.ours),
             str(self.theirs),
-            "-" if self.ours is None else measured.found(self.ours, self.theirs),
-            self.limit.wanted if self.limit else "-",
+            "-" if self.ours is None else self.limit.found(self.ours, self.theirs),
+            self.limit.wanted,
             self.verdict,
         ]
+
+
+def _floor(value: float) -> int:
+    return math.floor(value + 1e-9)  # 0.29 * 100 is a little less than 29
 
 
 _HEADER = ["what", "against", "ours", "theirs", "found", "wanted", ""]
@@ -204,9 +206,9 @@ def page(comparisons: Sequence[Comparison], facts: Mapping[str, str]) -> str:
         facts: When, where and with what.
     """
     missed = sum(comparison.verdict == "**not reached**" for comparison in comparisons)
-    limited = sum(comparison.limit is not None for comparison in comparisons)
     absent = sum(comparison.ours is None for comparison in comparisons)
-    summary = f"Of {limited} figures that are wanted, {missed} are not reached"
+    verb = "is" if missed == 1 else "are"
+    summary = f"Of {len(comparisons)} figures that are wanted, {missed} {verb} not reached"
     summary += f" and {absent} cannot be measured yet." if absent else "."
     parts = [
         "# Results\n\nWritten by `make bench`; do not edit. Each figure is the median of its "
