@@ -1,7 +1,6 @@
 """What the benchmarks' report says of what was measured."""
 
 import pytest
-
 from benchmarks.report import (
     AtLeast,
     AtMostLonger,
