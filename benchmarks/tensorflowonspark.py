@@ -68,9 +68,10 @@ def _run_once(session: Session, home: str, runs: TfosRuns) -> None:
             check=True,
         )
     found = json.loads(done.stdout.splitlines()[-1])
-    # The last batch, unless it is full, is only given out when the feed ends.
+    # A batch that is not full is only given out when the feed ends, so at the end of the first pass
+    # each node may still keep one.
     batches = sorted((end, rows) for node in found["nodes"] for end, rows in node if rows == size)
-    end_of_first, first = _reach(batches, _ROWS - size)
+    end_of_first, first = _reach(batches, _ROWS - data.NODES * size)
     end_of_last, last = batches[-1][0], sum(rows for _, rows in batches)
     runs.first.append(first / (end_of_first - found["begin"]))
     runs.later.append((last - first) / (end_of_last - end_of_first))
