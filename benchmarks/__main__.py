@@ -59,15 +59,16 @@ def _version(package: str) -> str:
         return ""
 
 
-def _facts(repeats: int, load: float, seconds: float) -> dict[str, str]:
+def _facts(arguments: argparse.Namespace, load: float, seconds: float) -> dict[str, str]:
     packages = [f"{name} {version}" for name in _PACKAGES if (version := _version(name))]
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "CPUs": f"{os.cpu_count()}, {platform.machine()}",
-        "load average when it began": f"{load:.1f}",
+        "load average, begin and end": f"{load:.1f}, {os.getloadavg()[0]:.1f}",
         "versions": ", ".join([f"Python {platform.python_version()}", *packages]),
         "Spark master": f"`{MASTER}`",
-        "repeats": str(repeats),
+        "repeats": str(arguments.repeats),
+        "part of the rows": f"{arguments.scale:g}",
         "took": f"{seconds:.0f} s",
     }
 
@@ -87,11 +88,11 @@ def main() -> None:
             if cpu := cpu_table(new):
                 print(f"\n{cpu}")
             sys.stdout.flush()
+            if arguments.write:
+                facts = _facts(arguments, load, time.monotonic() - begin)
+                arguments.write.write_text(page(found, facts), "utf-8")
     finally:
         session.close()
-    if arguments.write:
-        facts = _facts(arguments.repeats, load, time.monotonic() - begin)
-        arguments.write.write_text(page(found, facts), "utf-8")
 
 
 if __name__ == "__main__":

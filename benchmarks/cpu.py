@@ -40,7 +40,8 @@ def _kind(process: psutil.Process, command: list[str]) -> str:
 
 
 def spent(before: Counter[str], after: Counter[str]) -> dict[str, float]:
-    """CPU seconds between two looks, with what processes of others took."""
+    """CPU seconds between two looks: of this run, together, and what processes of others took."""
     kinds = {kind: after[kind] - before[kind] for kind in after if kind != "whole machine"}
     machine = after["whole machine"] - before["whole machine"]
-    return {**kinds, "not this run": max(0.0, machine - sum(kinds.values()))}
+    total = sum(kinds.values())
+    return {**kinds, "together": total, "not this run": max(0.0, machine - total)}

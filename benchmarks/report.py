@@ -182,20 +182,21 @@ def comparisons_table(comparisons: Sequence[Comparison]) -> str:
 
 def cpu_table(comparisons: Sequence[Comparison]) -> str:
     """Return the CPU seconds of the comparisons that have them, as medians, or nothing."""
-    rows: list[tuple[str, dict[str, float]]] = []
-    for comparison in comparisons:
-        for doing, repeats in comparison.cpu.items():
-            kinds = sorted({kind for repeat in repeats for kind in repeat})
-            medians = {
-                kind: statistics.median(repeat.get(kind, 0.0) for repeat in repeats)
-                for kind in kinds
-            }
-            rows.append((f"{comparison.what}: {doing}", medians))
-    kinds = sorted({kind for _, medians in rows for kind in medians})
+    rows = [
+        (f"{comparison.what}: {doing}", _medians(repeats))
+        for comparison in comparisons
+        for doing, repeats in comparison.cpu.items()
+    ]
     if not rows:
         return ""
+    kinds = list(dict.fromkeys(kind for _, medians in rows for kind in medians))
     lines = [[what, *(number(medians.get(kind, 0.0)) for kind in kinds)] for what, medians in rows]
     return table(["CPU seconds", *kinds], lines)
+
+
+def _medians(repeats: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    kinds = dict.fromkeys(kind for repeat in repeats for kind in repeat)
+    return {kind: statistics.median(repeat.get(kind, 0.0) for repeat in repeats) for kind in kinds}
 
 
 def page(comparisons: Sequence[Comparison], facts: Mapping[str, str]) -> str:
@@ -220,5 +221,8 @@ def page(comparisons: Sequence[Comparison], facts: Mapping[str, str]) -> str:
         table(["", ""], [[name, value] for name, value in facts.items()]),
     ]
     if cpu := cpu_table(comparisons):
-        parts.append(f"## Where CPU time goes\n\n{cpu}")
+        parts.append(
+            "## Where CPU time goes\n\nWith other work on the machine, rates mean little, but the "
+            "CPU seconds of this run hold.\n\n" + cpu
+        )
     return "\n\n".join(parts) + "\n"
