@@ -10,7 +10,10 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+
+import psutil
 
 from benchmarks import (
     data,
@@ -35,6 +38,7 @@ BENCHMARKS: dict[str, Run] = {
     "startup": training.run_start,
     "shutdown": shutdown.run,
 }
+_IDLE_SECONDS = 2.0  # before each benchmark, in which this run uses no CPU
 _PACKAGES = ("pyspark", "tensorflow-cpu", "tensorflow", "keras", "pyarrow", "numpy")
 
 
@@ -82,7 +86,9 @@ def main() -> None:
     try:
         for name in arguments.names or BENCHMARKS:
             began = time.monotonic()
+            others = psutil.cpu_percent(_IDLE_SECONDS) / 100
             new = BENCHMARKS[name](session, arguments.repeats, arguments.kind or list(data.KINDS))
+            new = [replace(comparison, others=others) for comparison in new]
             found.extend(new)
             print(f"\n{name}: {time.monotonic() - began:.0f} s\n\n{comparisons_table(new)}")
             if cpu := cpu_table(new):

@@ -21,6 +21,7 @@ _PASSES = 2
 def run(session: Session, repeats: int, kinds: list[str]) -> list[Comparison]:
     """Compare reading each kind."""
     found = []
+    exists = True
     for kind in kinds:
         files = [str(path) for path in data.parquet_files(kind, session.rows(kind))]
         theirs, ours = [], []
@@ -29,8 +30,10 @@ def run(session: Session, repeats: int, kinds: list[str]) -> list[Comparison]:
             theirs.append(
                 read_together([{"kind": kind, "source": part, "passes": _PASSES} for part in parts])
             )
-            if (rate := _read_in_nodes(session, kind, files[0].rpartition("/")[0])) is not None:
-                ours.append(rate)
+            if exists:
+                rate = _read_in_nodes(session, kind, files[0].rpartition("/")[0])
+                exists = rate is not None
+                ours += [] if rate is None else [rate]
         found.append(
             Comparison(
                 what=f"`ctx.read_parquet`, {data.KINDS[kind].title}",

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+# Beside more of it, the side with more processes gets more of the CPUs, and ratios mislead.
+MOST_OTHER_USE = 0.15
+
 
 @dataclass(frozen=True)
 class Series:
@@ -125,6 +128,7 @@ class Comparison:
         theirs: The other's.
         limit: What is wanted.
         cpu: CPU seconds by kind of process of each repeat, by what was done.
+        others: Part of the machine's CPUs that was in other use just before.
     """
 
     what: str
@@ -133,13 +137,21 @@ class Comparison:
     theirs: Series
     limit: Limit
     cpu: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
+    others: float = 0.0
 
     @property
     def verdict(self) -> str:
         """Whether what is wanted was reached."""
         if self.ours is None:
             return "not there yet"
-        return "reached" if self.limit.reached(self.ours, self.theirs) else "**not reached**"
+        if self.others > MOST_OTHER_USE:
+            return f"**says nothing**: {self.others:.0%} of the CPUs were in other use"
+        return "reached" if self.reached else "**not reached**"
+
+    @property
+    def reached(self) -> bool:
+        """Whether there is a figure, and it is what is wanted."""
+        return self.ours is not None and self.limit.reached(self.ours, self.theirs)
 
     @property
     def cells(self) -> list[str]:
@@ -206,7 +218,7 @@ def page(comparisons: Sequence[Comparison], facts: Mapping[str, str]) -> str:
         comparisons: What was measured.
         facts: When, where and with what.
     """
-    missed = sum(comparison.verdict == "**not reached**" for comparison in comparisons)
+    missed = sum(not each.reached for each in comparisons if each.ours is not None)
     absent = sum(comparison.ours is None for comparison in comparisons)
     verb = "is" if missed == 1 else "are"
     summary = f"Of {len(comparisons)} figures that are wanted, {missed} {verb} not reached"

@@ -1,5 +1,7 @@
 """What the benchmarks' report says of what was measured."""
 
+from dataclasses import replace
+
 import pytest
 from benchmarks.report import (
     AtLeast,
@@ -70,6 +72,12 @@ def test_verdicts():
     assert compared(rates(80), AtLeast(0.75)).verdict == "reached"
     assert compared(rates(70), AtLeast(0.75)).verdict == "**not reached**"
     assert compared(None, AtLeast(0.75)).verdict == "not there yet"
+
+
+def test_a_figure_from_a_busy_machine_is_no_figure():
+    busy = replace(compared(rates(80), AtLeast(0.75)), others=0.6)
+    assert busy.verdict == "**says nothing**: 60% of the CPUs were in other use"
+    assert replace(busy, others=0.1).verdict == "reached"
 
 
 def test_the_page_says_how_many_figures_are_missed():
