@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 # Beside more of it, the side with more processes gets more of the CPUs, and ratios mislead.
 MOST_OTHER_USE = 0.15
+
+REACHED, MISSED = "reached", "not reached"
+UNTOLD, NOT_THERE = "not to be told", "not there yet"
+OUTCOMES = (REACHED, MISSED, UNTOLD, NOT_THERE)
 
 
 @dataclass(frozen=True)
@@ -140,18 +145,20 @@ class Comparison:
     others: float = 0.0
 
     @property
-    def verdict(self) -> str:
-        """Whether what is wanted was reached."""
+    def outcome(self) -> str:
+        """One of `OUTCOMES`."""
         if self.ours is None:
-            return "not there yet"
+            return NOT_THERE
         if self.others > MOST_OTHER_USE:
-            return f"**says nothing**: {self.others:.0%} of the CPUs were in other use"
-        return "reached" if self.reached else "**not reached**"
+            return UNTOLD
+        return REACHED if self.limit.reached(self.ours, self.theirs) else MISSED
 
     @property
-    def reached(self) -> bool:
-        """Whether there is a figure, and it is what is wanted."""
-        return self.ours is not None and self.limit.reached(self.ours, self.theirs)
+    def verdict(self) -> str:
+        """The outcome as the table has it."""
+        if self.outcome == UNTOLD:
+            return f"**{UNTOLD}**: {self.others:.0%} of the CPUs were in other use"
+        return f"**{MISSED}**" if self.outcome == MISSED else self.outcome
 
     @property
     def cells(self) -> list[str]:
@@ -218,11 +225,9 @@ def page(comparisons: Sequence[Comparison], facts: Mapping[str, str]) -> str:
         comparisons: What was measured.
         facts: When, where and with what.
     """
-    missed = sum(not each.reached for each in comparisons if each.ours is not None)
-    absent = sum(comparison.ours is None for comparison in comparisons)
-    verb = "is" if missed == 1 else "are"
-    summary = f"Of {len(comparisons)} figures that are wanted, {missed} {verb} not reached"
-    summary += f" and {absent} cannot be measured yet." if absent else "."
+    counts = Counter(comparison.outcome for comparison in comparisons)
+    summary = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
+    summary = f"Of {len(comparisons)} figures that are wanted: {summary}."
     parts = [
         "# Results\n\nWritten by `make bench`; do not edit. Each figure is the median of its "
         "repeats, with the least and\nthe greatest. The two sides of a line were measured in the "

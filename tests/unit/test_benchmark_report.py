@@ -76,7 +76,7 @@ def test_verdicts():
 
 def test_a_figure_from_a_busy_machine_is_no_figure():
     busy = replace(compared(rates(80), AtLeast(0.75)), others=0.6)
-    assert busy.verdict == "**says nothing**: 60% of the CPUs were in other use"
+    assert busy.verdict == "**not to be told**: 60% of the CPUs were in other use"
     assert replace(busy, others=0.1).verdict == "reached"
 
 
@@ -85,9 +85,13 @@ def test_the_page_says_how_many_figures_are_missed():
         compared(rates(70), AtLeast(0.75)),
         compared(rates(80), AtLeast(0.75)),
         compared(None, AtLeast(0.9)),
+        replace(compared(rates(80), AtLeast(0.75)), others=0.6),
     ]
     text = page(found, {"date": "2026-01-02"})
-    assert "Of 3 figures that are wanted, 1 is not reached and 1 cannot be measured yet." in text
+    assert (
+        "Of 4 figures that are wanted: 1 reached, 1 not reached, 1 not to be told, 1 not there yet."
+        in text
+    )
     assert (
         "| first pass | counting | 70.0 rows/s (70.0 - 70.0) | 100 rows/s (100 - 100) "
         "| 0.70 x | ≥ 0.75 x | **not reached** |" in text
