@@ -101,7 +101,7 @@ def test_the_page_says_how_many_figures_are_missed():
         in text
     )
     assert "| date | 2026-01-02 |" in text
-    assert "CPU" not in text
+    assert "CPU seconds" not in text
 
 
 def test_cpu_seconds_are_medians_and_absent_kinds_zero():
