@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint format docs clean
+.PHONY: help demo test unit lint format docs bench clean
 
 help:
 	@echo 'make demo    train a Keras model on a Spark cluster on this machine'
@@ -14,6 +14,7 @@ help:
 	@echo 'make lint    ruff and mypy'
 	@echo 'make format  let ruff format and fix'
 	@echo 'make docs    build the documentation into site/'
+	@echo 'make bench   measure everything and write benchmarks/RESULTS.md'
 	@echo 'make clean   remove .venv and everything built'
 
 demo: $(VENV)/local.stamp
@@ -37,9 +38,13 @@ format: $(VENV)/dev.stamp
 docs: $(VENV)/dev.stamp
 	$(BIN)/mkdocs build --strict
 
+# Long, and alone on the machine: whatever else runs is measured too.
+bench: $(VENV)/local.stamp
+	$(BIN)/python -m benchmarks --write benchmarks/RESULTS.md
+
 clean:
 	rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find src tests tools examples -type d -name __pycache__ -prune -exec rm -rf {} +
+	find src tests tools examples benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamps are made anew only when pyproject.toml has changed.
 $(VENV)/local.stamp: pyproject.toml | $(BIN)/python

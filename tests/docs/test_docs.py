@@ -23,7 +23,7 @@ PAGES = sorted(
 )
 FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-PYTHON_FILES = re.compile(r"`((?:src|tests|docs|examples|tools)/[\w./]+)`")
+PYTHON_FILES = re.compile(r"`((?:src|tests|docs|examples|tools|benchmarks)/[\w./]+)`")
 MODULES = re.compile(r"`((?:control|data|driver|executor|trainer|inference)/\w+\.py)`")
 
 

@@ -1,0 +1,136 @@
+"""The rows that are measured: Parquet files for Spark and Arrow files for bare processes.
+
+They are made once, below `build/benchmarks`, from a fixed seed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = ROOT / "build" / "benchmarks"
+NODES = 2
+
+_PIXELS = 784
+_IMAGE_BYTES = 3_136
+_COLUMNS = 20
+_FILES = 16
+_RECORD_BATCH = 10_000  # rows, as Spark has them by default
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of row.
+
+    Attributes:
+        title: What the report calls it.
+        rows: Rows of a full run.
+        batch_size: Rows of a batch on each node, and in the bare processes.
+        features: Column of `x`; None for a dict of all columns.
+        label: Column of `y`, or None.
+        make: Makes a table of so many rows.
+    """
+
+    title: str
+    rows: int
+    batch_size: int
+    features: str | None
+    label: str | None
+    make: Callable[[np.random.Generator, int], pa.Table]
+
+
+def _labels(rng: np.random.Generator, rows: int) -> pa.Array:
+    return pa.array(rng.integers(0, 10, rows, dtype=np.int32))
+
+
+def _floats(rng: np.random.Generator, rows: int) -> pa.Table:
+    pixels = rng.integers(0, 256, rows * _PIXELS, dtype=np.uint8).astype(np.float32)
+    offsets = np.arange(rows + 1, dtype=np.int32) * _PIXELS
+    return pa.table({"x": pa.ListArray.from_arrays(offsets, pixels), "label": _labels(rng, rows)})
+
+
+def _images(rng: np.random.Generator, rows: int) -> pa.Table:
+    offsets = np.arange(rows + 1, dtype=np.int32) * _IMAGE_BYTES
+    content = pa.py_buffer(rng.bytes(rows * _IMAGE_BYTES))
+    image = pa.Array.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), content])
+    return pa.table({"x": image, "label": _labels(rng, rows)})
+
+
+def _scalars(rng: np.random.Generator, rows: int) -> pa.Table:
+    values = rng.standard_normal((_COLUMNS, rows), dtype=np.float32)
+    return pa.table({f"c{index:02}": column for index, column in enumerate(values)})
+
+
+KINDS = {
+    "floats": Kind("784 floats and a label", 160_000, 256, "x", "label", _floats),
+    "images": Kind("3,136-byte images and a label", 200_000, 256, "x", "label", _images),
+    "scalars": Kind("20 scalar columns", 3_200_000, 4_096, None, None, _scalars),
+}
+
+
+def parquet_files(kind: str, rows: int) -> list[Path]:
+    """Paths of Parquet files of equal size that hold so many rows together."""
+    folder = CACHE / f"{kind}-{rows}"
+    if not folder.exists():
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        rng = np.random.default_rng(1998)
+        for index in range(_FILES):
+            share = rows // _FILES + (index < rows % _FILES)
+            table = KINDS[kind].make(rng, share)
+            # Random bytes and numbers do not get smaller; pixels do, by their dictionary.
+            pq.write_table(
+                table,
+                partial / f"part-{index:02}.parquet",
+                compression="none",
+                use_dictionary=kind == "floats",
+            )
+        partial.rename(folder)
+    return sorted(folder.glob("*.parquet"))
+
+
+def node_files(kind: str, rows: int) -> list[Path]:
+    """An Arrow file for each node, which together hold the rows of the Parquet files."""
+    files = parquet_files(kind, rows)
+    targets = [CACHE / f"{kind}-{rows}-node-{node}.arrow" for node in range(NODES)]
+    for node, target in enumerate(targets):
+        if not target.exists():
+            partial = target.with_suffix(".partial")
+            own = ds.dataset([str(path) for path in files[node::NODES]])
+            with pa.ipc.new_file(str(partial), own.schema) as writer:
+                for batch in _rebatched(own.to_batches()):
+                    writer.write_batch(batch)
+            partial.rename(target)
+    return targets
+
+
+def _rebatched(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    table = pa.Table.from_batches(batches).combine_chunks()
+    yield from table.to_batches(max_chunksize=_RECORD_BATCH // NODES)
+
+
+def digits() -> Path:
+    """The demo's digits for training, as a Parquet file."""
+    return ROOT / "examples" / "data" / "mnist_train.parquet"
+
+
+def digits_in_arrays() -> list[Path]:
+    """The same rows as arrays, a file for each node."""
+    targets = [CACHE / f"digits-node-{node}.npz" for node in range(NODES)]
+    if not all(target.exists() for target in targets):
+        CACHE.mkdir(parents=True, exist_ok=True)
+        table = pq.read_table(digits())
+        images = table["image"].combine_chunks().flatten().to_numpy().reshape(-1, _PIXELS)
+        labels = table["label"].to_numpy()
+        for node, target in enumerate(targets):
+            np.savez(target, image=images[node::NODES], label=labels[node::NODES])
+    return targets

@@ -1,0 +1,124 @@
+"""First pass: rows from Spark into the nodes' tf.data, against Spark counting them in Python.
+
+Both use the same DataFrame and, because the cluster holds its slots while Spark counts, the same
+task slots. They take turns. A node's rows are there when its loop over `ctx.dataset` has had its
+last batch; the clock begins with the call of `train`, when the nodes run and wait for the feed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tensorsparkml as tsm
+from benchmarks import data, nodes
+from benchmarks.cpu import cpu_seconds, spent
+from benchmarks.report import AtLeast, Comparison, Series
+from benchmarks.session import Session, wait_for_files
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+LATER_PASSES = 2
+_LIMITS = {
+    "floats": AtLeast(0.75, aim=0.85),
+    "images": AtLeast(0.65, aim=0.85),
+    "scalars": AtLeast(0.75, aim=0.85),
+}
+
+
+@dataclass
+class FeedRates:
+    """Rows per second, over all nodes, of each repeat."""
+
+    counted: list[float] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+    later: list[float] = field(default_factory=list)
+    cpu_counting: list[dict[str, float]] = field(default_factory=list)
+    cpu_feeding: list[dict[str, float]] = field(default_factory=list)
+
+
+def count_rows(frame: DataFrame) -> int:
+    """Let Spark pass all rows through Python, which counts them."""
+
+    def count(batches: Iterator[Any]) -> Iterator[Any]:
+        import pyarrow as pa
+
+        yield pa.record_batch({"rows": pa.array([sum(b.num_rows for b in batches)], pa.int64())})
+
+    return sum(row.rows for row in frame.mapInArrow(count, "rows long").collect())
+
+
+@cache
+def feed_rates(session: Session, kind: str, repeats: int) -> FeedRates:
+    """Measure a kind of row; the result is kept for other benchmarks of this run."""
+    frame, rows, layout = session.frame(kind), session.rows(kind), data.KINDS[kind]
+    feeds = [f"repeat-{number}" for number in range(repeats)]
+    rates, begins = FeedRates(), []
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        signals = Path(folder)
+        args = {
+            "feeds": ["warm-up", *feeds],
+            "signals": folder,
+            "later": LATER_PASSES,
+            "dataset": {
+                "batch_size": layout.batch_size,
+                "features": layout.features,
+                "label": layout.label,
+            },
+        }
+        with tsm.Cluster(
+            nodes.read_feeds, args, spark=session.spark, num_workers=data.NODES, slots=session.slots
+        ) as cluster:
+
+            def waits(feed: str) -> list[Path]:
+                return [signals / f"{feed}-waits-{rank}" for rank in range(data.NODES)]
+
+            wait_for_files(waits("warm-up"))
+            count_rows(frame)
+            cluster.train(session.frame(kind, part=4), feed="warm-up")
+            (signals / "warm-up-again").touch()
+            for feed in feeds:
+                wait_for_files(waits(feed))
+                before = cpu_seconds()
+                begin = time.time()
+                assert count_rows(frame) == rows
+                rates.counted.append(rows / (time.time() - begin))
+                between = cpu_seconds()
+                begins.append(time.time())
+                cluster.train(frame, feed=feed)
+                after = cpu_seconds()
+                rates.cpu_counting.append(spent(before, between))
+                rates.cpu_feeding.append(spent(between, after))
+                (signals / f"{feed}-again").touch()
+    for number, begin in enumerate(begins, start=1):
+        reports = [result[number] for result in cluster.results]
+        assert sum(report["rows"] for report in reports) == rows
+        rates.first.append(rows / (max(r["first_end"] for r in reports) - begin))
+        later = max(r["later_end"] for r in reports) - min(r["later_begin"] for r in reports)
+        rates.later.append(rows * LATER_PASSES / later)
+    return rates
+
+
+def run(session: Session, repeats: int, kinds: list[str]) -> list[Comparison]:
+    """Compare the first pass of each kind with counting."""
+    found = []
+    for kind in kinds:
+        rates = feed_rates(session, kind, repeats)
+        layout = data.KINDS[kind]
+        found.append(
+            Comparison(
+                what=f"first pass, {layout.title}, batches of {layout.batch_size:,}",
+                against="`mapInArrow` that only counts, same DataFrame, same slots",
+                ours=Series("rows/s", rates.first),
+                theirs=Series("rows/s", rates.counted),
+                limit=_LIMITS[kind],
+                cpu={"counting": rates.cpu_counting, "feeding": rates.cpu_feeding},
+            )
+        )
+    return found

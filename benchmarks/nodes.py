@@ -1,0 +1,93 @@
+"""What runs on the nodes. It imports nothing of this package, which nodes do not have."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+
+def read_feeds(args: dict[str, Any], ctx: Any) -> list[dict[str, Any]]:
+    """Read feeds one after the other; for each, what `read_passes` returns.
+
+    Before each feed and before its later passes the node waits for the driver, by files in the
+    folder `signals`.
+    """
+    return [read_passes(feed, args, ctx) for feed in args["feeds"]]
+
+
+def read_passes(feed: str, args: dict[str, Any], ctx: Any) -> dict[str, Any]:
+    """Read a feed's first pass, and so many later ones, and return rows and times."""
+    strategy = ctx.strategy
+    signals = Path(args["signals"])
+    (signals / f"{feed}-waits-{ctx.rank}").touch()
+    dataset = ctx.dataset(feed, **args["dataset"])
+    rows, first_end = read_once(dataset, strategy), time.time()
+    (signals / f"{feed}-read-{ctx.rank}").touch()
+    while not (signals / f"{feed}-again").exists():
+        time.sleep(0.005)
+    later_begin = time.time()
+    later_rows = sum(read_once(dataset, strategy) for _ in range(args["later"]))
+    return {
+        "rows": rows,
+        "first_end": first_end,
+        "later_rows": later_rows,
+        "later_begin": later_begin,
+        "later_end": time.time(),
+    }
+
+
+def read_once(dataset: Any, strategy: Any) -> int:
+    """Iterate over a dataset and return how many rows this process got."""
+    import tensorflow as tf
+
+    rows = 0
+    for element in dataset:
+        leaf = tf.nest.flatten(element)[0]
+        rows += int(strategy.experimental_local_results(leaf)[0].shape[0])
+    return rows
+
+
+def train_digits(args: dict[str, Any], ctx: Any) -> list[float]:
+    """Train the demo's model on the feed and return the times at which its steps ended."""
+    import mnist_keras  # shipped by the driver
+
+    with ctx.strategy.scope():
+        model = mnist_keras.make_model()
+    rows = ctx.dataset(batch_size=args["batch_size"], features="image", label="label")
+    return fit(model, rows, args["epochs"])
+
+
+def fit(model: Any, rows: Any, epochs: int) -> list[float]:
+    """Train a compiled model and return the times at which its steps ended."""
+    import keras
+
+    ends: list[float] = []
+    clock = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: ends.append(time.time())
+    )
+    model.fit(rows, epochs=epochs, callbacks=[clock], verbose=0)
+    return ends
+
+
+def read_to_the_end(args: dict[str, Any], ctx: Any) -> float:
+    """Read one pass of the feed and return when its last batch was there."""
+    strategy = ctx.strategy
+    read_once(ctx.dataset(**args), strategy)
+    return time.time()
+
+
+def read_files(args: dict[str, Any], ctx: Any) -> dict[str, Any] | None:
+    """Read Parquet files in the node, or return None where the library cannot do that yet."""
+    if not hasattr(ctx, "read_parquet"):
+        return None
+    strategy = ctx.strategy
+    signals = Path(args["signals"])
+    rows = ctx.read_parquet(args["uri"], **args["dataset"])
+    read_once(rows, strategy)
+    (signals / f"waits-{ctx.rank}").touch()
+    while len(list(signals.glob("waits-*"))) < ctx.num_workers:
+        time.sleep(0.005)
+    begin = time.time()
+    found = sum(read_once(rows, strategy) for _ in range(args["passes"]))
+    return {"rows": found, "begin": begin, "end": time.time()}

@@ -1,0 +1,108 @@
+"""The same rows through TensorFlowOnSpark 2.2.5, with its `DataFeed` and arrays of NumPy.
+
+It is installed into a folder of its own, and gets a Spark application of its own with two executors
+of one core each, which is the only shape in which it pairs feed tasks with nodes. Its rows are
+cached in Spark's memory before the clock begins. It gets fewer of them, because it is slow: a rate
+is rows per second either way. A later pass is fed by Spark again there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from functools import cache
+
+from benchmarks import data
+from benchmarks.first_pass import feed_rates
+from benchmarks.report import AtLeast, Comparison, Series
+from benchmarks.session import Session
+
+_VERSION = "2.2.5"
+_ROWS = 8_000
+_KIND = "floats"
+
+
+@dataclass
+class TfosRuns:
+    """Of each repeat, rows per second of both passes, and the seconds of the shutdown."""
+
+    first: list[float] = field(default_factory=list)
+    later: list[float] = field(default_factory=list)
+    shutdowns: list[float] = field(default_factory=list)
+
+
+@cache
+def tfos_runs(session: Session, repeats: int) -> TfosRuns:
+    """Run TensorFlowOnSpark; the result is kept for other benchmarks of this run."""
+    home = data.CACHE / f"tensorflowonspark-{_VERSION}"
+    if not home.exists():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
+        subprocess.run([*pip, str(home), f"tensorflowonspark=={_VERSION}"], check=True)
+    runs = TfosRuns()
+    for _ in range(repeats):
+        _run_once(session, str(home), runs)
+    return runs
+
+
+def _run_once(session: Session, home: str, runs: TfosRuns) -> None:
+    size = data.KINDS[_KIND].batch_size
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        arguments = {
+            "folder": folder,
+            "paths": [str(path) for path in data.parquet_files(_KIND, session.rows(_KIND))],
+            "rows": _ROWS,
+            "batch_size": size,
+        }
+        path = os.pathsep.join([home, str(data.ROOT), os.environ.get("PYTHONPATH", "")])
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.tfos_program", json.dumps(arguments)],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            check=True,
+        )
+    found = json.loads(done.stdout.splitlines()[-1])
+    # A batch that is not full is only given out when the feed ends, so at the end of the first pass
+    # each node may still keep one.
+    batches = sorted((end, rows) for node in found["nodes"] for end, rows in node if rows == size)
+    end_of_first, first = _reach(batches, _ROWS - data.NODES * size)
+    end_of_last, last = batches[-1][0], sum(rows for _, rows in batches)
+    runs.first.append(first / (end_of_first - found["begin"]))
+    runs.later.append((last - first) / (end_of_last - end_of_first))
+    runs.shutdowns.append(found["ended"] - end_of_last)
+
+
+def _reach(batches: list[tuple[float, int]], wanted: int) -> tuple[float, int]:
+    """When so many rows had arrived, and how many that were."""
+    total = 0
+    for end, rows in batches:
+        total += rows
+        if total >= wanted:
+            return end, total
+    raise ValueError(f"TensorFlowOnSpark delivered {total} rows, and not {wanted}")
+
+
+def run(session: Session, repeats: int, kinds: list[str]) -> list[Comparison]:
+    """Compare the rates of both passes."""
+    ours = feed_rates(session, _KIND, repeats)
+    theirs = tfos_runs(session, repeats)
+    layout = data.KINDS[_KIND]
+    return [
+        Comparison(
+            what=f"{name}, {layout.title}, batches of {layout.batch_size:,}",
+            against=f"TensorFlowOnSpark {_VERSION}",
+            ours=Series("rows/s", our_rates),
+            theirs=Series("rows/s", their_rates),
+            limit=limit,
+        )
+        for name, our_rates, their_rates, limit in [
+            ("first pass", ours.first, theirs.first, AtLeast(30)),
+            ("every later pass", ours.later, theirs.later, AtLeast(100)),
+        ]
+    ]
