@@ -248,8 +248,9 @@ def test_training_on_what_a_transform_makes(spark, every_type, nodes):
         "person.name": {"fill": "nobody"},
         "age": {"fill": 0, "dtype": "float32"},
     }
-    data = every_type.where("id % 5 > 0")
+    # The mean of no tokens, of which a batch of empty lists would consist, is not a number.
+    data = every_type.where("size(tokens) > 0")
     losses = tsm.run(train, given, spark=spark, num_workers=nodes, data=data)
-    assert all(loss == losses[0] for loss in losses)
     assert len(losses[0]) == 2
-    assert np.isfinite(losses[0]).all()
+    assert np.isfinite(losses).all(), losses
+    assert all(loss == losses[0] for loss in losses)
