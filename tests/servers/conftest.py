@@ -1,4 +1,7 @@
-"""A standalone Spark cluster: a Master and two Workers of one core each, from the pip wheel."""
+"""A standalone Spark cluster: a Master and two Workers of one core each, from the pip wheel.
+
+The Workers have addresses of their own, so that Spark takes them for two hosts.
+"""
 
 import json
 import os
@@ -16,6 +19,7 @@ import pytest
 import tensorsparkml as tsm
 
 HOST = "127.0.0.1"
+WORKERS = ("127.0.0.1", "127.0.0.2")
 
 
 def free_port() -> int:
@@ -39,34 +43,29 @@ def standalone(tmp_path_factory) -> Iterator[str]:
     import pyspark
 
     home = Path(pyspark.__file__).parent
-    environment = {
-        **os.environ,
-        "SPARK_HOME": str(home),
-        "SPARK_LOCAL_IP": HOST,
-        "PYSPARK_PYTHON": sys.executable,
-    }
+    environment = {**os.environ, "SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
     port, page = free_port(), free_port()
     url = f"spark://{HOST}:{port}"
 
-    def start(kind: str, *arguments: str) -> subprocess.Popen:
+    def start(kind: str, host: str, *arguments: str) -> subprocess.Popen:
         name = f"org.apache.spark.deploy.{kind.lower()}.{kind}"
         return subprocess.Popen(
-            [str(home / "bin" / "spark-class"), name, "--host", HOST, *arguments],
-            env=environment,
+            [str(home / "bin" / "spark-class"), name, "--host", host, *arguments],
+            env={**environment, "SPARK_LOCAL_IP": host},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
 
     with ExitStack() as processes:
 
-        def run(kind: str, *arguments: str) -> None:
-            process = processes.enter_context(start(kind, *arguments))
+        def run(kind: str, host: str, *arguments: str) -> None:
+            process = processes.enter_context(start(kind, host, *arguments))
             processes.callback(process.terminate)
 
-        run("Master", "--port", str(port), "--webui-port", str(page))
-        for _ in range(2):
+        run("Master", HOST, "--port", str(port), "--webui-port", str(page))
+        for worker in WORKERS:
             folder = tmp_path_factory.mktemp("worker")
-            run("Worker", "--cores", "1", "--memory", "1g", "--webui-port", "0",
+            run("Worker", worker, "--cores", "1", "--memory", "1g", "--webui-port", "0",
                 "--work-dir", str(folder), url)  # fmt: skip
         deadline = time.monotonic() + 60
         while alive_workers(f"http://{HOST}:{page}/json/") < 2:

@@ -21,12 +21,12 @@ def main(args, ctx):
     return ids
 
 
-def run(folder: Path) -> dict:
+def run(master: str, folder: Path) -> dict:
     tsm.ensure_java()
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     spark = (
-        SparkSession.builder.master("local-cluster[2,2,1024]")
+        SparkSession.builder.master(master)
+        .config("spark.driver.host", "127.0.0.1")
         .config("spark.ui.enabled", "false")
         .config("spark.log.level", "OFF")
         .config("spark.sql.execution.arrow.maxRecordsPerBatch", "1000")
@@ -66,4 +66,4 @@ def run(folder: Path) -> dict:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(Path(sys.argv[1]))))
+    print(json.dumps(run(sys.argv[1], Path(sys.argv[2]))))

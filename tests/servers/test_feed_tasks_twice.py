@@ -1,0 +1,26 @@
+"""Spark runs slow tasks a second time on another host: rows count once all the same."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_a_task_that_runs_twice_counts_once(standalone, tmp_path):
+    script = Path(__file__).with_name("speculation_script.py")
+    done = subprocess.run(
+        [sys.executable, str(script), standalone, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found == {
+        "copied": True,
+        "reported": 40_000,
+        "rows": 40_000,
+        "distinct": 40_000,
+        "difference": found["difference"],
+    }
+    assert found["difference"] <= 1
