@@ -305,3 +305,15 @@ def test_a_corrupt_record_is_found(ctx: Context, tmp_path: Path, packed: bool) -
     assert explained is not None
     assert "001.tfrecord is corrupt at record 5497 (the first is 0)" in explained.message
     assert ctx._explain(ValueError()) is None
+
+
+def test_fields_and_masks_of_parquet(ctx: Context, tmp_path: Path) -> None:
+    person = pa.array([{"age": 3}, {"age": None}], pa.struct([("age", pa.int32())]))
+    pq.write_table(pa.table({"person": person, "other": ["a", "b"]}), tmp_path / "a.parquet")
+    [batch] = ctx.read_parquet(
+        str(tmp_path / "a.parquet"),
+        batch_size=2,
+        features=("person.age", "person.age_mask"),
+        convert={"person.age": Column(fill=7, mask=True)},
+    )
+    assert [column.numpy().tolist() for column in batch] == [[3, 7], [True, False]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow.fs import LocalFileSystem
 
+from tensorsparkml.data.column_names import needed_columns
+from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.file_counts import AllGather, exchange_counts, name_of
 from tensorsparkml.data.file_listing import FoundFile, partition_types
 from tensorsparkml.data.file_shares import Part, Piece, parts_of, share_rows
 from tensorsparkml.data.segments import LocatedBatch, Origin
-from tensorsparkml.errors import DataError, MissingColumnError
+from tensorsparkml.errors import DataError
 from tensorsparkml.storage import arrow_filesystem
 
 _THREADS = 16  # that read footers, which is waiting where the files are far away
@@ -89,11 +91,14 @@ class ParquetFiles:
         """Number of rows of this node's share, in every pass."""
         return share_rows(self.rows, self._nodes, self._rank)
 
-    def schema(self, columns: Sequence[str] | None) -> pa.Schema:
+    def schema(
+        self, columns: Sequence[str] | None, convert: Mapping[str, Column] | None = None
+    ) -> pa.Schema:
         """Return the schema of the columns, those that the folders' names make included.
 
         Args:
-            columns: Names of the columns, or None for all.
+            columns: Names of columns, of fields in them, or of their masks; or None for all.
+            convert: How columns become tensors, which says what has a mask.
 
         Raises:
             MissingColumnError: There is no such column.
@@ -107,15 +112,10 @@ class ParquetFiles:
         available = pa.schema(
             [*(field for field in first if field.name not in self._partition_types), *partition]
         )
-        for name in columns or ():
-            if name not in available.names:
-                raise MissingColumnError(
-                    f"there is no column {name!r} in {self._files[0].path}; it has "
-                    f"{', '.join(available.names)}"
-                )
-        wanted = available if columns is None else pa.schema(
-            [available.field(name) for name in dict.fromkeys(columns)]
-        )  # fmt: skip
+        wanted = available
+        if columns is not None:
+            needed = needed_columns(available, columns, convert or {})
+            wanted = pa.schema([available.field(name) for name in needed])
         for index in self._read_here:
             self._compare(wanted, first, index)
         return wanted

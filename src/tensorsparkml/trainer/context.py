@@ -137,7 +137,7 @@ class Context(FileContext):
             DataError: A column does not exist, or its values do not become tensors.
         """
         layout = BatchLayout(features, label, sample_weight)
-        source = self._feed(feed).resolve(layout.columns())
+        source = self._feed(feed).resolve(layout.columns(), convert or {})
         return self._distributed(
             source, layout, convert or {}, batch_size, drop_remainder, transform
         )
@@ -156,7 +156,7 @@ class Context(FileContext):
             columns: Names of the columns, or None for all.
             convert: As in `dataset`.
         """
-        return DataFeed(self._feed(feed).source(columns), columns, convert or {})
+        return DataFeed(self._feed(feed).source(columns, convert or {}), columns, convert or {})
 
     def inference(
         self,

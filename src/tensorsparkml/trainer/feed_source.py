@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from tensorsparkml.control.messages import FeedProgress
+from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.lockstep import PassCursor
 from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.data.segments import LocatedBatch
@@ -57,11 +58,11 @@ class Feed:
         """How far the program has read."""
         return self._record.progress if self._files else self.spooled.progress
 
-    def source(self, columns: Sequence[str] | None) -> Source:
+    def source(self, columns: Sequence[str] | None, convert: Mapping[str, Column]) -> Source:
         """Return the feed's rows, of which only some columns need to be read."""
-        return _FeedSource(self, columns)
+        return _FeedSource(self, columns, convert)
 
-    def resolve(self, columns: Sequence[str] | None) -> Source:
+    def resolve(self, columns: Sequence[str] | None, convert: Mapping[str, Column]) -> Source:
         """Wait until the driver says where the rows come from, and return them."""
         with self._lock:
             while self._files is None:
@@ -72,7 +73,13 @@ class Feed:
                     return self.spooled
             files, passes = self._files
         return FileReader(
-            files, self._rank, self._nodes, columns=columns, passes=passes, record=self._record
+            files,
+            self._rank,
+            self._nodes,
+            columns=columns,
+            convert=convert,
+            passes=passes,
+            record=self._record,
         )
 
     def _open(self, found: dict[str, Any]) -> None:
@@ -84,9 +91,12 @@ class Feed:
 class _FeedSource:
     """A feed, as one dataset or one `DataFeed` reads it; waits for the driver when it must."""
 
-    def __init__(self, feed: Feed, columns: Sequence[str] | None) -> None:
+    def __init__(
+        self, feed: Feed, columns: Sequence[str] | None, convert: Mapping[str, Column]
+    ) -> None:
         self._feed = feed
         self._columns = columns
+        self._convert = convert
         self._resolved: Source | None = None
 
     @property
@@ -124,5 +134,5 @@ class _FeedSource:
     @property
     def _source(self) -> Source:
         if self._resolved is None:
-            self._resolved = self._feed.resolve(self._columns)
+            self._resolved = self._feed.resolve(self._columns, self._convert)
         return self._resolved

@@ -100,7 +100,13 @@ class FileContext:
         record = self._files.new_record()
         files = self._files.parquet(uri, filesystem)
         source = FileReader(
-            files, self.rank, self.num_workers, columns=names, shuffle=how, record=record
+            files,
+            self.rank,
+            self.num_workers,
+            columns=names,
+            convert=convert,
+            shuffle=how,
+            record=record,
         )
         return self._distributed(
             source, layout, convert or {}, batch_size, drop_remainder, transform

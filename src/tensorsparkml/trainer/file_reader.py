@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from tensorsparkml.control.messages import FeedProgress
+from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.file_shares import share
 from tensorsparkml.data.lockstep import ClosedFeed, PassCursor
 from tensorsparkml.data.parquet_files import ParquetFiles
@@ -92,7 +93,9 @@ class FileReader:
         files: The files.
         rank: Rank of this node.
         nodes: Number of nodes.
-        columns: Names of the columns that are read, or None for all.
+        columns: Names of the columns that are read, of fields in them or of their masks, or None
+            for all.
+        convert: How columns become tensors.
         shuffle: How to shuffle, each pass differently; None for the order of the files.
         passes: How many passes a `DataFeed` delivers.
         record: Counts what is read.
@@ -105,13 +108,14 @@ class FileReader:
         nodes: int,
         *,
         columns: Sequence[str] | None = None,
+        convert: Mapping[str, Column] | None = None,
         shuffle: Shuffle | None = None,
         passes: int = 1,
         record: ProgressRecord | None = None,
     ) -> None:
         self._files = files
         self._rank = rank
-        self._schema = files.schema(columns)
+        self._schema = files.schema(columns, convert)
         self._shuffle = shuffle
         self._passes_offered = passes
         self._record = record or ProgressRecord()
