@@ -124,7 +124,8 @@ def test_columns_of_folders(tmp_path: Path) -> None:
 
 def test_a_column_that_is_not_there(tmp_path: Path) -> None:
     files = alone(write(tmp_path / "t", [3]))
-    with pytest.raises(MissingColumnError, match="no column 'nose' in the feed; it has id, text, list"):
+    expected = "no column 'nose' in the feed; it has id, text, list"
+    with pytest.raises(MissingColumnError, match=expected):
         files.schema(["id", "nose"])
 
 
