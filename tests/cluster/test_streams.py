@@ -177,7 +177,7 @@ def fit(args, ctx):
         def on_train_batch_end(self, batch, logs=None):
             self.model.stop_training = batch + 1 == args
 
-    columns = {"batch_size": 10, "features": "x", "label": "y", "shapes": {"x": (1,)}}
+    columns = {"batch_size": 10, "features": "x", "label": "y", "convert": {"x": tsm.Column(shape=(1,))}}
     model.fit(ctx.dataset(**columns), callbacks=[StopAfter()], verbose=0)
     return int(model.optimizer.iterations.numpy())
 
