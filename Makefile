@@ -20,8 +20,9 @@ help:
 demo: $(VENV)/local.stamp
 	$(BIN)/python examples/mnist_keras.py
 
+# Two at a time: the tests mostly wait, each file for a Spark application of its own.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 unit: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest tests/unit

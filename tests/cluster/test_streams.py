@@ -177,8 +177,9 @@ def fit(args, ctx):
         def on_train_batch_end(self, batch, logs=None):
             self.model.stop_training = batch + 1 == args
 
-    columns = {"batch_size": 10, "features": "x", "label": "y", "convert": {"x": tsm.Column(shape=(1,))}}
-    model.fit(ctx.dataset(**columns), callbacks=[StopAfter()], verbose=0)
+    convert = {"x": tsm.Column(shape=(1,))}
+    data = ctx.dataset(batch_size=10, features="x", label="y", convert=convert)
+    model.fit(data, callbacks=[StopAfter()], verbose=0)
     return int(model.optimizer.iterations.numpy())
 
 

@@ -23,7 +23,7 @@ class Rows:
 
         return LocatedBatch(self._batch.slice(0, 1), Origin(0, 0))
 
-    def batches(self, size: int, drop_remainder: bool) -> Any:
+    def batches(self, size: int, drop_remainder: bool, at_once: int) -> Any:
         from tensorsparkml.data.segments import LocatedBatch, Origin
         from tensorsparkml.trainer.reader import Rows as Batch
 

@@ -52,8 +52,8 @@ class FileContext:
         label: Columns | None = None,
         sample_weight: str | bool | None = None,
         convert: Mapping[str, Column] | None = None,
-        drop_remainder: bool = False,
         transform: Callable[..., Any] | None = None,
+        drop_remainder: bool = False,
         shuffle: int | None = None,
         shuffle_rows: int = 16_384,
         filesystem: Any = None,
@@ -74,8 +74,8 @@ class FileContext:
             label: See there.
             sample_weight: See there.
             convert: See there.
-            drop_remainder: See there.
             transform: See there.
+            drop_remainder: See there.
             shuffle: A seed: every pass has another order, which follows from the seed. Row groups
                 are shuffled over all nodes, and the rows within windows of `shuffle_rows`. None
                 for the order of the files.
