@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.control.messages import Failure, decode_failure
-from tensorsparkml.control.plan import ClusterPlan, node_name
+from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.driver.spark_job import SparkJob, collect_dataframe
 
 if TYPE_CHECKING:
@@ -20,15 +20,15 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
     """Return the function of the launch tasks.
 
     It is sent to the executors by value and imports this library itself, so that an executor
-    without it answers with a failure instead of an unreadable traceback.
+    without it says what it lacks.
     """
     encoded, version = plan.encode(), plan.version
-    names = [node_name(*role) for role in plan.roles]
 
     def task(batches: Iterator[Any]) -> Iterator[Any]:
         import json
         import os
         import sys
+        from functools import partial
 
         import pyarrow as pa
         from pyspark import BarrierTaskContext
@@ -38,23 +38,17 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
         try:
             from tensorsparkml.control.messages import encode_failure
             from tensorsparkml.control.plan import ClusterPlan
+            from tensorsparkml.executor.rendezvous import meet
             from tensorsparkml.executor.task import run_task
         except ImportError as error:
-            found = json.dumps(
-                {
-                    "kind": "MissingPackageError",
-                    "message": f"{sys.executable} on {os.uname().nodename} cannot import "
-                    f"tensorsparkml: {error}; install tensorsparkml=={version} there, or point "
-                    "PYSPARK_PYTHON at a Python that has it",
-                    "node": names[rank],
-                }
-            )
-            context.allGather(found)
-            yield pa.record_batch({"failure": [found]})
-            return
+            raise ImportError(
+                f"{sys.executable} on {os.uname().nodename} cannot import tensorsparkml: {error}; "
+                f"install tensorsparkml=={version} there, or point PYSPARK_PYTHON at a Python "
+                "that has it"
+            ) from None
         host = context.getTaskInfos()[rank].address.rpartition(":")[0].strip("[]")
         plan = ClusterPlan.decode(encoded)
-        failure = run_task(plan, main, rank, host, context.allGather, batches)
+        failure = run_task(plan, main, rank, host, partial(meet, plan, rank), batches)
         if failure is not None:
             yield pa.record_batch({"failure": [json.dumps(encode_failure(failure))]})
 

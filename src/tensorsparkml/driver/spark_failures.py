@@ -25,6 +25,10 @@ def launch_failure(error: Exception, nodes: Sequence[str], *, direct: bool) -> F
     text = str(error)
     task = _BARRIER_TASK.search(text)
     node = nodes[int(task.group("index"))] if task else None
+    if lacks := re.search(
+        r"^ImportError: (.* cannot import tensorsparkml: .*)$", text, re.MULTILINE
+    ):
+        return Failure("MissingPackageError", lacks.group(1), node=node)
     if missing := re.search(r"No module named '(pyarrow|pandas|numpy|tensorsparkml)'", text):
         return Failure(
             "MissingPackageError",
@@ -40,8 +44,22 @@ def launch_failure(error: Exception, nodes: Sequence[str], *, direct: bool) -> F
         return Failure(
             "ExecutorLostError", f"Spark lost an executor: {lost.group()}", consequence=True
         )
+    if "Python worker exited unexpectedly" in text:
+        # Spark restarts the process that it forks workers from, and with it ends all of an
+        # executor's workers, where it interrupts a task that is about to get one.
+        return Failure(
+            "LaunchError",
+            "the Python worker of the task that held this node's slot has died",
+            node=node,
+            remote_traceback=_shorten(text),
+            consequence=True,
+        )
     if "BarrierJobSlotsNumberCheckFailed" in text or "Barrier execution mode" in text:
         return Failure("NotEnoughSlotsError", _shorten(text))
+    if unreachable := re.search(
+        r"^ConnectionError: (this executor cannot reach .*)$", text, re.MULTILINE
+    ):
+        return Failure("LaunchError", unreachable.group(1), node=node)
     if direct:
         return feed_failure(error, "train")
     return Failure("LaunchError", f"Spark could not run the nodes: {_shorten(text)}", node=node)

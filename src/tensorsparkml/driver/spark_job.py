@@ -61,6 +61,12 @@ class SparkJob:
         self._tag = tag
         self._on_end = on_end
         self._ended = threading.Event()
+        self._cancelled = False
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the job was to end early, so that an exception of Spark's may mean just that."""
+        return self._cancelled
 
     def start(self) -> None:
         """Run the action in a thread of its own."""
@@ -86,6 +92,7 @@ class SparkJob:
             timeout: Seconds to wait for the end.
         """
         deadline = time.monotonic() + timeout
+        self._cancelled = self._cancelled or not self._ended.is_set()
         while not self._ended.is_set() and time.monotonic() < deadline:
             # More than once, because a job that Spark does not know yet is not cancelled.
             self._action.cancel(self._tag)

@@ -126,6 +126,9 @@ class StreamFeed:
         self._job = None
         [error] = outcome
         if error is not None:
+            if not job.cancelled:
+                # At once: Spark may end launch tasks with it, and the query's end takes a moment.
+                self._coordinator.fail(feed_failure(error, self._feed.name))
             raise error
         if self._over():  # what was delivered may be only a part
             raise _StreamEnded("the feed takes no more rows")

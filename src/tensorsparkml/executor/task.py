@@ -10,8 +10,9 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.flight as flight
@@ -28,8 +29,8 @@ _DIRECT_COMMIT_BYTES = 8 * 2**20
 _COMMIT_SECONDS = 60.0
 _CALL_SECONDS = 5.0
 
-# Sends a string to all tasks of the barrier stage and returns theirs, by rank.
-AllGather = Callable[[str], list[str]]
+# Hands what a task has found to all tasks and returns what all have found, by rank.
+Meet = Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]]]
 
 
 def find_problem(plan: ClusterPlan) -> Failure | None:
@@ -70,7 +71,7 @@ def run_task(
     main: bytes,
     rank: int,
     host: str,
-    all_gather: AllGather,
+    meet: Meet,
     batches: Iterator[pa.RecordBatch],
 ) -> Failure | None:
     """Run one launch task and return why the nodes could not be started, or None.
@@ -80,22 +81,31 @@ def run_task(
         main: The pickled main function and its arguments.
         rank: Rank of the node, which is the index of the task.
         host: Address of this executor as Spark knows it.
-        all_gather: Exchanges a string with all tasks.
+        meet: See `rendezvous.meet`.
         batches: The task's partition, which is the node's to deliver when the feed is direct.
     """
-    failure = first_failure(plan, all_gather, find_problem(plan))
-    if failure is not None:
-        return failure
-    agent = AgentProcess(plan, rank, host)
-    address = agent.address()
-    reply = {"failure": f"the agent did not start: {agent.wait()}"} if address is None else address
-    replies = [json.loads(text) for text in all_gather(json.dumps(reply))]
-    for other, content in enumerate(replies):
-        if "failure" in content:
+    agent: AgentProcess | None = None
+    failure = find_problem(plan)
+    if failure is None:
+        agent = AgentProcess(plan, rank, host)
+        address = agent.address()
+        if address is None:
+            failure = Failure("LaunchError", f"the agent did not start: {agent.wait()}")
+    try:
+        met = meet({"failure": encode_failure(failure)} if failure else {"address": address})
+    except ConnectionError:
+        if agent is not None:
             agent.dismiss()
-            return Failure("LaunchError", content["failure"], node=node_name(*plan.roles[other]))
-    peers = [Peer(**content) for content in replies]
-    agent.tell(json.dumps(replies).encode())
+        raise
+    failure = first_failure(plan, met)
+    if agent is None:
+        return failure
+    if failure is not None:
+        agent.dismiss()
+        return failure
+    addresses = [content["address"] for content in met]
+    peers = [Peer(**address) for address in addresses]
+    agent.tell(json.dumps(addresses).encode())
     agent.tell(main)
     if plan.direct_feed is not None:
         _feed_directly(plan, plan.direct_feed, rank, peers, batches)
@@ -106,15 +116,12 @@ def run_task(
     return None
 
 
-def first_failure(
-    plan: ClusterPlan, all_gather: AllGather, failure: Failure | None
-) -> Failure | None:
-    """Exchange what the tasks found and return the failure of the lowest rank, or None."""
-    found = all_gather(json.dumps(failure and encode_failure(failure)))
-    for rank, text in enumerate(found):
-        content = json.loads(text)
-        if content is not None:
-            return replace(decode_failure(content), node=node_name(*plan.roles[rank]))
+def first_failure(plan: ClusterPlan, met: Sequence[Mapping[str, Any]]) -> Failure | None:
+    """Return the failure of the lowest rank among what all tasks found, or None."""
+    for rank, content in enumerate(met):
+        if "failure" in content:
+            failure = decode_failure(content["failure"])
+            return replace(failure, node=node_name(*plan.roles[rank]))
     return None
 
 

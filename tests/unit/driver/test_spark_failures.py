@@ -79,6 +79,13 @@ def test_a_launch_that_failed_otherwise_is_a_launch_error() -> None:
     assert failure.message == "Spark could not run the nodes: Job 3 was cancelled"
 
 
+@pytest.mark.parametrize("direct", [False, True])
+def test_a_launch_task_whose_worker_dies_suffers_from_something_else(direct: bool) -> None:
+    text = LOST.replace("ExecutorLostFailure", "SparkException: Python worker exited unexpectedly")
+    failure = launch_failure(RuntimeError(text), NODES, direct=direct)
+    assert (failure.kind, failure.node, failure.consequence) == ("LaunchError", "worker:0", True)
+
+
 def test_a_launch_that_also_feeds_may_fail_over_the_rows() -> None:
     failure = launch_failure(RuntimeError(PYTHON_ERROR), NODES, direct=True)
     assert failure == feed_failure(RuntimeError(PYTHON_ERROR), "train")
@@ -101,6 +108,28 @@ def test_a_launch_task_that_failed_names_its_node() -> None:
     assert failure.kind == "MissingPackageError"
     assert failure.node == "worker:0"
     assert failure.message.startswith("the executor's Python lacks pyarrow;")
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (
+            "ImportError: /usr/bin/python3 on host7 cannot import tensorsparkml: No module named "
+            "'tensorsparkml'; install it",
+            "MissingPackageError",
+        ),
+        (
+            "ConnectionError: this executor cannot reach the driver's coordinator at x:1: no route",
+            "LaunchError",
+        ),
+    ],
+)
+@pytest.mark.parametrize("direct", [False, True])
+def test_what_a_launch_task_says_is_passed_on(raised: str, kind: str, direct: bool) -> None:
+    text = LOST.replace("ExecutorLostFailure", f"Traceback:\n{raised}\n")
+    failure = launch_failure(RuntimeError(text), NODES, direct=direct)
+    assert (failure.kind, failure.node) == (kind, "worker:0")
+    assert failure.message == raised.partition(": ")[2]
 
 
 @pytest.mark.parametrize(

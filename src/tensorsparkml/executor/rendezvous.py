@@ -1,0 +1,47 @@
+"""How launch tasks find each other: each hands its findings to the coordinator and gets all.
+
+Spark's own `allGather` looks only once a second whether all tasks have called (in Spark 4.3), which
+every start of a cluster would wait for. Spark never repeats the barrier stage that a job ends
+with, so no task calls twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow.flight as flight
+
+from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.rpc import RpcClient
+
+_WAIT_SECONDS = 5.0  # how long the coordinator holds a call
+_CALL_SECONDS = 15.0
+
+
+def meet(plan: ClusterPlan, rank: int, value: Any) -> list[Any]:
+    """Hand a value to all launch tasks and return theirs, by rank; waits until all have called.
+
+    Args:
+        plan: The cluster.
+        rank: Rank of the node, which is the index of the task.
+        value: What JSON can express.
+
+    Raises:
+        ConnectionError: The coordinator cannot be reached.
+    """
+    client = RpcClient(plan.coordinator, plan.token)
+    body = {"key": "launch", "rank": rank, "value": value, "wait": _WAIT_SECONDS}
+    try:
+        while True:
+            reply = client.call("gather", body, timeout=_CALL_SECONDS)
+            if reply["values"] is not None:
+                values: list[Any] = reply["values"]
+                return values
+    except flight.FlightError as error:
+        raise ConnectionError(
+            f"this executor cannot reach the driver's coordinator at {plan.coordinator}: {error}; "
+            "set spark.driver.host to an address that executors reach, and let them connect to "
+            "any port of it"
+        ) from error
+    finally:
+        client.close()
