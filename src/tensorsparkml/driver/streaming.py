@@ -44,6 +44,7 @@ class StreamFeed:
         self._feed = feed
         self._source = source
         self._job: SparkJob | None = None
+        self._job_failed = False
         self._complete = False
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
@@ -126,9 +127,7 @@ class StreamFeed:
         self._job = None
         [error] = outcome
         if error is not None:
-            if not job.cancelled:
-                # At once: Spark may end launch tasks with it, and the query's end takes a moment.
-                self._coordinator.fail(feed_failure(error, self._feed.name))
+            self._job_failed = not job.cancelled
             raise error
         if self._over():  # what was delivered may be only a part
             raise _StreamEnded("the feed takes no more rows")
@@ -144,7 +143,8 @@ class StreamFeed:
         except Exception as error:  # whatever Spark raises has ended the stream
             cut_off = self._over()
             self._complete = self._refused.is_set() and not cut_off
-            if not self._complete and not cut_off:
+            # Its own failure is told also where another one, which it may have caused, came first.
+            if not self._complete and (self._job_failed or not cut_off):
                 self._coordinator.fail(feed_failure(error, self._feed.name))
         finally:
             if not self._coordinator.look(lambda state: state.failures):
