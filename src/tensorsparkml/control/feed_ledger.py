@@ -8,6 +8,7 @@ from tensorsparkml.control.messages import (
     Directive,
     FeedProgress,
     Give,
+    Open,
     Publish,
     ReadFiles,
     Release,
@@ -28,11 +29,25 @@ class FeedLedger:
         name: Name of the feed.
         nodes: Number of nodes that share its rows.
         passes: How often a `DataFeed` delivers the rows.
+        seed: What the order of the rows follows from in each pass, or None where they are not
+            shuffled.
+        ordered: Whether the nodes get the rows in the order of their keys, and so all at once.
     """
 
-    def __init__(self, name: str, nodes: int, passes: int = 1) -> None:
+    def __init__(
+        self,
+        name: str,
+        nodes: int,
+        passes: int = 1,
+        *,
+        seed: int | None = None,
+        ordered: bool = False,
+    ) -> None:
         self.name = name
         self.passes = passes
+        self._seed = seed
+        self._ordered = ordered
+        self._waiting: list[Commit] = []  # for the rows that come before them
         self.rows = [0] * nodes
         self.progress = [FeedProgress()] * nodes
         self.closed = False
@@ -46,20 +61,24 @@ class FeedLedger:
         """Rows of the feed over all nodes."""
         return sum(self.rows)
 
+    def open(self) -> Addressed:
+        """Tell the nodes how they read the feed."""
+        return self._to_all(Open(self.name, self._seed, self._ordered))
+
     def commit(self, commit: Commit) -> Addressed:
         """Accept the rows that a feeder wrote, unless the same are here already."""
         if self._closing or commit.key in self._committed:
             return []
         self._committed.add(commit.key)
-        addressed: Addressed = []
-        for rank, count in enumerate(commit.rows):
-            if count:
-                self.rows[rank] += count
-                addressed.append((rank, Publish(self.name, commit.segment, count)))
+        self.rows = [held + more for held, more in zip(self.rows, commit.rows, strict=True)]
+        if self._ordered:
+            self._waiting.append(commit)
+            return []
+        addressed = self._publish(commit)
         held_by_all = min(self.rows)
         if held_by_all > self._released:
             self._released = held_by_all
-            addressed += [(rank, Release(self.name, held_by_all)) for rank in range(len(self.rows))]
+            addressed += self._to_all(Release(self.name, held_by_all))
         return addressed
 
     def close(self) -> Addressed:
@@ -68,13 +87,16 @@ class FeedLedger:
             return []
         self._closing = True
         addressed: Addressed = []
-        for number, move in enumerate(balance(self.rows)):
+        for commit in sorted(self._waiting, key=_place):
+            addressed += self._publish(commit)
+        moves = balance(self.rows)
+        for number, move in enumerate(moves):
             give = Give(self.name, f"given-{number}", move.target, move.rows)
             self._given[give.segment] = give
             self.rows[move.source] -= move.rows
             self.rows[move.target] += move.rows
             addressed.append((move.source, give))
-        return addressed or self._complete()
+        return addressed if moves else addressed + self._complete()
 
     def given(self, segment: str) -> Addressed:
         """Record that a transfer has arrived at its target's spool."""
@@ -87,8 +109,7 @@ class FeedLedger:
     def read_files(self, uris: tuple[str, ...]) -> Addressed:
         """Let the nodes read the rows from files, and take none from feeders."""
         self._closing = True
-        directive = ReadFiles(self.name, uris, self.passes)
-        return [(rank, directive) for rank in range(len(self.rows))]
+        return self._to_all(ReadFiles(self.name, uris, self.passes, self._seed))
 
     def shared(self, rank: int, rows: int) -> None:
         """Record how many rows of the files are a node's."""
@@ -103,9 +124,24 @@ class FeedLedger:
         progress = self.progress[rank]
         return progress.terminated or progress.passes >= passes
 
+    def _publish(self, commit: Commit) -> Addressed:
+        return [
+            (rank, Publish(self.name, commit.segment, count))
+            for rank, count in enumerate(commit.rows)
+            if count
+        ]
+
+    def _to_all(self, directive: Directive) -> Addressed:
+        return [(rank, directive) for rank in range(len(self.rows))]
+
     def _complete(self) -> Addressed:
         self.closed = True
         return [
             (rank, Close(self.name, self.total, rows, self.passes))
             for rank, rows in enumerate(self.rows)
         ]
+
+
+def _place(commit: Commit) -> tuple[int, ...]:
+    """Return where a commit's rows stand in the feed: partition, and part of it."""
+    return tuple(int(number) for number in commit.key.split("."))

@@ -83,6 +83,23 @@ class Commit:
 
 
 @dataclass(frozen=True)
+class Open:
+    """A feed begins.
+
+    Attributes:
+        feed: Name of the feed.
+        seed: What the order of the rows follows from in each pass, or None for the order in which
+            they arrive.
+        ordered: Whether nothing is read before everything is there, so that the order is the same
+            whenever the rows and the seed are.
+    """
+
+    feed: str
+    seed: int | None
+    ordered: bool
+
+
+@dataclass(frozen=True)
 class Publish:
     """A segment of the spool is now part of the feed; the next rows of the node's share."""
 
@@ -134,11 +151,13 @@ class ReadFiles:
         feed: Name of the feed.
         uris: Parquet files, folders of them, or globs.
         passes: How often a `DataFeed` delivers them.
+        seed: What the order of the rows follows from in each pass, or None for that of the files.
     """
 
     feed: str
     uris: tuple[str, ...]
     passes: int
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -158,10 +177,10 @@ class Stop:
     reason: str
 
 
-Directive = Publish | Release | Give | Close | ReadFiles | EndInference | End | Stop
+Directive = Open | Publish | Release | Give | Close | ReadFiles | EndInference | End | Stop
 _DIRECTIVES: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Publish, Release, Give, Close, ReadFiles, EndInference, End, Stop)
+    for kind in (Open, Publish, Release, Give, Close, ReadFiles, EndInference, End, Stop)
 }
 
 

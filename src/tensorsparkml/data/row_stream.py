@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,13 +113,14 @@ def shuffle_rows(
             located = LocatedBatch(located.batch.slice(part), located.origin.moved(part))
             held += part
             if held == rows:
-                yield _shuffled(window, order(number, held))
+                yield shuffle_window(window, order(number, held))
                 number, held, window = number + 1, 0, []
     if held:
-        yield _shuffled(window, order(number, held))
+        yield shuffle_window(window, order(number, held))
 
 
-def _shuffled(window: list[LocatedBatch], order: np.ndarray) -> LocatedBatch:
+def shuffle_window(window: Sequence[LocatedBatch], order: np.ndarray) -> LocatedBatch:
+    """Return the rows of some batches in the order given, as one batch."""
     together = pa.concat_batches([located.batch for located in window])
     starts = np.cumsum([0, *(located.batch.num_rows for located in window[:-1])])
     origins = tuple(located.origin for located in window)

@@ -6,12 +6,34 @@ the rows within windows of what a node reads, which each does by itself.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 
+from tensorsparkml.errors import ConfigurationError
+
 Item = TypeVar("Item")
+
+
+def check_seed(shuffle: bool, seed: int | None) -> int | None:
+    """Return the seed to use, drawn where the user gave none, or None where nothing is shuffled.
+
+    Raises:
+        ConfigurationError: The two do not fit together, or the seed is none.
+    """
+    if not isinstance(shuffle, bool):
+        raise ConfigurationError(
+            f"shuffle must be True or False, not {shuffle!r}; a seed is given as seed={shuffle!r}"
+        )
+    if seed is None:
+        return secrets.randbits(62) if shuffle else None
+    if not shuffle:
+        raise ConfigurationError(f"seed={seed!r} has no meaning without shuffle=True")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ConfigurationError(f"seed must be an integer that is not negative, not {seed!r}")
+    return seed
 
 
 def shuffled(items: Sequence[Item], seed: int, epoch: int) -> list[Item]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tensorsparkml.control.messages import Close, Give, Publish, ReadFiles, Release
+from tensorsparkml.control.messages import Close, Give, Open, Publish, ReadFiles, Release
 from tensorsparkml.data.segments import LocatedBatch, RowReader, SegmentWriter, segment_path
 
 
@@ -27,6 +27,7 @@ class _Share:
     segments: list[tuple[str, int]] = field(default_factory=list)
     reader: RowReader = field(default_factory=RowReader)
     given: int = 0  # of the last rows, to other nodes
+    opened: Open | None = None
     held_by_all: int = 0
     closed: Close | None = None
     files: ReadFiles | None = None  # that hold the rows, which are then not here
@@ -49,6 +50,12 @@ class Spool:
     def receive(self, feed: str, segment: str, schema: pa.Schema) -> SegmentWriter:
         """Begin a segment; its rows count only when it is published."""
         return SegmentWriter(self._path(feed, segment), schema)
+
+    def open(self, directive: Open) -> None:
+        """Let the trainer know how to read a feed."""
+        with self._changed:
+            self._share(directive.feed).opened = directive
+            self._changed.notify_all()
 
     def publish(self, directive: Publish) -> None:
         """Append a complete segment to the node's share."""
@@ -97,7 +104,8 @@ class Spool:
 
         Returns:
             `segments`: new ones as pairs of path and rows; `held_by_all`: rows; `closed`: None, or
-            the fields of `Close`; `files`: None, or the fields of `ReadFiles`.
+            the fields of `Close`; `files`: None, or the fields of `ReadFiles`; `opened`: None, or
+            the fields of `Open`.
         """
 
         def news() -> bool:
@@ -119,7 +127,13 @@ class Spool:
                 "closed": closed
                 and {"total": closed.total, "rows": closed.rows, "passes": closed.passes},
                 "files": share.files
-                and {"uris": list(share.files.uris), "passes": share.files.passes},
+                and {
+                    "uris": list(share.files.uris),
+                    "passes": share.files.passes,
+                    "seed": share.files.seed,
+                },
+                "opened": share.opened
+                and {"seed": share.opened.seed, "ordered": share.opened.ordered},
             }
 
     def stored_bytes(self) -> int:

@@ -13,13 +13,15 @@ from tensorsparkml.driver.feeding import (
     FeedReport,
     OpenFeed,
     deliver,
+    new_ledger,
     read_files,
     source_uris,
 )
 from tensorsparkml.driver.inference import JobGuard, infer_elements, infer_rows
 from tensorsparkml.driver.pickling import pickle_main, unpickle_results
 from tensorsparkml.driver.row_sources import check_direct, row_source
-from tensorsparkml.driver.startup import RunningCluster
+from tensorsparkml.driver.session import active_session
+from tensorsparkml.driver.startup import DIRECT_FEED, RunningCluster
 from tensorsparkml.driver.stream_sources import stream_source
 from tensorsparkml.driver.streaming import StreamFeed
 from tensorsparkml.errors import ConfigurationError
@@ -55,6 +57,8 @@ class Cluster:
         direct: DataFrame that the nodes' launch tasks deliver themselves, so that no other Spark
             job, and no spare task slot, is needed to feed them; or URIs of Parquet files.
         epochs: How many passes over `direct` a `DataFeed` delivers.
+        shuffle: As in `train`, for `direct`, as is `seed`.
+        seed: See there.
         fed: Whether `train` will be called; without, no task slot needs to stay free for it.
         settings: The fields of `ClusterConfig`: `num_workers`, `slots`, `log_dir` and so on.
 
@@ -71,6 +75,8 @@ class Cluster:
         spark: SparkSession | None = None,
         direct: DataFrame | Files | None = None,
         epochs: int = 1,
+        shuffle: bool = False,
+        seed: int | None = None,
         fed: bool = True,
         **settings: Any,
     ) -> None:
@@ -79,7 +85,9 @@ class Cluster:
         self._main = pickle_main(main, args)
         self._spark = spark or active_session()
         self._direct = direct
-        self._epochs = epochs
+        self._ledger = new_ledger(
+            DIRECT_FEED, self.config.num_workers, epochs, shuffle=shuffle, seed=seed
+        )
         self._fed = fed and direct is None
         self._running: RunningCluster | None = None
         self._guard: JobGuard | None = None
@@ -111,7 +119,7 @@ class Cluster:
         if self._running is not None:
             raise ConfigurationError("this cluster was started already; make another Cluster")
         self._running = RunningCluster(
-            self._spark, self.config, self._main, self._direct, self._epochs, self._fed
+            self._spark, self.config, self._main, self._direct, self._ledger, self._fed
         )
 
     # Feeding
@@ -122,6 +130,8 @@ class Cluster:
         *,
         validation: DataFrame | RDD[Any] | Files | None = None,
         epochs: int = 1,
+        shuffle: bool = False,
+        seed: int | None = None,
         feed: str = "train",
         columns: Sequence[str] | None = None,
     ) -> FeedReport:
@@ -137,6 +147,10 @@ class Cluster:
                 `model.fit` can read both: `validation_data=ctx.dataset("validation", …)`.
             epochs: How many passes the nodes' `DataFeed` delivers, and how many passes to wait
                 for. `ctx.dataset` gives one pass each time it is iterated, whatever this says.
+            shuffle: Whether the rows of `data` come in another order in every pass. In the first
+                one, each node shuffles the rows that have arrived.
+            seed: What the orders follow from: the same rows in the same partitions come in the
+                same orders. Nothing is read, then, before all rows have arrived.
             feed: Name of the feed. A feed is fed once.
             columns: Columns to send, of DataFrames and of RDDs of dicts, Rows and named tuples.
                 For an RDD of tuples, lists, arrays or plain values, the names that their columns
@@ -151,13 +165,11 @@ class Cluster:
             FeedError: Spark could not produce the rows.
             NodeError: A node failed.
         """
-        if epochs < 1:
-            raise ConfigurationError(f"epochs must be at least 1, not {epochs!r}")
-        running = self._require_running()
         nodes = self.config.num_workers
+        ledger = new_ledger(feed, nodes, epochs, shuffle=shuffle, seed=seed)
+        running = self._require_running()
         if validation is not None:
-            self._deliver(running, validation, columns, FeedLedger("validation", nodes))
-        ledger = FeedLedger(feed, nodes, epochs)
+            self._deliver(running, validation, columns, new_ledger("validation", nodes))
         complete = self._deliver(running, data, columns, ledger)
         running.coordinator.require(lambda state: state.feed_done(feed, epochs))
         if complete is None:
@@ -208,7 +220,7 @@ class Cluster:
         """
         running = self._require_fed()
         source = stream_source(data, columns)
-        ledger = FeedLedger(feed, self.config.num_workers)
+        ledger = new_ledger(feed, self.config.num_workers)
         opened = OpenFeed(running.coordinator, running.plan, ledger)
         stream = StreamFeed(running.coordinator, opened, source)
         self._streams.append(stream)
@@ -353,6 +365,8 @@ def run(
     spark: SparkSession | None = None,
     data: DataFrame | Files | None = None,
     epochs: int = 1,
+    shuffle: bool = False,
+    seed: int | None = None,
     **settings: Any,
 ) -> list[Any]:
     """Run a main function on the executors and return what each node's main returned, by rank.
@@ -365,26 +379,15 @@ def run(
             several) of Parquet files, which the nodes read themselves; None where the program
             needs no feed.
         epochs: How many passes over `data` a `DataFeed` delivers.
+        shuffle: As in `Cluster.train`, as is `seed`.
+        seed: See there.
         settings: The fields of `ClusterConfig`: `num_workers`, `log_dir` and so on.
 
     Raises:
         TensorSparkMLError: Anything that went wrong; see `tensorsparkml.errors`.
     """
-    cluster = Cluster(main, args, spark=spark, direct=data, epochs=epochs, fed=False, **settings)
+    feeding: dict[str, Any] = {"epochs": epochs, "shuffle": shuffle, "seed": seed}
+    cluster = Cluster(main, args, spark=spark, direct=data, fed=False, **feeding, **settings)
     with cluster:
         pass
     return cluster.results
-
-
-def active_session() -> SparkSession:
-    """Return the active Spark session.
-
-    Raises:
-        ConfigurationError: There is none.
-    """
-    from pyspark.sql import SparkSession
-
-    session = SparkSession.getActiveSession()
-    if session is None:
-        raise ConfigurationError("there is no active SparkSession; pass spark=…")
-    return session

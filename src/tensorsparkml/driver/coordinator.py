@@ -147,6 +147,7 @@ class Coordinator:
         with self._changed:
             self._direct_tasks_left = direct_tasks
             self._state.open_feed(ledger)
+            self._send(ledger.open())
 
     def read_files(self, ledger: FeedLedger, uris: tuple[str, ...]) -> None:
         """Let the nodes read the rows of a feed from files."""

@@ -13,6 +13,7 @@ from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.messages import Commit, Failure, Peer
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.verdict import from_exception
+from tensorsparkml.data.shuffling import check_seed
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.row_sources import RowSource, Send
 from tensorsparkml.driver.spark_failures import feed_failure
@@ -43,6 +44,27 @@ class FeedReport:
     rows: int
     rows_per_node: tuple[int, ...]
     complete: bool
+
+
+def new_ledger(
+    feed: str, nodes: int, epochs: int = 1, *, shuffle: bool = False, seed: int | None = None
+) -> FeedLedger:
+    """Return the account of a feed that begins.
+
+    Args:
+        feed: Name of the feed.
+        nodes: Number of nodes that share it.
+        epochs: How many passes a `DataFeed` delivers.
+        shuffle: Whether every pass has an order of its own.
+        seed: What the orders follow from, or None for others each time.
+
+    Raises:
+        ConfigurationError: An argument cannot work.
+    """
+    if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
+        raise ConfigurationError(f"epochs must be an integer of at least 1, not {epochs!r}")
+    drawn = check_seed(shuffle, seed)
+    return FeedLedger(feed, nodes, epochs, seed=drawn, ordered=seed is not None)
 
 
 def source_uris(data: Any, default_fs: str, working_dir: str) -> tuple[str, ...] | None:

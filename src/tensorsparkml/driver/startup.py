@@ -49,7 +49,7 @@ class RunningCluster:
         config: The cluster's settings.
         main: The pickled main function and its arguments.
         direct: DataFrame that the launch tasks deliver, URIs of files that the nodes read, or None.
-        epochs: How many passes over `direct` a `DataFeed` delivers.
+        ledger: The feed that `direct` becomes.
         fed: Whether Spark jobs will feed the nodes.
 
     Raises:
@@ -63,7 +63,7 @@ class RunningCluster:
         config: ClusterConfig,
         main: bytes,
         direct: DataFrame | str | Sequence[str] | None,
-        epochs: int,
+        ledger: FeedLedger,
         fed: bool,
     ) -> None:
         self._id = uuid.uuid4().hex[:12]
@@ -82,10 +82,9 @@ class RunningCluster:
             raise
         try:
             if files:
-                ledger = FeedLedger(DIRECT_FEED, self.plan.nodes, epochs)
                 read_files(self.coordinator, files, ledger)
             elif self._direct is not None:
-                self._direct_ledger = FeedLedger(DIRECT_FEED, self.plan.nodes, epochs)
+                self._direct_ledger = ledger
                 self.coordinator.open_feed(self._direct_ledger, direct_tasks=self.plan.nodes)
             self._job = launch_job(spark, self.plan, main, self._direct, self._on_launch_ended)
             self._job.start()

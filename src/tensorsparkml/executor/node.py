@@ -24,6 +24,7 @@ from tensorsparkml.control.messages import (
     EndInference,
     Failure,
     Give,
+    Open,
     Peer,
     Publish,
     ReadFiles,
@@ -251,6 +252,8 @@ class Node:
 
     def _deliver(self, directive: Directive) -> None:
         match directive:
+            case Open():
+                self._spool.open(directive)
             case Publish():
                 self._spool.publish(directive)
             case Release():

@@ -12,7 +12,7 @@ from tensorsparkml.data.lockstep import PassCursor
 from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.trainer.agent_client import AgentClient
-from tensorsparkml.trainer.file_reader import FileReader, ProgressRecord
+from tensorsparkml.trainer.file_reader import SHUFFLE_ROWS, FileReader, ProgressRecord, Shuffle
 from tensorsparkml.trainer.reader import FeedReader, Rows
 from tensorsparkml.trainer.source import Source
 
@@ -45,8 +45,8 @@ class Feed:
         self._open_files = open_files
         self._lock = threading.Lock()
         self._record = ProgressRecord(lambda progress: agent.progress(name, progress))
-        self._files: tuple[ParquetFiles, int] | None = None
-        self.spooled = FeedReader(agent, name, nodes)
+        self._files: tuple[ParquetFiles, int, Shuffle | None] | None = None
+        self.spooled = FeedReader(agent, name, nodes, rank)
 
     @property
     def rows_read(self) -> int:
@@ -71,20 +71,22 @@ class Feed:
                     self._open(window["files"])
                 elif window["segments"] or window["held_by_all"] or window["closed"]:
                     return self.spooled
-            files, passes = self._files
+            files, passes, shuffle = self._files
         return FileReader(
             files,
             self._rank,
             self._nodes,
             columns=columns,
             convert=convert,
+            shuffle=shuffle,
             passes=passes,
             record=self._record,
         )
 
     def _open(self, found: dict[str, Any]) -> None:
         files = self._open_files(found["uris"], key=f"feed {self.name!r}")
-        self._files = files, found["passes"]
+        shuffle = None if found["seed"] is None else Shuffle(found["seed"], SHUFFLE_ROWS)
+        self._files = files, found["passes"], shuffle
         self._agent.share(self.name, files.share_rows)
 
 

@@ -15,7 +15,7 @@ from tensorsparkml.trainer.dataset import (
     local_dataset,
     transformed,
 )
-from tensorsparkml.trainer.file_reader import FileReader, Shuffle
+from tensorsparkml.trainer.file_reader import SHUFFLE_ROWS, FileReader
 from tensorsparkml.trainer.node_files import NodeFiles
 from tensorsparkml.trainer.source import Source
 from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
@@ -54,8 +54,9 @@ class FileContext:
         convert: Mapping[str, Column] | None = None,
         transform: Callable[..., Any] | None = None,
         drop_remainder: bool = False,
-        shuffle: int | None = None,
-        shuffle_rows: int = 16_384,
+        shuffle: bool = False,
+        seed: int | None = None,
+        shuffle_rows: int = SHUFFLE_ROWS,
         filesystem: Any = None,
     ) -> Any:
         """Return Parquet files as a dataset; each node reads its own share of them, without Spark.
@@ -76,9 +77,10 @@ class FileContext:
             convert: See there.
             transform: See there.
             drop_remainder: See there.
-            shuffle: A seed: every pass has another order, which follows from the seed. Row groups
-                are shuffled over all nodes, and the rows within windows of `shuffle_rows`. None
-                for the order of the files.
+            shuffle: Whether every pass has an order of its own. Row groups are shuffled over all
+                nodes, and the rows within windows of `shuffle_rows`.
+            seed: What the orders follow from: the same seed gives the same ones. None for others
+                each time.
             shuffle_rows: Rows of a window, which are in memory twice.
             filesystem: A filesystem of fsspec or pyarrow on which `uri` is a path, where the one
                 that the URI names needs other settings than the environment has.
@@ -96,7 +98,7 @@ class FileContext:
         names = layout.columns()
         if names is None and columns is not None:
             names = [*columns, *layout.named()]
-        how = None if shuffle is None else Shuffle(shuffle, shuffle_rows)
+        how = self._files.shuffle(shuffle, seed, shuffle_rows)
         record = self._files.new_record()
         files = self._files.parquet(uri, filesystem)
         source = FileReader(
@@ -122,8 +124,9 @@ class FileContext:
         label: Columns | None = None,
         sample_weight: str | bool | None = None,
         drop_remainder: bool = False,
-        shuffle: int | None = None,
-        shuffle_rows: int = 16_384,
+        shuffle: bool = False,
+        seed: int | None = None,
+        shuffle_rows: int = SHUFFLE_ROWS,
         filesystem: Any = None,
     ) -> Any:
         """Return TFRecord files of `tf.train.Example`s as a dataset, as `read_parquet` does.
@@ -142,7 +145,8 @@ class FileContext:
             label: See there.
             sample_weight: See there.
             drop_remainder: See there.
-            shuffle: A seed, as in `read_parquet`; files are shuffled instead of row groups.
+            shuffle: As in `read_parquet`; files are shuffled instead of row groups.
+            seed: As in `read_parquet`.
             shuffle_rows: Rows among which the next one is chosen.
             filesystem: As in `read_parquet`.
 
@@ -156,6 +160,7 @@ class FileContext:
         """
         layout = BatchLayout(features, label, sample_weight)
         strategy = self.strategy  # before the first operation, which making a dataset is
+        how = self._files.shuffle(shuffle, seed, shuffle_rows)
         record = self._files.new_record()
         files = self._files.tfrecord(uri, filesystem)
         local = tfrecord_dataset(
@@ -166,7 +171,7 @@ class FileContext:
             schema=schema,
             batch_size=batch_size,
             drop_remainder=drop_remainder,
-            shuffle=None if shuffle is None else Shuffle(shuffle, shuffle_rows),
+            shuffle=how,
             record=record,
         )
         return local if self.num_workers == 1 else distributed(strategy, local)

@@ -9,10 +9,11 @@ from typing import Any
 from tensorsparkml.data.file_counts import AllGather
 from tensorsparkml.data.file_listing import FoundFile, find_files
 from tensorsparkml.data.parquet_files import ParquetFiles
+from tensorsparkml.data.shuffling import check_seed
 from tensorsparkml.data.tfrecord_files import TFRecordFiles
 from tensorsparkml.errors import DataError
 from tensorsparkml.trainer.exchange import Exchange
-from tensorsparkml.trainer.file_reader import ProgressRecord
+from tensorsparkml.trainer.file_reader import ProgressRecord, Shuffle
 from tensorsparkml.trainer.tfrecord_dataset import find_corrupt_record
 
 Uris = str | Sequence[str]
@@ -69,6 +70,20 @@ class NodeFiles:
         files = TFRecordFiles(found, self._rank, self._nodes, all_gather, self._copies)
         self._tfrecords.append(files)
         return files
+
+    def shuffle(self, shuffle: bool, seed: int | None, rows: int) -> Shuffle | None:
+        """Return how the rows of the next call are shuffled, the same on all nodes, or None.
+
+        Raises:
+            ConfigurationError: There is a seed and no shuffling, or it is none.
+        """
+        drawn = check_seed(shuffle, seed)
+        if drawn is None:
+            return None
+        if seed is None:
+            key = f"seed {len(self._records)}"
+            drawn = int(self._exchange.all_gather(key, drawn)[0])
+        return Shuffle(drawn, rows)
 
     def explain(self, error: BaseException) -> DataError | None:
         """Return what is known about an error of TensorFlow's, or None."""

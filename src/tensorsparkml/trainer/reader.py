@@ -7,10 +7,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from tensorsparkml.control.messages import FeedProgress
 from tensorsparkml.data.lockstep import ClosedFeed, PassCursor, Step
+from tensorsparkml.data.row_stream import RowStream
 from tensorsparkml.data.segments import LocatedBatch, RowReader
+from tensorsparkml.data.shuffled_share import PassOrder, shuffled_arrivals, shuffled_share
 from tensorsparkml.errors import EmptyFeedError
 from tensorsparkml.trainer.agent_client import AgentClient
 
@@ -36,6 +39,15 @@ class Rows:
     batches: int = 1
 
 
+class _Pass(PassCursor):
+    """A pass, and its rows where it is shuffled."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self.epoch = epoch
+        self.shuffled: RowStream | None = None
+
+
 class FeedReader:
     """One node's view of a feed.
 
@@ -43,12 +55,16 @@ class FeedReader:
         agent: The node's agent.
         feed: Name of the feed.
         nodes: Number of nodes that share it.
+        rank: Rank of this node.
     """
 
-    def __init__(self, agent: AgentClient, feed: str, nodes: int) -> None:
+    def __init__(self, agent: AgentClient, feed: str, nodes: int, rank: int = 0) -> None:
         self.feed = feed
         self._agent = agent
         self._nodes = nodes
+        self._rank = rank
+        self._opened: dict[str, Any] = {}
+        self._passes_begun = 0
         self._rows = RowReader()
         self._held_by_all = 0
         self._closed: ClosedFeed | None = None
@@ -97,7 +113,9 @@ class FeedReader:
 
     def begin_pass(self) -> PassCursor:
         """Return the beginning of a pass."""
-        return PassCursor()
+        with self._lock:
+            epoch, self._passes_begun = self._passes_begun, self._passes_begun + 1
+        return _Pass(epoch)
 
     def batches(self, size: int, drop_remainder: bool, at_once: int = 1) -> Iterator[Rows]:
         """Read one pass in batches; every node yields the same number of them.
@@ -116,6 +134,7 @@ class FeedReader:
         self, cursor: PassCursor, size: int, drop_remainder: bool, at_once: int = 1
     ) -> Rows | None:
         """Return the next batches of a pass, or None at its end; waits for the first of them."""
+        assert isinstance(cursor, _Pass)
         with self._lock:
             first = cursor.yielded
             next_step = partial(self._next_step, cursor, size, drop_remainder)
@@ -123,7 +142,7 @@ class FeedReader:
                 if self._closed is not None:
                     return None
                 self._refresh()
-            slices = self._rows.read(first, run.rows)
+            slices = self._read(cursor, first, run.rows)
             self._advance(FeedProgress(self._progress.passes, self._progress.rows + run.rows))
             return Rows(slices, run.rows, run.weight, run.batches)
 
@@ -146,9 +165,27 @@ class FeedReader:
         with self._lock:
             self._advance(FeedProgress(self._progress.passes, self._progress.rows, True))
 
+    def _read(self, cursor: _Pass, first: int, count: int) -> list[LocatedBatch]:
+        seed = self._opened["seed"]
+        if seed is None:
+            return self._rows.read(first, count)
+        if cursor.shuffled is None:
+            order = PassOrder(seed, cursor.epoch, self._rank)
+            cursor.shuffled = RowStream(
+                shuffled_share(self._rows, self._closed.rows, order)
+                if self._closed
+                else shuffled_arrivals(self._rows, self._arrived, order)
+            )
+        return cursor.shuffled.take(count)
+
+    def _arrived(self) -> int:
+        return self._closed.rows if self._closed else self._held_by_all
+
     def _next_step(self, cursor: PassCursor, size: int, drop_remainder: bool) -> Step | None:
         """Return the step that can be taken now."""
         if self._closed is None:
+            if not self._opened or self._opened["ordered"]:
+                return None
             return cursor.next_while_open(self._held_by_all, size, drop_remainder)
         return cursor.next_when_closed(self._closed, size, drop_remainder)
 
@@ -169,6 +206,7 @@ class FeedReader:
         for path, rows in window["segments"]:
             self._rows.append(path, rows)
         self._held_by_all = window["held_by_all"]
+        self._opened = window["opened"] or self._opened
         if closed := window["closed"]:
             self._closed = ClosedFeed(closed["total"], self._nodes, closed["rows"])
             self._passes_offered = closed["passes"]

@@ -12,6 +12,7 @@ from tensorsparkml.control.messages import (
     Commit,
     FeedProgress,
     Give,
+    Open,
     Publish,
     ReadFiles,
     Release,
@@ -188,3 +189,23 @@ def test_files_take_the_place_of_rows() -> None:
     ledger.shared(0, 7)
     ledger.shared(1, 6)
     assert (ledger.rows, ledger.total) == ([7, 6], 13)
+
+
+def test_the_nodes_are_told_how_to_read_a_feed() -> None:
+    ledger = FeedLedger("train", 2, seed=7, ordered=True)
+    assert ledger.open() == [(rank, Open("train", 7, True)) for rank in range(2)]
+
+
+def test_an_ordered_feed_is_published_by_partition_when_it_is_complete() -> None:
+    ledger = FeedLedger("train", 2, seed=7, ordered=True)
+    for key, rows in [("10.0", [1, 1]), ("2.1", [2, 1]), ("2.0", [3, 1])]:
+        assert commit(ledger, key, f"segment {key}", rows) == []
+    assert ledger.rows == [6, 3]
+    addressed = ledger.close()
+    own = [d.segment for rank, d in of_kind(addressed, Publish) if rank == 0]
+    assert own == ["segment 2.0", "segment 2.1", "segment 10.0"]
+    # The order of directives is that in which a node carries them out.
+    assert addressed[-1] == (0, Give("train", "given-0", 1, 1))
+    assert not ledger.closed
+    ledger.given("given-0")
+    assert ledger.closed

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.messages import Close, Commit, Give, Publish, ReadFiles, Release
+from tensorsparkml.control.messages import Close, Commit, Give, Open, Publish, ReadFiles, Release
 from tensorsparkml.data import spool as spool_module
 from tensorsparkml.data.segments import LocatedBatch, Origin, RowReader
 from tensorsparkml.data.spool import Spool
@@ -46,7 +46,13 @@ def spool(tmp_path: Path) -> Spool:
     return Spool(tmp_path / "spool")
 
 
-NOTHING: dict[str, Any] = {"segments": [], "held_by_all": 0, "closed": None, "files": None}
+NOTHING: dict[str, Any] = {
+    "segments": [],
+    "held_by_all": 0,
+    "closed": None,
+    "files": None,
+    "opened": None,
+}
 
 
 def test_rows_are_unseen_until_they_are_published(spool: Spool) -> None:
@@ -86,6 +92,7 @@ def test_release_and_close_are_told(spool: Spool) -> None:
         "held_by_all": 5,
         "closed": {"total": 12, "rows": 6, "passes": 3},
         "files": None,
+        "opened": None,
     }
 
 
@@ -212,6 +219,11 @@ def test_removing_deletes_every_file(spool: Spool, tmp_path: Path) -> None:
 
 
 def test_a_feed_that_files_hold_is_told(spool: Spool) -> None:
-    spool.read_files(ReadFiles("train", ("s3://a",), 2))
-    expected = {**NOTHING, "files": {"uris": ["s3://a"], "passes": 2}}
+    spool.read_files(ReadFiles("train", ("s3://a",), 2, seed=7))
+    expected = {**NOTHING, "files": {"uris": ["s3://a"], "passes": 2, "seed": 7}}
     assert spool.window("train", 0, 0, LONG) == expected
+
+
+def test_how_a_feed_is_read_is_told_with_what_comes_next(spool: Spool) -> None:
+    spool.open(Open("train", seed=7, ordered=True))
+    assert spool.window("train", 0, 0, 0.0)["opened"] == {"seed": 7, "ordered": True}

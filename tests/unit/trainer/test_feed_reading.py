@@ -18,8 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
-from tensorsparkml.control.messages import Close, Commit, FeedProgress, Give, Publish, Release
-from tensorsparkml.data.lockstep import PassCursor
+from tensorsparkml.control.messages import Close, Commit, FeedProgress, Give, Open, Publish, Release
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.data.spool import Spool
 from tensorsparkml.errors import EmptyFeedError, MissingColumnError
@@ -45,19 +44,24 @@ class Simulation:
     commits: list[list[int]]
     nodes: int
     passes: int = 1
+    seed: int | None = None
+    ordered: bool = False
     reports: list[list[FeedProgress]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.ledger = FeedLedger(FEED, self.nodes, self.passes)
+        self.ledger = FeedLedger(
+            FEED, self.nodes, self.passes, seed=self.seed, ordered=self.ordered
+        )
         self.spools = [Spool(self.directory / str(rank)) for rank in range(self.nodes)]
         self.readers = [
-            FeedReader(StubAgent(self, rank), FEED, self.nodes)  # type: ignore[arg-type]
+            FeedReader(StubAgent(self, rank), FEED, self.nodes, rank)  # type: ignore[arg-type]
             for rank in range(self.nodes)
         ]
         self.reports = [[] for _ in range(self.nodes)]
         self.total = sum(map(sum, self.commits))
-        self._next_id = 0
+        self.turns = list(range(len(self.commits)))  # in which the commits come
         self._delivered = 0
+        self._carry_out(self.ledger.open())
 
     def deliver_more(self) -> None:
         """Commit what is next, or close the feed."""
@@ -65,13 +69,15 @@ class Simulation:
         if self._delivered == len(self.commits):
             self._carry_out(self.ledger.close())
             return
-        rows, segment = self.commits[self._delivered], f"{self._delivered}-0"
+        turn = self.turns[self._delivered]
+        rows, segment = self.commits[turn], f"{turn}-0"
+        next_id = sum(map(sum, self.commits[:turn]))
         for rank, count in enumerate(rows):
             if count:
-                ids = range(self._next_id, self._next_id + count)
+                ids = range(next_id, next_id + count)
                 self._write(rank, segment, [located(*ids)])
-                self._next_id += count
-        commit = Commit(FEED, str(self._delivered), segment, tuple(rows), (8,) * len(rows))
+                next_id += count
+        commit = Commit(FEED, str(turn), segment, tuple(rows), (8,) * len(rows))
         self._carry_out(self.ledger.commit(commit))
         self._delivered += 1
 
@@ -89,6 +95,8 @@ class Simulation:
         while pending:
             rank, directive = pending.pop(0)
             match directive:
+                case Open():
+                    self.spools[rank].open(directive)
                 case Publish():
                     self.spools[rank].publish(directive)
                 case Release():
@@ -111,8 +119,8 @@ class StubAgent:
     def window(self, feed: str, segments: int, held_by_all: int) -> dict[str, Any]:
         assert feed == FEED
         spool = self._simulation.spools[self._rank]
-        known = {"segments": [], "held_by_all": held_by_all, "closed": None, "files": None}
-        if (found := spool.window(feed, segments, held_by_all, 0.0)) != known:
+        found = spool.window(feed, segments, held_by_all, 0.0)
+        if found["segments"] or found["held_by_all"] > held_by_all or found["closed"]:
             return found
         self._simulation.deliver_more()
         return spool.window(feed, segments, held_by_all, 0.0)
@@ -134,8 +142,10 @@ Simulate = Callable[..., Simulation]
 def simulate(tmp_path_factory: pytest.TempPathFactory) -> Simulate:
     """Makes a simulation in a folder of its own; scoped so that Hypothesis may use it."""
 
-    def simulate(commits: list[list[int]], nodes: int, passes: int = 1) -> Simulation:
-        return Simulation(tmp_path_factory.mktemp("feed"), commits, nodes, passes)
+    def simulate(
+        commits: list[list[int]], nodes: int, passes: int = 1, **options: Any
+    ) -> Simulation:
+        return Simulation(tmp_path_factory.mktemp("feed"), commits, nodes, passes, **options)
 
     return simulate
 
@@ -147,19 +157,25 @@ def deliveries(draw: st.DrawFn) -> tuple[int, list[list[int]]]:
     return nodes, draw(st.lists(rows, max_size=5))
 
 
+def orders() -> st.SearchStrategy[dict[str, Any]]:
+    """Not shuffled; shuffled as rows arrive; shuffled by a seed when all are there."""
+    return st.sampled_from([{}, {"seed": 7}, {"seed": 7, "ordered": True}])
+
+
 @settings(deadline=None, max_examples=60)
-@given(deliveries(), st.integers(1, 5), st.integers(1, 3), st.data())
+@given(deliveries(), st.integers(1, 5), st.integers(1, 3), orders(), st.data())
 def test_data_feeds_deliver_each_row_once_a_pass(
     simulate: Simulate,
     delivery: tuple[int, list[list[int]]],
     size: int,
     passes: int,
+    order: dict[str, Any],
     data: st.DataObject,
 ) -> None:
     nodes, commits = delivery
-    simulation = simulate(commits, nodes, passes)
+    simulation = simulate(commits, nodes, passes, **order)
     if simulation.total < nodes:
-        simulation = simulate([*commits, [1] * nodes], nodes, passes)
+        simulation = simulate([*commits, [1] * nodes], nodes, passes, **order)
     feeds = simulation.feeds()
     batches: list[list[list[int]]] = [[] for _ in range(nodes)]
 
@@ -192,7 +208,9 @@ def test_data_feeds_deliver_each_row_once_a_pass(
 
 
 @settings(deadline=None, max_examples=60)
-@given(deliveries(), st.integers(1, 5), st.booleans(), st.integers(1, 3), st.integers(1, 4))
+@given(
+    deliveries(), st.integers(1, 5), st.booleans(), st.integers(1, 3), st.integers(1, 4), orders()
+)
 def test_readers_give_as_many_passes_as_are_asked_for(
     simulate: Simulate,
     delivery: tuple[int, list[list[int]]],
@@ -200,9 +218,10 @@ def test_readers_give_as_many_passes_as_are_asked_for(
     drop: bool,
     passes: int,
     at_once: int,
+    order: dict[str, Any],
 ) -> None:
     nodes, commits = delivery
-    simulation = simulate(commits, nodes)
+    simulation = simulate(commits, nodes, **order)
     for number in range(passes):
         # One after the other: the first one reads to the end of what it may.
         found = [list(reader.batches(size, drop, at_once)) for reader in simulation.readers]
@@ -342,9 +361,63 @@ def test_progress_is_reported_when_reading_is_slow(
 def test_a_new_cursor_is_a_new_pass(simulate: Simulate) -> None:
     [reader] = simulate([[2]], nodes=1).readers
     for _ in range(2):
-        cursor = PassCursor()
+        cursor = reader.begin_pass()
         batch = reader.next_batches(cursor, 2, False)
         assert batch is not None and batch.weight == 1.0
         assert batch.slices[0].batch.column("id").to_pylist() == [0, 1]
         assert reader.at_end(cursor)
         assert reader.next_batches(cursor, 2, False) is None
+
+
+def ids_of_passes(simulation: Simulation, passes: int) -> list[list[list[int]]]:
+    """The ids that each node reads, by pass."""
+    return [
+        [
+            [
+                i
+                for rows in reader.batches(8, drop_remainder=False)
+                for part in rows.slices
+                for i in part.batch.column("id").to_pylist()
+            ]
+            for reader in simulation.readers
+        ]
+        for _ in range(passes)
+    ]
+
+
+def test_a_seed_gives_the_same_orders_however_the_rows_arrive(simulate: Simulate) -> None:
+    def read(seed: int, turns: list[int]) -> list[list[list[int]]]:
+        simulation = simulate([[40, 42], [30, 31], [50, 47]], 2, seed=seed, ordered=True)
+        simulation.turns = turns
+        return ids_of_passes(simulation, 3)
+
+    first, second, third = read(7, [0, 1, 2])
+    assert read(7, [2, 0, 1]) == [first, second, third]
+    assert len({str(order) for order in (first, second, third, *read(8, [0, 1, 2]))}) == 6
+    for order in (first, second, third):
+        assert sorted(order[0] + order[1]) == list(range(240))
+        assert all(ids != sorted(ids) for ids in order)
+
+
+def test_a_shuffled_feed_is_read_before_it_is_complete(simulate: Simulate) -> None:
+    simulation = simulate([[200, 200], [200, 200]], nodes=2, seed=7)
+    [feed, _] = simulation.feeds()
+    ids = feed.next_batch(100)["id"].tolist()
+    assert not simulation.ledger.closed
+    assert sorted(ids) != ids
+    assert set(ids) < set(range(200))
+
+
+def test_rows_with_a_seed_are_read_when_all_are_there(simulate: Simulate) -> None:
+    simulation = simulate([[20, 20], [20, 20]], nodes=2, seed=7, ordered=True)
+    [feed, _] = simulation.feeds()
+    feed.next_batch(1)
+    assert simulation.ledger.closed
+
+
+def test_an_error_names_a_row_of_a_shuffled_feed_as_spark_has_it(simulate: Simulate) -> None:
+    [reader] = simulate([[300]], nodes=1, seed=7).readers
+    for rows in reader.batches(64, drop_remainder=False):
+        for part in rows.slices:
+            for offset, i in enumerate(part.batch.column("id").to_pylist()):
+                assert part.origin.describe(offset) == f"row {i} of partition 0"
