@@ -13,8 +13,9 @@ from tensorsparkml._version import __version__
 
 if TYPE_CHECKING:
     from tensorsparkml.data.column_options import Column
-    from tensorsparkml.driver.cluster import Cluster, run
+    from tensorsparkml.driver.cluster import Cluster
     from tensorsparkml.driver.feeding import FeedReport
+    from tensorsparkml.driver.run import run
     from tensorsparkml.driver.streaming import StreamFeed
     from tensorsparkml.inference.predict import predict
     from tensorsparkml.java import ensure_java
@@ -41,7 +42,7 @@ _HOMES = {
     "StreamFeed": "tensorsparkml.driver.streaming",
     "ensure_java": "tensorsparkml.java",
     "predict": "tensorsparkml.inference.predict",
-    "run": "tensorsparkml.driver.cluster",
+    "run": "tensorsparkml.driver.run",
 }
 
 

@@ -23,6 +23,10 @@ class ClusterConfig:
         log_dir: Folder for the nodes' logs and event files: one that all hosts share, or a local
             one that is made on each host. None is a folder below `work_dir`.
         work_dir: Local folder for spools on each host. None is the system's temporary folder.
+        spool_bytes: Size of the rows of one feed that each node keeps on its disk. Of a feed that
+            is larger, rows are dropped once they are read, feeders wait while a node has so many
+            unread, and Spark brings all rows again for every further pass. None is no limit, and
+            1 GiB for a feed that is not cached.
         environment: Environment variables for the nodes' TensorFlow processes.
         packages: Import names that every executor must have, checked before the nodes start.
         lease_seconds: Silence after which agents and driver give each other up.
@@ -35,6 +39,7 @@ class ClusterConfig:
     slots: SlotMode = "auto"
     log_dir: str | None = None
     work_dir: str | None = None
+    spool_bytes: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ("tensorflow",)
     lease_seconds: float = 6.0
@@ -63,6 +68,9 @@ class ClusterConfig:
                     f"{name} must be the path of a folder, not {folder!r}: a folder on a "
                     "filesystem that is mounted on every host, or a local one on each"
                 )
+        size: object = self.spool_bytes
+        if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
+            raise ConfigurationError(f"spool_bytes must be a positive integer, not {size!r}")
         if not isinstance(self.progress, bool):
             raise ConfigurationError(f"progress must be True or False, not {self.progress!r}")
         packages: object = self.packages

@@ -14,6 +14,7 @@ TensorSparkMLError
 │   ├── NullValueError
 │   ├── RaggedColumnError
 │   ├── ShapeMismatchError
+│   ├── SpentFeedError           its rows are gone, and do not come again
 │   └── UnsupportedColumnError
 ├── FeedError                    Spark could not produce or deliver the rows
 ├── InferenceError               a node did not give the results of an inference
@@ -55,6 +56,7 @@ __all__ = [
     "NullValueError",
     "RaggedColumnError",
     "ShapeMismatchError",
+    "SpentFeedError",
     "TensorSparkMLError",
     "TrainerKilledError",
     "TrainerOutOfMemoryError",
@@ -170,6 +172,10 @@ class RaggedColumnError(DataError):
 
 class ShapeMismatchError(DataError):
     """A shape that was asked for does not fit the number of values in a row."""
+
+
+class SpentFeedError(DataError):
+    """The rows of a feed were dropped when they had been read, and do not come again."""
 
 
 class UnsupportedColumnError(DataError):

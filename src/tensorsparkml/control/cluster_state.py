@@ -84,7 +84,7 @@ class ClusterState:
         if self.all_finished and not self.failures:
             self.ending = True
             return self._to_all(End())
-        return []
+        return [directive for name in self.feeds for directive in self._decide(name)]
 
     def failed(self, failure: Failure, now: float) -> Addressed:
         """Record a failure of a node, of a feed, or of the launch; the first one stops all.
@@ -127,10 +127,17 @@ class ClusterState:
         """Add a feed."""
         self.feeds[ledger.name] = ledger
 
-    def consumed(self, rank: int, feed: str, progress: FeedProgress) -> None:
+    def consumed(self, rank: int, feed: str, progress: FeedProgress) -> Addressed:
         """Record how far a node has read a feed."""
-        if feed in self.feeds:
-            self.feeds[feed].consumed(rank, progress)
+        if feed not in self.feeds:
+            return []
+        self.feeds[feed].consumed(rank, progress)
+        return self._decide(feed) if progress.terminated else []
+
+    def begins_pass(self, rank: int, feed: str, number: int, whole: bool) -> Addressed:
+        """Record that a node is about to begin a pass over a feed that is not all kept."""
+        self.feeds[feed].ask(rank, number, whole)
+        return self._decide(feed)
 
     def feed_done(self, name: str, passes: int) -> bool:
         """Whether every node has read the feed that often, wants no more of it, or has finished."""
@@ -140,12 +147,16 @@ class ClusterState:
         )
 
     def feed_unwanted(self, name: str) -> bool:
-        """Whether no node wants another row of the feed."""
+        """Whether no node wants another row of this delivery of the feed."""
         ledger = self.feeds[name]
-        return all(
-            node.phase is Phase.FINISHED or ledger.progress[rank].terminated
+        return ledger.superseded or all(
+            node.phase is Phase.FINISHED or ledger.terminated(rank)
             for rank, node in enumerate(self.nodes)
         )
+
+    def _decide(self, feed: str) -> Addressed:
+        running = [rank for rank, node in enumerate(self.nodes) if node.phase is not Phase.FINISHED]
+        return self.feeds[feed].decide(running)
 
     # Outcome
 

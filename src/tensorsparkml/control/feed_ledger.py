@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tensorsparkml.control.deliveries import Deliveries, delivery_name
 from tensorsparkml.control.messages import (
+    BeginPass,
     Close,
     Commit,
     Directive,
+    Drop,
     FeedProgress,
     Give,
     Open,
@@ -16,6 +22,26 @@ from tensorsparkml.control.messages import (
 from tensorsparkml.data.lockstep import balance
 
 Addressed = list[tuple[int, Directive]]
+
+
+_MOST_KEPT_BYTES = 64 * 2**20  # of the beginning of a delivery, for programs that look at it
+
+
+@dataclass(frozen=True)
+class SpoolLimit:
+    """How much of a feed a node keeps.
+
+    Attributes:
+        bytes: Size of the rows that a node holds unread, or keeps, at most; feeders wait while
+            they are more.
+        cached: Whether rows are kept for further passes as long as they fit. Otherwise, and from
+            the moment on in which they do not, they are dropped once they are read.
+        replayable: Whether Spark can bring the rows again.
+    """
+
+    bytes: int
+    cached: bool
+    replayable: bool
 
 
 class FeedLedger:
@@ -32,6 +58,8 @@ class FeedLedger:
         seed: What the order of the rows follows from in each pass, or None where they are not
             shuffled.
         ordered: Whether the nodes get the rows in the order of their keys, and so all at once.
+        limit: How much the nodes keep; None for everything.
+        first: The feed's first delivery, where this is another one.
     """
 
     def __init__(
@@ -42,6 +70,8 @@ class FeedLedger:
         *,
         seed: int | None = None,
         ordered: bool = False,
+        limit: SpoolLimit | None = None,
+        first: FeedLedger | None = None,
     ) -> None:
         self.name = name
         self.passes = passes
@@ -55,6 +85,15 @@ class FeedLedger:
         self._released = 0
         self._committed: set[str] = set()
         self._given: dict[str, Give] = {}
+        self._limit = limit
+        self._first = first
+        self._number = 0 if first is None else first.current_delivery
+        self._deliveries = Deliveries(limit.replayable) if limit and first is None else None
+        self.dropping = limit is not None and not limit.cached
+        self._bytes = [0] * nodes
+        self._dropped = [0] * nodes  # rows
+        self._published = [0] * nodes  # segments
+        self._starving: dict[int, int] = {}
 
     @property
     def total(self) -> int:
@@ -63,7 +102,8 @@ class FeedLedger:
 
     def open(self) -> Addressed:
         """Tell the nodes how they read the feed."""
-        return self._to_all(Open(self.name, self._seed, self._ordered))
+        addressed = self._to_all(Open(self.name, self._seed, self._ordered, self.limited))
+        return addressed + self._drop() if self.dropping else addressed
 
     def commit(self, commit: Commit) -> Addressed:
         """Accept the rows that a feeder wrote, unless the same are here already."""
@@ -71,6 +111,7 @@ class FeedLedger:
             return []
         self._committed.add(commit.key)
         self.rows = [held + more for held, more in zip(self.rows, commit.rows, strict=True)]
+        self._bytes = [held + more for held, more in zip(self._bytes, commit.bytes, strict=True)]
         if self._ordered:
             self._waiting.append(commit)
             return []
@@ -79,6 +120,9 @@ class FeedLedger:
         if held_by_all > self._released:
             self._released = held_by_all
             addressed += self._to_all(Release(self.name, held_by_all))
+        if self.full and not self.dropping:
+            self.dropping = True
+            addressed += self._drop()
         return addressed
 
     def close(self) -> Addressed:
@@ -106,6 +150,80 @@ class FeedLedger:
         addressed: Addressed = [(give.target, Publish(self.name, segment, give.rows))]
         return addressed if self._given else addressed + self._complete()
 
+    # Feeds of which nodes do not keep everything
+
+    @property
+    def limited(self) -> bool:
+        """Whether nodes may not keep everything, and feeders must ask before they bring rows."""
+        return self._limit is not None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the feed itself, rather than a further delivery of it."""
+        return self._first is None
+
+    @property
+    def current_delivery(self) -> int:
+        """Number of the delivery that the nodes read, or wait for."""
+        return self._deliveries.current if self._deliveries else 0
+
+    @property
+    def superseded(self) -> bool:
+        """Whether the nodes read, or wait for, a later delivery than this one."""
+        return (self._first or self).current_delivery > self._number
+
+    @property
+    def full(self) -> bool:
+        """Whether a node holds as much as it may."""
+        limit = self._limit
+        return limit is not None and max(self._held_bytes()) >= limit.bytes
+
+    @property
+    def overflows(self) -> bool:
+        """Whether rows that must all be there before the first is read are too many to be kept."""
+        return self._ordered and self.full
+
+    @property
+    def admits(self) -> bool:
+        """Whether feeders may bring more rows now: there is room, or a node waits for them."""
+        hungry = any(self._published[rank] == seen for rank, seen in self._starving.items())
+        return hungry or not self.full
+
+    def again(self) -> FeedLedger:
+        """Return the account of the delivery that the nodes now wait for."""
+        assert self._limit is not None
+        return FeedLedger(
+            delivery_name(self.name, self.current_delivery),
+            len(self.rows),
+            self.passes,
+            seed=self._seed,
+            limit=replace(self._limit, cached=False),
+            first=self,
+        )
+
+    def dropped(self, rank: int, rows: int) -> None:
+        """Record that a node has dropped rows that it had read."""
+        self._dropped[rank] += rows
+
+    def starving(self, rank: int, segments: int) -> None:
+        """Record that a node has read what it may, and knows that many segments."""
+        self._starving[rank] = segments
+
+    def ask(self, rank: int, number: int, whole: bool) -> None:
+        """Record that a node is about to begin a pass; see `Deliveries.ask`."""
+        if self._deliveries:
+            self._deliveries.ask(rank, number, whole)
+
+    def decide(self, running: Sequence[int]) -> Addressed:
+        """Let the nodes begin the next pass, once all that are still running have asked for it."""
+        waiting_for = [rank for rank in running if not self.progress[rank].terminated]
+        decision = self._deliveries.decide(waiting_for) if self._deliveries else None
+        if decision is None:
+            return []
+        number, delivery = decision
+        name = None if delivery is None else delivery_name(self.name, delivery)
+        return self._to_all(BeginPass(self.name, number, name))
+
     def read_files(self, uris: tuple[str, ...]) -> Addressed:
         """Let the nodes read the rows from files, and take none from feeders."""
         self._closing = True
@@ -119,17 +237,31 @@ class FeedLedger:
         """Record how far a node has read."""
         self.progress[rank] = progress
 
+    def terminated(self, rank: int) -> bool:
+        """Whether a node wants no more of the feed."""
+        return (self._first or self).progress[rank].terminated
+
     def node_done(self, rank: int, passes: int) -> bool:
         """Whether a node has read the feed that often, or wants no more of it."""
         progress = self.progress[rank]
         return progress.terminated or progress.passes >= passes
 
     def _publish(self, commit: Commit) -> Addressed:
-        return [
-            (rank, Publish(self.name, commit.segment, count))
-            for rank, count in enumerate(commit.rows)
-            if count
-        ]
+        addressed: Addressed = []
+        for rank, count in enumerate(commit.rows):
+            if count:
+                self._published[rank] += 1
+                addressed.append((rank, Publish(self.name, commit.segment, count)))
+        return addressed
+
+    def _drop(self) -> Addressed:
+        assert self._limit is not None
+        return self._to_all(Drop(self.name, min(_MOST_KEPT_BYTES, self._limit.bytes // 2)))
+
+    def _held_bytes(self) -> list[float]:
+        """Return the size of what each node holds, from the mean size of its rows."""
+        parts = zip(self._bytes, self.rows, self._dropped, strict=True)
+        return [size * (1 - gone / rows) if rows else 0.0 for size, rows, gone in parts]
 
     def _to_all(self, directive: Directive) -> Addressed:
         return [(rank, directive) for rank in range(len(self.rows))]

@@ -92,11 +92,43 @@ class Open:
             they arrive.
         ordered: Whether nothing is read before everything is there, so that the order is the same
             whenever the rows and the seed are.
+        limited: Whether rows may be dropped once they are read, so that nodes must ask where they
+            find those of a further pass.
     """
 
     feed: str
     seed: int | None
     ordered: bool
+    limited: bool
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Rows of the delivery are dropped once they are read.
+
+    Attributes:
+        feed: Name of the delivery.
+        keep_bytes: How much of its beginning stays until more than that was read, because programs
+            look at a batch or two before they begin.
+    """
+
+    feed: str
+    keep_bytes: int
+
+
+@dataclass(frozen=True)
+class BeginPass:
+    """All nodes may begin a pass over a feed whose rows are not all kept.
+
+    Attributes:
+        feed: Name of the feed.
+        number: Number of the pass.
+        delivery: Name of the delivery to read, or None where there is none to come.
+    """
+
+    feed: str
+    number: int
+    delivery: str | None
 
 
 @dataclass(frozen=True)
@@ -177,10 +209,34 @@ class Stop:
     reason: str
 
 
-Directive = Open | Publish | Release | Give | Close | ReadFiles | EndInference | End | Stop
+Directive = (
+    Open
+    | Drop
+    | BeginPass
+    | Publish
+    | Release
+    | Give
+    | Close
+    | ReadFiles
+    | EndInference
+    | End
+    | Stop
+)
 _DIRECTIVES: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Open, Publish, Release, Give, Close, ReadFiles, EndInference, End, Stop)
+    for kind in (
+        Open,
+        Drop,
+        BeginPass,
+        Publish,
+        Release,
+        Give,
+        Close,
+        ReadFiles,
+        EndInference,
+        End,
+        Stop,
+    )
 }
 
 

@@ -124,6 +124,7 @@ class RowReader:
         self._paths: list[str] = []
         self._starts = [0]
         self._open: dict[int, _Segment] = {}
+        self._dropped = 0  # segments, from the first on
 
     @property
     def segments(self) -> int:
@@ -151,6 +152,16 @@ class RowReader:
                 found.extend(self._segment(index).read(offset, rows))
             start, count, index = start + rows, count - rows, index + 1
         return found
+
+    def drop(self, end: int) -> int:
+        """Delete the files of all segments that lie before a position; return the rows in them."""
+        last = bisect.bisect_right(self._starts, end) - 1
+        for index in range(self._dropped, last):
+            self._open.pop(index, None)
+            Path(self._paths[index]).unlink(missing_ok=True)
+        rows = self._starts[last] - self._starts[min(self._dropped, last)]
+        self._dropped = max(self._dropped, last)
+        return rows
 
     def _segment(self, index: int) -> _Segment:
         if index not in self._open:

@@ -10,13 +10,23 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from tensorsparkml.control.messages import Close, Give, Open, Publish, ReadFiles, Release
+from tensorsparkml.control.messages import (
+    BeginPass,
+    Close,
+    Drop,
+    Give,
+    Open,
+    Publish,
+    ReadFiles,
+    Release,
+)
 from tensorsparkml.data.segments import LocatedBatch, RowReader, SegmentWriter, segment_path
 
 
@@ -28,6 +38,8 @@ class _Share:
     reader: RowReader = field(default_factory=RowReader)
     given: int = 0  # of the last rows, to other nodes
     opened: Open | None = None
+    drop: Drop | None = None
+    begun: BeginPass | None = None  # the last pass
     held_by_all: int = 0
     closed: Close | None = None
     files: ReadFiles | None = None  # that hold the rows, which are then not here
@@ -56,6 +68,28 @@ class Spool:
         with self._changed:
             self._share(directive.feed).opened = directive
             self._changed.notify_all()
+
+    def drop(self, directive: Drop) -> None:
+        """Let the trainer drop rows once it has read them."""
+        with self._changed:
+            self._share(directive.feed).drop = directive
+            self._changed.notify_all()
+
+    def begin_pass(self, directive: BeginPass) -> None:
+        """Let the trainer begin a pass over a feed that is not all kept."""
+        with self._changed:
+            self._share(directive.feed).begun = directive
+            self._changed.notify_all()
+
+    def begun(self, feed: str, number: int, wait_seconds: float) -> dict[str, Any] | None:
+        """Wait until a pass may begin, and return the name of its `delivery`; None if not yet."""
+        with self._changed:
+            share = self._share(feed)
+            self._changed.wait_for(
+                lambda: share.begun and share.begun.number >= number, wait_seconds
+            )
+            begun = share.begun
+            return {"delivery": begun.delivery} if begun and begun.number >= number else None
 
     def publish(self, directive: Publish) -> None:
         """Append a complete segment to the node's share."""
@@ -105,20 +139,10 @@ class Spool:
         Returns:
             `segments`: new ones as pairs of path and rows; `held_by_all`: rows; `closed`: None, or
             the fields of `Close`; `files`: None, or the fields of `ReadFiles`; `opened`: None, or
-            the fields of `Open`.
+            the fields of `Open`; `keep_bytes`: None while all rows are kept, or that of `Drop`.
         """
-
-        def news() -> bool:
-            share = self._share(feed)
-            return bool(
-                len(share.segments) > segments
-                or share.held_by_all > held_by_all
-                or share.closed
-                or share.files
-            )
-
         with self._changed:
-            self._changed.wait_for(news, wait_seconds)
+            self._changed.wait_for(lambda: self._news(feed, segments, held_by_all), wait_seconds)
             share = self._share(feed)
             closed = share.closed
             return {
@@ -133,16 +157,41 @@ class Spool:
                     "seed": share.files.seed,
                 },
                 "opened": share.opened
-                and {"seed": share.opened.seed, "ordered": share.opened.ordered},
+                and {
+                    "seed": share.opened.seed,
+                    "ordered": share.opened.ordered,
+                    "limited": share.opened.limited,
+                },
+                "keep_bytes": share.drop.keep_bytes if share.drop else None,
             }
+
+    def starves(self, feed: str, segments: int, held_by_all: int) -> bool:
+        """Whether who knows that much of a limited feed must wait for more."""
+        with self._changed:
+            opened = self._share(feed).opened
+            limited = opened is not None and opened.limited
+            return limited and not self._news(feed, segments, held_by_all)
 
     def stored_bytes(self) -> int:
         """Return the size of all segments on disk."""
-        return sum(path.stat().st_size for path in self._files())
+        size = 0
+        for path in self._files():
+            with suppress(FileNotFoundError):  # dropped meanwhile
+                size += path.stat().st_size
+        return size
 
     def remove(self) -> None:
         """Delete everything."""
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _news(self, feed: str, segments: int, held_by_all: int) -> bool:
+        share = self._share(feed)
+        return bool(
+            len(share.segments) > segments
+            or share.held_by_all > held_by_all
+            or share.closed
+            or share.files
+        )
 
     def _files(self) -> Iterator[Path]:
         return self.directory.rglob("*.arrow")

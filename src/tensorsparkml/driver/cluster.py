@@ -13,12 +13,14 @@ from tensorsparkml.driver.feeding import (
     FeedReport,
     OpenFeed,
     deliver,
+    feed_report,
     new_ledger,
     read_files,
     source_uris,
 )
 from tensorsparkml.driver.inference import JobGuard, infer_elements, infer_rows
 from tensorsparkml.driver.pickling import pickle_main, unpickle_results
+from tensorsparkml.driver.replay import Replay
 from tensorsparkml.driver.row_sources import check_direct, row_source
 from tensorsparkml.driver.session import active_session
 from tensorsparkml.driver.startup import DIRECT_FEED, RunningCluster
@@ -57,8 +59,10 @@ class Cluster:
         direct: DataFrame that the nodes' launch tasks deliver themselves, so that no other Spark
             job, and no spare task slot, is needed to feed them; or URIs of Parquet files.
         epochs: How many passes over `direct` a `DataFeed` delivers.
-        shuffle: As in `train`, for `direct`, as is `seed`.
+        shuffle: As in `train`, for `direct`, as are `seed` and `cache`; without `cache` there is
+            one pass.
         seed: See there.
+        cache: See there.
         fed: Whether `train` will be called; without, no task slot needs to stay free for it.
         settings: The fields of `ClusterConfig`: `num_workers`, `slots`, `log_dir` and so on.
 
@@ -77,6 +81,7 @@ class Cluster:
         epochs: int = 1,
         shuffle: bool = False,
         seed: int | None = None,
+        cache: bool = True,
         fed: bool = True,
         **settings: Any,
     ) -> None:
@@ -85,9 +90,10 @@ class Cluster:
         self._main = pickle_main(main, args)
         self._spark = spark or active_session()
         self._direct = direct
-        self._ledger = new_ledger(
-            DIRECT_FEED, self.config.num_workers, epochs, shuffle=shuffle, seed=seed
+        self._ledger = self._new_ledger(
+            DIRECT_FEED, epochs, shuffle=shuffle, seed=seed, cache=cache, replayable=False
         )
+        self._replays: list[Replay] = []
         self._fed = fed and direct is None
         self._running: RunningCluster | None = None
         self._guard: JobGuard | None = None
@@ -132,6 +138,7 @@ class Cluster:
         epochs: int = 1,
         shuffle: bool = False,
         seed: int | None = None,
+        cache: bool = True,
         feed: str = "train",
         columns: Sequence[str] | None = None,
     ) -> FeedReport:
@@ -151,6 +158,8 @@ class Cluster:
                 one, each node shuffles the rows that have arrived.
             seed: What the orders follow from: the same rows in the same partitions come in the
                 same orders. Nothing is read, then, before all rows have arrived.
+            cache: Whether the nodes keep the rows of `data` for further passes, as far as
+                `spool_bytes` allows. Otherwise Spark brings them again for every pass.
             feed: Name of the feed. A feed is fed once.
             columns: Columns to send, of DataFrames and of RDDs of dicts, Rows and named tuples.
                 For an RDD of tuples, lists, arrays or plain values, the names that their columns
@@ -165,16 +174,16 @@ class Cluster:
             FeedError: Spark could not produce the rows.
             NodeError: A node failed.
         """
-        nodes = self.config.num_workers
-        ledger = new_ledger(feed, nodes, epochs, shuffle=shuffle, seed=seed)
+        ledger = self._new_ledger(feed, epochs, shuffle=shuffle, seed=seed, cache=cache)
         running = self._require_running()
         if validation is not None:
-            self._deliver(running, validation, columns, new_ledger("validation", nodes))
+            kept = new_ledger("validation", self.config.num_workers)
+            self._deliver(running, validation, columns, kept)
         complete = self._deliver(running, data, columns, ledger)
         running.coordinator.require(lambda state: state.feed_done(feed, epochs))
         if complete is None:
             complete = all(progress.passes >= epochs for progress in ledger.progress)
-        return FeedReport(ledger.total, tuple(ledger.rows), complete)
+        return feed_report(ledger, complete)
 
     def _deliver(
         self,
@@ -193,7 +202,16 @@ class Cluster:
             read_files(running.coordinator, uris, ledger)
             return None
         self._require_fed()
-        return deliver(running.coordinator, plan, row_source(data, columns), ledger).complete
+        rows = row_source(data, columns)
+        if ledger.limited:
+            self._replays.append(Replay(running.coordinator, plan, rows, ledger))
+        return deliver(running.coordinator, plan, rows, ledger).complete
+
+    def _new_ledger(self, feed: str, epochs: int = 1, **options: Any) -> FeedLedger:
+        config = self.config
+        return new_ledger(
+            feed, config.num_workers, epochs, spool_bytes=config.spool_bytes, **options
+        )
 
     def train_stream(
         self,
@@ -220,7 +238,7 @@ class Cluster:
         """
         running = self._require_fed()
         source = stream_source(data, columns)
-        ledger = new_ledger(feed, self.config.num_workers)
+        ledger = self._new_ledger(feed, cache=False, replayable=False)
         opened = OpenFeed(running.coordinator, running.plan, ledger)
         stream = StreamFeed(running.coordinator, opened, source)
         self._streams.append(stream)
@@ -303,6 +321,7 @@ class Cluster:
             self.stop()
             raise
         self._ended = True
+        self._end_replays()
         running.finish()
         self._results = unpickle_results(self.nodes, running.coordinator.results())
 
@@ -312,6 +331,7 @@ class Cluster:
             self._ended = True
             for stream in self._streams:
                 stream.abandon()
+            self._end_replays()
             self._running.abort()
             for stream in self._streams:
                 stream.join()
@@ -344,6 +364,10 @@ class Cluster:
             if cause is not None:
                 raise cause from error
 
+    def _end_replays(self) -> None:
+        for replay in self._replays:
+            replay.end()
+
     def _require_running(self) -> RunningCluster:
         if self._running is None or self._ended:
             raise ConfigurationError("this cluster does not run; use it in a with block")
@@ -356,38 +380,3 @@ class Cluster:
                 "direct data and without fed=False"
             )
         return self._require_running()
-
-
-def run(
-    main: Callable[[Any, Any], Any],
-    args: Any = None,
-    *,
-    spark: SparkSession | None = None,
-    data: DataFrame | Files | None = None,
-    epochs: int = 1,
-    shuffle: bool = False,
-    seed: int | None = None,
-    **settings: Any,
-) -> list[Any]:
-    """Run a main function on the executors and return what each node's main returned, by rank.
-
-    Args:
-        main: The program, `main(args, ctx)`.
-        args: Its first argument: anything that can be pickled.
-        spark: The session; by default the active one.
-        data: DataFrame that feeds the nodes, delivered by the tasks that start them; or a URI (or
-            several) of Parquet files, which the nodes read themselves; None where the program
-            needs no feed.
-        epochs: How many passes over `data` a `DataFeed` delivers.
-        shuffle: As in `Cluster.train`, as is `seed`.
-        seed: See there.
-        settings: The fields of `ClusterConfig`: `num_workers`, `log_dir` and so on.
-
-    Raises:
-        TensorSparkMLError: Anything that went wrong; see `tensorsparkml.errors`.
-    """
-    feeding: dict[str, Any] = {"epochs": epochs, "shuffle": shuffle, "seed": seed}
-    cluster = Cluster(main, args, spark=spark, direct=data, fed=False, **feeding, **settings)
-    with cluster:
-        pass
-    return cluster.results

@@ -66,6 +66,7 @@ class Coordinator:
             "commit": self._on_commit,
             "fed": self._on_fed,
             "gather": self._on_gather,
+            "admit": self._on_admit,
         }
         try:
             self._server = RpcServer(tcp_location(bind_address), token, handlers)
@@ -158,7 +159,15 @@ class Coordinator:
     def commit(self, commit: Commit) -> None:
         """Count rows that a feeder has written."""
         with self._changed:
-            self._send(self._state.feeds[commit.feed].commit(commit))
+            ledger = self._state.feeds[commit.feed]
+            self._send(ledger.commit(commit))
+            if ledger.overflows:
+                message = (
+                    f"the rows of feed {ledger.name!r} are more than a node may keep, and with "
+                    "seed=… all must be there before the first is read; raise spool_bytes, or "
+                    "leave out the seed"
+                )
+                self.fail(Failure("ConfigurationError", message))
 
     def close_feed(self, name: str) -> None:
         """Take no more rows for a feed and let the nodes read it to its end."""
@@ -258,7 +267,13 @@ class Coordinator:
                 return state.feeds[event["feed"]].given(event["segment"])
             case "progress":
                 progress = FeedProgress(event["passes"], event["rows"], event["terminated"])
-                state.consumed(rank, event["feed"], progress)
+                return state.consumed(rank, event["feed"], progress)
+            case "begin":
+                return state.begins_pass(rank, event["feed"], event["number"], event["whole"])
+            case "dropped":
+                state.feeds[event["feed"]].dropped(rank, event["rows"])
+            case "starving":
+                state.feeds[event["feed"]].starving(rank, event["segments"])
         return []
 
     def _on_commit(self, body: dict[str, Any]) -> None:
@@ -269,6 +284,20 @@ class Coordinator:
             self._direct_tasks_left -= 1
             if self._direct_tasks_left == 0:
                 self._send(self._state.feeds[body["feed"]].close())
+
+    def _on_admit(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Wait a little until a feeder may bring rows, and say whether; and whether in vain."""
+        name = body["feed"]
+        with self._changed:
+            ledger = self._state.feeds[name]
+
+            def unwanted() -> bool:
+                return bool(self._state.failures) or self._state.feed_unwanted(name)
+
+            self._changed.wait_for(
+                lambda: ledger.admits or unwanted() or self._closing, body["wait"]
+            )
+            return {"admitted": ledger.admits, "unwanted": unwanted()}
 
     def _on_gather(self, body: dict[str, Any]) -> dict[str, Any]:
         """Take a node's value, and wait a little for those of the others."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tensorsparkml.control.feed_ledger import FeedLedger
+from tensorsparkml.control.feed_ledger import FeedLedger, SpoolLimit
 from tensorsparkml.control.messages import Commit, Failure, Peer
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.verdict import from_exception
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_UNCACHED_BYTES = 2**30  # that a node holds unread of a feed that is not cached
 _CANCEL_SECONDS = 3.0  # for Spark to end tasks that nobody needs any more
 
 
@@ -37,17 +38,27 @@ class FeedReport:
     Attributes:
         rows: Rows that reached the nodes.
         rows_per_node: The same by rank.
+        rows_read: Rows that the programs have read, over all passes and nodes.
         complete: False when the nodes wanted no more before Spark had delivered everything, or
             before they had read all passes over files.
     """
 
     rows: int
     rows_per_node: tuple[int, ...]
+    rows_read: int
     complete: bool
 
 
 def new_ledger(
-    feed: str, nodes: int, epochs: int = 1, *, shuffle: bool = False, seed: int | None = None
+    feed: str,
+    nodes: int,
+    epochs: int = 1,
+    *,
+    shuffle: bool = False,
+    seed: int | None = None,
+    cache: bool = True,
+    spool_bytes: int | None = None,
+    replayable: bool = True,
 ) -> FeedLedger:
     """Return the account of a feed that begins.
 
@@ -57,6 +68,9 @@ def new_ledger(
         epochs: How many passes a `DataFeed` delivers.
         shuffle: Whether every pass has an order of its own.
         seed: What the orders follow from, or None for others each time.
+        cache: Whether the nodes keep the rows for further passes.
+        spool_bytes: See `ClusterConfig`.
+        replayable: Whether Spark can bring the rows again.
 
     Raises:
         ConfigurationError: An argument cannot work.
@@ -64,7 +78,18 @@ def new_ledger(
     if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
         raise ConfigurationError(f"epochs must be an integer of at least 1, not {epochs!r}")
     drawn = check_seed(shuffle, seed)
-    return FeedLedger(feed, nodes, epochs, seed=drawn, ordered=seed is not None)
+    if not isinstance(cache, bool):
+        raise ConfigurationError(f"cache must be True or False, not {cache!r}")
+    if seed is not None and not cache:
+        raise ConfigurationError(
+            "seed=… needs all rows before the first is read, so the nodes must keep them; leave "
+            "out cache=False, or the seed"
+        )
+    limit = None
+    if not cache or spool_bytes is not None:
+        limit = SpoolLimit(spool_bytes or _UNCACHED_BYTES, cache, replayable)
+    ordered = seed is not None
+    return FeedLedger(feed, nodes, epochs, seed=drawn, ordered=ordered, limit=limit)
 
 
 def source_uris(data: Any, default_fs: str, working_dir: str) -> tuple[str, ...] | None:
@@ -106,25 +131,27 @@ def read_files(coordinator: Coordinator, uris: tuple[str, ...], ledger: FeedLedg
 
 
 def sending(
-    token: str,
+    plan: ClusterPlan,
     peers: Sequence[Peer],
-    feed: str,
+    ledger: FeedLedger,
     part: str,
     results: Accumulator[list[Commit | Failure]],
 ) -> Send:
     """Return the function with which feed tasks send a partition.
 
     Args:
-        token: The cluster's token.
+        plan: The cluster.
         peers: The nodes.
-        feed: Name of the feed.
+        ledger: The feed.
         part: Begins the keys under which the partitions count; each counts once in the feed.
         results: Gets what arrived, and what was wrong with the rows.
     """
+    token, coordinator, feed, limited = plan.token, plan.coordinator, ledger.name, ledger.limited
 
     def send(batches: Iterator[Any]) -> None:
         from pyspark import TaskContext
 
+        from tensorsparkml.executor.admission import wait_for_room
         from tensorsparkml.executor.feeder import Feeder
 
         context = TaskContext.get()
@@ -134,6 +161,8 @@ def sending(
         def commit(arrived: Commit) -> None:
             results.add([replace(arrived, key=f"{part}{arrived.key}")])
 
+        if limited and not wait_for_room(coordinator, token, feed):
+            return
         feeder = Feeder(token, peers, feed, partition, attempt, commit)
         try:
             feeder.run(batches)
@@ -186,7 +215,7 @@ class OpenFeed:
         if self._results is None:  # one for all jobs, because PySpark keeps them for ever
             self._results = task_results(rows.context, self._receive)
         peers, part_of_key = self._coordinator.peers(), part and f"{part}/"
-        send = sending(self._plan.token, peers, self.name, part_of_key, self._results)
+        send = sending(self._plan, peers, self._ledger, part_of_key, self._results)
         tag = f"tensorsparkml-{self._plan.cluster_id}-feed-{self.name}"
         return SparkJob(rows.feeding(send), tag, lambda _, error: on_end(error))
 
@@ -196,7 +225,7 @@ class OpenFeed:
 
     def report(self, complete: bool) -> FeedReport:
         """Return what has become of the feed."""
-        return FeedReport(self._ledger.total, tuple(self._ledger.rows), complete)
+        return feed_report(self._ledger, complete)
 
     def _receive(self, result: Commit | Failure) -> None:
         if isinstance(result, Failure):
@@ -206,7 +235,11 @@ class OpenFeed:
 
 
 def deliver(
-    coordinator: Coordinator, plan: ClusterPlan, rows: RowSource, ledger: FeedLedger
+    coordinator: Coordinator,
+    plan: ClusterPlan,
+    rows: RowSource,
+    ledger: FeedLedger,
+    ending: Callable[[], bool] = lambda: False,
 ) -> FeedReport:
     """Feed rows and return when all of them are on the nodes, or the nodes want no more.
 
@@ -215,6 +248,7 @@ def deliver(
         plan: The cluster.
         rows: The rows.
         ledger: The feed.
+        ending: Whether the rest is not needed.
 
     Raises:
         ConfigurationError: The feed was fed already.
@@ -227,14 +261,16 @@ def deliver(
         outcome.append(error)
         if error is None:
             feed.close()
-        elif not coordinator.feed_unwanted(feed.name):
+        elif not (ending() or coordinator.feed_unwanted(feed.name)):
             coordinator.fail(feed_failure(error, feed.name))
 
     job = feed.job(rows, on_end)
     job.start()
     try:
         coordinator.require(
-            lambda state: state.feed_unwanted(feed.name) or bool(outcome and feed.closed)
+            lambda state: (
+                ending() or state.feed_unwanted(feed.name) or bool(outcome and feed.closed)
+            )
         )
         complete = outcome == [None]
     finally:
@@ -242,6 +278,12 @@ def deliver(
             logger.warning("Spark still runs the tasks of feed %r", feed.name)
     feed.close()
     return feed.report(complete)
+
+
+def feed_report(ledger: FeedLedger, complete: bool) -> FeedReport:
+    """Return what has become of a feed."""
+    read = sum(progress.rows for progress in ledger.progress)
+    return FeedReport(ledger.total, tuple(ledger.rows), read, complete)
 
 
 def _require_new(coordinator: Coordinator, feed: str) -> None:

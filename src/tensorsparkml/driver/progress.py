@@ -51,6 +51,7 @@ def take_snapshot(state: ClusterState) -> Snapshot:
     feeds = (
         FeedCounts(name, tuple(ledger.rows), tuple(node.rows for node in ledger.progress))
         for name, ledger in state.feeds.items()
+        if ledger.is_first
     )
     sizes = tuple(node.spool_bytes for node in state.nodes)
     return Snapshot(tuple(feeds), sizes, state.last_epoch)

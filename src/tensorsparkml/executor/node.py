@@ -18,8 +18,10 @@ import pyarrow as pa
 from tensorsparkml.control.cluster_spec import node_environment
 from tensorsparkml.control.frames import read_frame
 from tensorsparkml.control.messages import (
+    BeginPass,
     Close,
     Directive,
+    Drop,
     End,
     EndInference,
     Failure,
@@ -124,6 +126,9 @@ class Node:
                 "window": self._on_window,
                 "progress": lambda body: self._reporter.send("progress", **body),
                 "share": lambda body: self._reporter.send("share", **body),
+                "begin": lambda body: self._reporter.send("begin", **body),
+                "begun": lambda body: self._spool.begun(**body),
+                "dropped": lambda body: self._reporter.send("dropped", **body),
                 "epoch": lambda body: self._reporter.send("epoch", **body),
                 "finished": self._on_finished,
                 "failed": self._on_failed,
@@ -232,9 +237,10 @@ class Node:
     # Calls of the trainer
 
     def _on_window(self, body: dict[str, Any]) -> dict[str, Any]:
-        return self._spool.window(
-            body["feed"], body["segments"], body["held_by_all"], body["wait_seconds"]
-        )
+        feed, segments, held_by_all = body["feed"], body["segments"], body["held_by_all"]
+        if self._spool.starves(feed, segments, held_by_all):
+            self._reporter.send("starving", feed=feed, segments=segments)
+        return self._spool.window(feed, segments, held_by_all, body["wait_seconds"])
 
     def _on_finished(self, body: dict[str, Any]) -> None:
         self._finished = True
@@ -254,6 +260,10 @@ class Node:
         match directive:
             case Open():
                 self._spool.open(directive)
+            case Drop():
+                self._spool.drop(directive)
+            case BeginPass():
+                self._spool.begin_pass(directive)
             case Publish():
                 self._spool.publish(directive)
             case Release():

@@ -50,6 +50,25 @@ class AgentClient:
         }
         self._call("progress", body)
 
+    def begin_pass(self, feed: str, number: int, whole: bool) -> str | None:
+        """Wait until all nodes begin a pass, and return the delivery to read, or None for none.
+
+        Args:
+            feed: Name of the feed.
+            number: Number of the pass.
+            whole: Whether nothing of the current delivery was dropped.
+        """
+        self._call("begin", {"feed": feed, "number": number, "whole": whole})
+        body = {"feed": feed, "number": number, "wait_seconds": _WINDOW_SECONDS}
+        while not (reply := self._client.call("begun", body, timeout=_CALL_SECONDS)):
+            pass
+        delivery: str | None = reply["delivery"]
+        return delivery
+
+    def dropped(self, delivery: str, rows: int) -> None:
+        """Tell that rows which were read are gone from the spool."""
+        self._call("dropped", {"feed": delivery, "rows": rows})
+
     def share(self, feed: str, rows: int) -> None:
         """Tell how many rows of a feed that files hold are this node's."""
         self._call("share", {"feed": feed, "rows": rows})

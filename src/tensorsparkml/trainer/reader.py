@@ -7,15 +7,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from tensorsparkml.control.messages import FeedProgress
-from tensorsparkml.data.lockstep import ClosedFeed, PassCursor, Step
+from tensorsparkml.data.lockstep import PassCursor
 from tensorsparkml.data.row_stream import RowStream
-from tensorsparkml.data.segments import LocatedBatch, RowReader
-from tensorsparkml.data.shuffled_share import PassOrder, shuffled_arrivals, shuffled_share
-from tensorsparkml.errors import EmptyFeedError
+from tensorsparkml.data.segments import LocatedBatch
+from tensorsparkml.errors import EmptyFeedError, SpentFeedError
 from tensorsparkml.trainer.agent_client import AgentClient
+from tensorsparkml.trainer.delivery import Delivery
 
 # Read, or passed, between two reports of progress, which cost a call each.
 _REPORT_ROWS = 10_000
@@ -40,11 +39,13 @@ class Rows:
 
 
 class _Pass(PassCursor):
-    """A pass, and its rows where it is shuffled."""
+    """A pass, what it reads, and how much it has read."""
 
-    def __init__(self, epoch: int) -> None:
+    def __init__(self, number: int, delivery: Delivery) -> None:
         super().__init__()
-        self.epoch = epoch
+        self.number = number
+        self.delivery = delivery
+        self.read_bytes = 0
         self.shuffled: RowStream | None = None
 
 
@@ -63,12 +64,9 @@ class FeedReader:
         self._agent = agent
         self._nodes = nodes
         self._rank = rank
-        self._opened: dict[str, Any] = {}
+        self._delivery = Delivery(agent, feed, nodes)
+        self._looked_at: LocatedBatch | None = None
         self._passes_begun = 0
-        self._rows = RowReader()
-        self._held_by_all = 0
-        self._closed: ClosedFeed | None = None
-        self._passes_offered = 1
         self._lock = threading.Lock()
         self._progress = FeedProgress()
         self._reported = FeedProgress()
@@ -87,12 +85,13 @@ class FeedReader:
     @property
     def total(self) -> int | None:
         """Rows of one pass over all nodes, or None while Spark still delivers."""
-        return self._closed.total if self._closed else None
+        closed = self._delivery.closed
+        return closed.total if closed else None
 
     @property
     def passes_offered(self) -> int:
         """How many passes the driver asked for; known once the feed is closed."""
-        return self._passes_offered
+        return self._delivery.passes_offered
 
     def first_row(self) -> LocatedBatch:
         """Wait for a row of this node and return it; reads nothing off the feed.
@@ -101,21 +100,24 @@ class FeedReader:
             EmptyFeedError: The feed has fewer rows than there are nodes.
         """
         with self._lock:
-            while self._closed is None and not self._rows.rows:
-                self._refresh()
-            if self._closed is not None and self._closed.total < self._nodes:
-                raise EmptyFeedError(
-                    f"feed {self.feed!r} has {self._closed.total} rows for {self._nodes} nodes; "
-                    "each node needs at least one. Check the DataFrame's filters, or use fewer "
-                    "nodes"
-                )
-            return self._rows.read(0, 1)[0]
+            if self._looked_at is None:
+                self._looked_at = self._look()
+            return self._looked_at
 
     def begin_pass(self) -> PassCursor:
-        """Return the beginning of a pass."""
+        """Return the beginning of a pass.
+
+        Where rows are not all kept, this waits until all nodes begin the pass, and ends those
+        that were begun before.
+
+        Raises:
+            SpentFeedError: The rows are gone and cannot come again.
+        """
+        number, self._passes_begun = self._passes_begun, self._passes_begun + 1
         with self._lock:
-            epoch, self._passes_begun = self._passes_begun, self._passes_begun + 1
-        return _Pass(epoch)
+            if number and self._delivery.limited:
+                self._change_delivery(number)
+            return _Pass(number, self._delivery)
 
     def batches(self, size: int, drop_remainder: bool, at_once: int = 1) -> Iterator[Rows]:
         """Read one pass in batches; every node yields the same number of them.
@@ -133,27 +135,37 @@ class FeedReader:
     def next_batches(
         self, cursor: PassCursor, size: int, drop_remainder: bool, at_once: int = 1
     ) -> Rows | None:
-        """Return the next batches of a pass, or None at its end; waits for the first of them."""
+        """Return the next batches of a pass, or None at its end; waits for the first of them.
+
+        Raises:
+            SpentFeedError: Another pass has begun, and the rows are not all kept.
+        """
         assert isinstance(cursor, _Pass)
+        delivery = cursor.delivery
         with self._lock:
             first = cursor.yielded
-            next_step = partial(self._next_step, cursor, size, drop_remainder)
+            next_step = partial(delivery.next_step, cursor, size, drop_remainder)
             while (run := cursor.take(next_step, size, at_once)) is None:
-                if self._closed is not None:
+                if delivery.closed is not None:
                     return None
-                self._refresh()
+                self._require_current(cursor)
+                delivery.refresh()
+            self._require_current(cursor)
             slices = self._read(cursor, first, run.rows)
             self._advance(FeedProgress(self._progress.passes, self._progress.rows + run.rows))
             return Rows(slices, run.rows, run.weight, run.batches)
 
     def at_end(self, cursor: PassCursor) -> bool:
         """Wait until it is known whether a pass has another batch, and return that it has none."""
+        assert isinstance(cursor, _Pass)
+        delivery = cursor.delivery
         with self._lock:
-            while self._closed is None:
-                if cursor.next_while_open(self._held_by_all, 1, drop_remainder=False):
-                    return False
-                self._refresh()
-            return cursor.next_when_closed(self._closed, 1, drop_remainder=False) is None
+            while delivery.next_step(cursor, 1, False) is None:
+                if delivery.closed is not None:
+                    return True
+                self._require_current(cursor)
+                delivery.refresh()
+            return False
 
     def end_pass(self) -> None:
         """Record a complete pass."""
@@ -165,29 +177,49 @@ class FeedReader:
         with self._lock:
             self._advance(FeedProgress(self._progress.passes, self._progress.rows, True))
 
-    def _read(self, cursor: _Pass, first: int, count: int) -> list[LocatedBatch]:
-        seed = self._opened["seed"]
-        if seed is None:
-            return self._rows.read(first, count)
-        if cursor.shuffled is None:
-            order = PassOrder(seed, cursor.epoch, self._rank)
-            cursor.shuffled = RowStream(
-                shuffled_share(self._rows, self._closed.rows, order)
-                if self._closed
-                else shuffled_arrivals(self._rows, self._arrived, order)
+    def _look(self) -> LocatedBatch:
+        delivery = self._delivery
+        while delivery.closed is None and not delivery.rows.rows:
+            delivery.refresh()
+        if delivery.closed is not None and delivery.closed.total < self._nodes:
+            raise EmptyFeedError(
+                f"feed {self.feed!r} has {delivery.closed.total} rows for {self._nodes} nodes; "
+                "each node needs at least one. Check the DataFrame's filters, or use fewer nodes"
             )
-        return cursor.shuffled.take(count)
+        return delivery.rows.read(0, 1)[0]
 
-    def _arrived(self) -> int:
-        return self._closed.rows if self._closed else self._held_by_all
+    def _change_delivery(self, number: int) -> None:
+        old = self._delivery
+        name = self._agent.begin_pass(self.feed, number, old.whole)
+        if name is None:
+            raise SpentFeedError(
+                f"the rows of feed {self.feed!r} were dropped when they had been read, and cannot "
+                "come again: a stream brings rows once, as do the tasks that start the nodes. "
+                "Read one pass, or feed a DataFrame with cluster.train(df)"
+            )
+        if name != old.name:
+            old.rows.drop(old.rows.rows)
+            self._delivery = Delivery(self._agent, name, self._nodes)
 
-    def _next_step(self, cursor: PassCursor, size: int, drop_remainder: bool) -> Step | None:
-        """Return the step that can be taken now."""
-        if self._closed is None:
-            if not self._opened or self._opened["ordered"]:
-                return None
-            return cursor.next_while_open(self._held_by_all, size, drop_remainder)
-        return cursor.next_when_closed(self._closed, size, drop_remainder)
+    def _require_current(self, cursor: _Pass) -> None:
+        if cursor.number + 1 < self._passes_begun and cursor.delivery.limited:
+            raise SpentFeedError(
+                f"pass {cursor.number + 1} over feed {self.feed!r} has ended, because another one "
+                "has begun and the rows are not all kept; read one pass at a time, or let the "
+                "nodes keep the rows (cache=True, and a larger spool_bytes)"
+            )
+
+    def _read(self, cursor: _Pass, first: int, count: int) -> list[LocatedBatch]:
+        delivery = cursor.delivery
+        if not first and (rows := delivery.shuffled(cursor.number, self._rank)) is not None:
+            cursor.shuffled = RowStream(rows)
+        if cursor.shuffled is not None:
+            slices = cursor.shuffled.take(count)
+        else:
+            slices = delivery.rows.read(first, count)
+        cursor.read_bytes += sum(located.batch.nbytes for located in slices)
+        delivery.drop_read(cursor.yielded, cursor.read_bytes)
+        return slices
 
     def _advance(self, progress: FeedProgress) -> None:
         self._progress = progress
@@ -200,13 +232,3 @@ class FeedReader:
         ):
             self._reported, self._reported_at = progress, now
             self._agent.progress(self.feed, progress)
-
-    def _refresh(self) -> None:
-        window = self._agent.window(self.feed, self._rows.segments, self._held_by_all)
-        for path, rows in window["segments"]:
-            self._rows.append(path, rows)
-        self._held_by_all = window["held_by_all"]
-        self._opened = window["opened"] or self._opened
-        if closed := window["closed"]:
-            self._closed = ClosedFeed(closed["total"], self._nodes, closed["rows"])
-            self._passes_offered = closed["passes"]

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
+from tensorsparkml.control.feed_ledger import Addressed, FeedLedger, SpoolLimit
 from tensorsparkml.control.messages import (
+    BeginPass,
     Close,
     Commit,
+    Drop,
     FeedProgress,
     Give,
     Open,
@@ -193,7 +195,7 @@ def test_files_take_the_place_of_rows() -> None:
 
 def test_the_nodes_are_told_how_to_read_a_feed() -> None:
     ledger = FeedLedger("train", 2, seed=7, ordered=True)
-    assert ledger.open() == [(rank, Open("train", 7, True)) for rank in range(2)]
+    assert ledger.open() == [(rank, Open("train", 7, True, limited=False)) for rank in range(2)]
 
 
 def test_an_ordered_feed_is_published_by_partition_when_it_is_complete() -> None:
@@ -209,3 +211,90 @@ def test_an_ordered_feed_is_published_by_partition_when_it_is_complete() -> None
     assert not ledger.closed
     ledger.given("given-0")
     assert ledger.closed
+
+
+def limited(bytes: int = 100, cached: bool = False, replayable: bool = True) -> SpoolLimit:
+    return SpoolLimit(bytes, cached, replayable)
+
+
+def fill(ledger: FeedLedger, key: str, rows: list[int], size: list[int]) -> Addressed:
+    return ledger.commit(Commit(ledger.name, key, key, tuple(rows), tuple(size)))
+
+
+def test_a_feed_that_is_not_cached_is_dropped_from_the_beginning() -> None:
+    ledger = FeedLedger("train", 2, limit=limited())
+    assert ledger.open() == [
+        *((rank, Open("train", None, False, limited=True)) for rank in range(2)),
+        *((rank, Drop("train", 50)) for rank in range(2)),
+    ]
+
+
+def test_a_cached_feed_is_dropped_from_when_it_is_too_large() -> None:
+    ledger = FeedLedger("train", 2, limit=limited(100, cached=True))
+    assert of_kind(ledger.open(), Drop) == []
+    assert of_kind(fill(ledger, "0", [5, 5], [60, 60]), Drop) == []
+    assert of_kind(fill(ledger, "1", [5, 5], [60, 30]), Drop) == [
+        (rank, Drop("train", 50)) for rank in range(2)
+    ]
+    assert of_kind(fill(ledger, "2", [5, 5], [60, 30]), Drop) == []
+
+
+def test_feeders_wait_for_room_on_every_node() -> None:
+    ledger = FeedLedger("train", 2, limit=limited(100))
+    assert ledger.admits
+    fill(ledger, "0", [10, 10], [90, 110])
+    assert not ledger.admits
+    ledger.dropped(0, 10)
+    assert not ledger.admits
+    ledger.dropped(1, 1)  # of ten rows with 110 bytes
+    assert ledger.admits
+
+
+def test_a_node_that_waits_for_rows_gets_some_whatever_the_others_hold() -> None:
+    ledger = FeedLedger("train", 2, limit=limited(10))
+    fill(ledger, "0", [3, 3], [90, 90])
+    ledger.starving(1, segments=0)  # it has not heard of the segment yet
+    assert not ledger.admits
+    ledger.starving(1, segments=1)
+    assert ledger.admits
+    fill(ledger, "1", [3, 3], [90, 90])
+    assert not ledger.admits
+
+
+def test_a_feed_without_a_limit_admits_everybody() -> None:
+    ledger = FeedLedger("train", 1)
+    fill(ledger, "0", [3], [10**15])
+    assert ledger.admits and not ledger.limited and not ledger.overflows
+
+
+def test_rows_in_a_seeds_order_must_fit() -> None:
+    ledger = FeedLedger("train", 1, seed=7, ordered=True, limit=limited(100, cached=True))
+    fill(ledger, "0", [3], [99])
+    assert not ledger.overflows
+    fill(ledger, "1", [3], [1])
+    assert ledger.overflows
+
+
+def test_a_pass_for_which_rows_are_gone_supersedes_the_delivery() -> None:
+    ledger = FeedLedger("train", 2, passes=3, limit=limited())
+    ledger.ask(0, 1, whole=True)
+    assert ledger.decide([0, 1]) == []
+    ledger.ask(1, 1, whole=False)
+    assert ledger.decide([0, 1]) == [(rank, BeginPass("train", 1, "train@1")) for rank in range(2)]
+    assert ledger.superseded and ledger.is_first
+    again = ledger.again()
+    assert (again.name, again.passes, again.superseded) == ("train@1", 3, False)
+    assert not again.is_first and again.limited and again.dropping
+    ledger.consumed(1, FeedProgress(terminated=True))
+    assert again.terminated(1) and not again.terminated(0)
+    # A node that wants no more is not waited for.
+    ledger.ask(0, 2, whole=False)
+    assert ledger.decide([0, 1])[0] == (0, BeginPass("train", 2, "train@2"))
+    assert again.superseded
+
+
+def test_nodes_that_keep_everything_are_not_asked() -> None:
+    ledger = FeedLedger("train", 1)
+    ledger.ask(0, 1, whole=True)
+    assert ledger.decide([0]) == []
+    assert not ledger.superseded

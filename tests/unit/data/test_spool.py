@@ -14,7 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.messages import Close, Commit, Give, Open, Publish, ReadFiles, Release
+from tensorsparkml.control.messages import (
+    BeginPass,
+    Close,
+    Commit,
+    Drop,
+    Give,
+    Open,
+    Publish,
+    ReadFiles,
+    Release,
+)
 from tensorsparkml.data import spool as spool_module
 from tensorsparkml.data.segments import LocatedBatch, Origin, RowReader
 from tensorsparkml.data.spool import Spool
@@ -52,6 +62,7 @@ NOTHING: dict[str, Any] = {
     "closed": None,
     "files": None,
     "opened": None,
+    "keep_bytes": None,
 }
 
 
@@ -93,6 +104,7 @@ def test_release_and_close_are_told(spool: Spool) -> None:
         "closed": {"total": 12, "rows": 6, "passes": 3},
         "files": None,
         "opened": None,
+        "keep_bytes": None,
     }
 
 
@@ -225,5 +237,34 @@ def test_a_feed_that_files_hold_is_told(spool: Spool) -> None:
 
 
 def test_how_a_feed_is_read_is_told_with_what_comes_next(spool: Spool) -> None:
-    spool.open(Open("train", seed=7, ordered=True))
-    assert spool.window("train", 0, 0, 0.0)["opened"] == {"seed": 7, "ordered": True}
+    spool.open(Open("train", seed=7, ordered=True, limited=False))
+    assert spool.window("train", 0, 0, 0.0)["opened"] == {
+        "seed": 7,
+        "ordered": True,
+        "limited": False,
+    }
+
+
+def test_who_reads_a_limited_feed_starves_when_there_is_nothing_new(spool: Spool) -> None:
+    write(spool, "train", "a", 2)
+    assert not spool.starves("train", 0, 0)
+    spool.open(Open("train", seed=None, ordered=False, limited=True))
+    assert spool.starves("train", 0, 0)
+    spool.publish(Publish("train", "a", 2))
+    assert not spool.starves("train", 0, 0)
+    assert spool.starves("train", 1, 0)
+    spool.close(Close("train", 2, 2, 1))
+    assert not spool.starves("train", 1, 0)
+
+
+def test_a_pass_begins_when_it_may(spool: Spool) -> None:
+    assert spool.begun("train", 1, 0.0) is None
+    spool.begin_pass(BeginPass("train", 1, "train@1"))
+    assert spool.begun("train", 1, LONG) == {"delivery": "train@1"}
+    assert spool.begun("train", 2, 0.0) is None
+
+
+def test_dropping_is_told(spool: Spool) -> None:
+    assert spool.window("train", 0, 0, 0.0)["keep_bytes"] is None
+    spool.drop(Drop("train", 7))
+    assert spool.window("train", 0, 0, 0.0)["keep_bytes"] == 7

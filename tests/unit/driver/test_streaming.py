@@ -12,7 +12,7 @@ from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.messages import Failure, FeedProgress
 from tensorsparkml.driver.coordinator import Coordinator
-from tensorsparkml.driver.feeding import FeedReport
+from tensorsparkml.driver.feeding import FeedReport, feed_report
 from tensorsparkml.driver.spark_job import Action, SparkJob
 from tensorsparkml.driver.stream_sources import Take
 from tensorsparkml.driver.streaming import StreamFeed
@@ -57,7 +57,7 @@ class StubFeed:
         self._coordinator.close_feed(self.name)
 
     def report(self, complete: bool) -> FeedReport:
-        return FeedReport(self.ledger.total, tuple(self.ledger.rows), complete)
+        return feed_report(self.ledger, complete)
 
 
 class StubStream:
@@ -136,7 +136,7 @@ def test_a_stream_that_ends_closes_the_feed(setup: Setup) -> None:
     assert not setup.stream.wait(0.0)  # nobody has read it
     setup.read(FeedProgress(passes=1))
     assert setup.stream.wait()
-    assert setup.stream.report == FeedReport(2, (2,), complete=True)
+    assert setup.stream.report == FeedReport(2, (2,), rows_read=0, complete=True)
 
 
 def test_a_stop_waits_until_the_micro_batch_is_recorded(setup: Setup) -> None:
@@ -151,7 +151,7 @@ def test_a_stop_waits_until_the_micro_batch_is_recorded(setup: Setup) -> None:
     assert not setup.source.has_ended.is_set()
     setup.source.recorded.set()
     stopping.join()
-    assert setup.stream.report == FeedReport(1, (1,), complete=True)
+    assert setup.stream.report == FeedReport(1, (1,), rows_read=0, complete=True)
 
 
 def test_a_micro_batch_that_comes_after_a_stop_is_refused(setup: Setup) -> None:
@@ -164,7 +164,7 @@ def test_a_micro_batch_that_comes_after_a_stop_is_refused(setup: Setup) -> None:
         setup.source.push(str(number)).join()
         number += 1
     stopping.join()
-    assert setup.stream.report == FeedReport(number - 1, (number - 1,), complete=True)
+    assert setup.stream.report == FeedReport(number - 1, (number - 1,), rows_read=0, complete=True)
     assert not setup.state.failures
 
 
@@ -177,7 +177,7 @@ def test_nodes_that_want_no_more_cancel_the_job(setup: Setup) -> None:
     assert setup.stream.wait()
     assert setup.feed.cancelled.is_set()
     assert setup.feed.ledger.closed
-    assert setup.stream.report == FeedReport(0, (0,), complete=False)
+    assert setup.stream.report == FeedReport(0, (0,), rows_read=0, complete=False)
 
 
 def test_an_error_of_the_stream_is_a_failed_feed(setup: Setup) -> None:
@@ -196,7 +196,7 @@ def test_an_error_of_a_node_ends_the_stream(setup: Setup) -> None:
     setup.stream.join()
     assert not setup.stream.active
     setup.source.push("0").join()
-    assert setup.stream.report == FeedReport(0, (0,), complete=False)
+    assert setup.stream.report == FeedReport(0, (0,), rows_read=0, complete=False)
     assert [failure.kind for failure in setup.state.failures] == ["MainError"]
 
 
@@ -207,5 +207,5 @@ def test_a_stream_that_is_abandoned_ends_at_once(setup: Setup) -> None:
     setup.stream.abandon()
     taking.join()
     setup.stream.join()
-    assert setup.stream.report == FeedReport(0, (0,), complete=False)
+    assert setup.stream.report == FeedReport(0, (0,), rows_read=0, complete=False)
     assert not setup.state.failures

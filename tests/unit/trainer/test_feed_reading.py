@@ -17,11 +17,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
-from tensorsparkml.control.messages import Close, Commit, FeedProgress, Give, Open, Publish, Release
+from tensorsparkml.control.feed_ledger import Addressed, FeedLedger, SpoolLimit
+from tensorsparkml.control.messages import (
+    BeginPass,
+    Close,
+    Commit,
+    Drop,
+    FeedProgress,
+    Give,
+    Open,
+    Publish,
+    Release,
+)
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.data.spool import Spool
-from tensorsparkml.errors import EmptyFeedError, MissingColumnError
+from tensorsparkml.errors import EmptyFeedError, MissingColumnError, SpentFeedError
 from tensorsparkml.trainer import reader as reader_module
 from tensorsparkml.trainer.data_feed import DataFeed
 from tensorsparkml.trainer.reader import FeedReader
@@ -46,12 +56,19 @@ class Simulation:
     passes: int = 1
     seed: int | None = None
     ordered: bool = False
+    limit: SpoolLimit | None = None
     reports: list[list[FeedProgress]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.ledger = FeedLedger(
-            FEED, self.nodes, self.passes, seed=self.seed, ordered=self.ordered
+        self.first = self.ledger = FeedLedger(
+            FEED,
+            self.nodes,
+            self.passes,
+            seed=self.seed,
+            ordered=self.ordered,
+            limit=self.limit,
         )
+        self.deliveries = 1
         self.spools = [Spool(self.directory / str(rank)) for rank in range(self.nodes)]
         self.readers = [
             FeedReader(StubAgent(self, rank), FEED, self.nodes, rank)  # type: ignore[arg-type]
@@ -77,15 +94,27 @@ class Simulation:
                 ids = range(next_id, next_id + count)
                 self._write(rank, segment, [located(*ids)])
                 next_id += count
-        commit = Commit(FEED, str(turn), segment, tuple(rows), (8,) * len(rows))
+        commit = Commit(self.ledger.name, str(turn), segment, tuple(rows), (8,) * len(rows))
         self._carry_out(self.ledger.commit(commit))
         self._delivered += 1
+
+    def begin_pass(self, rank: int, number: int, whole: bool) -> str | None:
+        """Record that a node waits for a pass; the others are taken to do the same."""
+        for other in range(self.nodes):
+            self.first.ask(other, number, whole)
+        before = self.first.current_delivery
+        self._carry_out(self.first.decide(range(self.nodes)))
+        if self.first.current_delivery > before:
+            self.deliveries += 1
+            self.ledger, self._delivered = self.first.again(), 0
+            self._carry_out(self.ledger.open())
+        return self.spools[rank].begun(FEED, number, 0.0)["delivery"]  # type: ignore[index]
 
     def feeds(self, columns: list[str] | None = None) -> list[DataFeed]:
         return [DataFeed(reader, columns, {}) for reader in self.readers]
 
     def _write(self, rank: int, segment: str, batches: list[LocatedBatch]) -> None:
-        writer = self.spools[rank].receive(FEED, segment, SCHEMA)
+        writer = self.spools[rank].receive(self.ledger.name, segment, SCHEMA)
         for batch in batches:
             writer.write(batch)
         writer.finish()
@@ -97,6 +126,10 @@ class Simulation:
             match directive:
                 case Open():
                     self.spools[rank].open(directive)
+                case Drop():
+                    self.spools[rank].drop(directive)
+                case BeginPass():
+                    self.spools[rank].begin_pass(directive)
                 case Publish():
                     self.spools[rank].publish(directive)
                 case Release():
@@ -116,8 +149,15 @@ class StubAgent:
         self._simulation = simulation
         self._rank = rank
 
-    def window(self, feed: str, segments: int, held_by_all: int) -> dict[str, Any]:
+    def begin_pass(self, feed: str, number: int, whole: bool) -> str | None:
         assert feed == FEED
+        return self._simulation.begin_pass(self._rank, number, whole)
+
+    def dropped(self, delivery: str, rows: int) -> None:
+        assert delivery == self._simulation.ledger.name
+        self._simulation.ledger.dropped(self._rank, rows)
+
+    def window(self, feed: str, segments: int, held_by_all: int) -> dict[str, Any]:
         spool = self._simulation.spools[self._rank]
         found = spool.window(feed, segments, held_by_all, 0.0)
         if found["segments"] or found["held_by_all"] > held_by_all or found["closed"]:
@@ -157,13 +197,14 @@ def deliveries(draw: st.DrawFn) -> tuple[int, list[list[int]]]:
     return nodes, draw(st.lists(rows, max_size=5))
 
 
-def orders() -> st.SearchStrategy[dict[str, Any]]:
-    """Not shuffled; shuffled as rows arrive; shuffled by a seed when all are there."""
-    return st.sampled_from([{}, {"seed": 7}, {"seed": 7, "ordered": True}])
+NOT_CACHED = SpoolLimit(bytes=16, cached=False, replayable=True)
+# Not shuffled; shuffled as rows arrive; by a seed when all are there.
+KEPT: list[dict[str, Any]] = [{}, {"seed": 7}, {"seed": 7, "ordered": True}]
+NOT_KEPT: list[dict[str, Any]] = [{"limit": NOT_CACHED}, {"seed": 7, "limit": NOT_CACHED}]
 
 
 @settings(deadline=None, max_examples=60)
-@given(deliveries(), st.integers(1, 5), st.integers(1, 3), orders(), st.data())
+@given(deliveries(), st.integers(1, 5), st.integers(1, 3), st.sampled_from(KEPT), st.data())
 def test_data_feeds_deliver_each_row_once_a_pass(
     simulate: Simulate,
     delivery: tuple[int, list[list[int]]],
@@ -209,7 +250,12 @@ def test_data_feeds_deliver_each_row_once_a_pass(
 
 @settings(deadline=None, max_examples=60)
 @given(
-    deliveries(), st.integers(1, 5), st.booleans(), st.integers(1, 3), st.integers(1, 4), orders()
+    deliveries(),
+    st.integers(1, 5),
+    st.booleans(),
+    st.integers(1, 3),
+    st.integers(1, 4),
+    st.sampled_from(KEPT + NOT_KEPT),
 )
 def test_readers_give_as_many_passes_as_are_asked_for(
     simulate: Simulate,
@@ -421,3 +467,48 @@ def test_an_error_names_a_row_of_a_shuffled_feed_as_spark_has_it(simulate: Simul
         for part in rows.slices:
             for offset, i in enumerate(part.batch.column("id").to_pylist()):
                 assert part.origin.describe(offset) == f"row {i} of partition 0"
+
+
+def files(simulation: Simulation) -> int:
+    return len(list(simulation.directory.rglob("*.arrow")))
+
+
+def test_rows_that_are_not_kept_are_dropped_and_come_again(simulate: Simulate) -> None:
+    simulation = simulate([[6]] * 5, nodes=1, limit=NOT_CACHED)
+    [reader] = simulation.readers
+    for number in range(3):
+        ids = []
+        for rows in reader.batches(4, drop_remainder=False):
+            ids += [i for part in rows.slices for i in part.batch.column("id").to_pylist()]
+            assert files(simulation) <= 3
+        assert ids == list(range(30))
+        assert simulation.deliveries == number + 1
+    assert reader.progress == FeedProgress(passes=3, rows=90)
+
+
+def test_a_look_at_the_beginning_costs_no_delivery(simulate: Simulate) -> None:
+    limit = SpoolLimit(bytes=10**6, cached=False, replayable=True)
+    simulation = simulate([[6]] * 5, nodes=1, limit=limit)
+    [reader] = simulation.readers
+    look = reader.batches(4, drop_remainder=False)
+    next(look)
+    assert sum(rows.count for rows in reader.batches(4, drop_remainder=False)) == 30
+    assert simulation.deliveries == 1
+    # What was begun before has ended, because its rows may be gone.
+    with pytest.raises(SpentFeedError, match="pass 1 over feed 'train' has ended"):
+        next(look)
+
+
+def test_rows_that_cannot_come_again_are_read_once(simulate: Simulate) -> None:
+    limit = SpoolLimit(bytes=16, cached=False, replayable=False)
+    [reader] = simulate([[6]] * 5, nodes=1, limit=limit).readers
+    assert sum(rows.count for rows in reader.batches(4, drop_remainder=False)) == 30
+    with pytest.raises(SpentFeedError, match="cannot come again"):
+        next(reader.batches(4, drop_remainder=False))
+
+
+def test_the_first_row_stays_known_when_it_is_dropped(simulate: Simulate) -> None:
+    [reader] = simulate([[6]] * 5, nodes=1, limit=NOT_CACHED).readers
+    first = reader.first_row()
+    assert len(list(reader.batches(4, drop_remainder=False))) == 8
+    assert reader.first_row() is first
