@@ -53,7 +53,10 @@ def test_each_row_once_in_every_pass(spark, table, nodes):
 
 
 def test_shuffled_passes_differ_and_have_the_same_rows(spark, table):
-    args = {"uri": table, "options": {"batch_size": 50, "shuffle": 3, "shuffle_rows": 100}}
+    args = {
+        "uri": table,
+        "options": {"batch_size": 50, "shuffle": True, "seed": 3, "shuffle_rows": 100},
+    }
     results = tsm.run(read_parquet, args, spark=spark, num_workers=2)
     assert results == tsm.run(read_parquet, args, spark=spark, num_workers=2)
     for number in range(2):
@@ -104,7 +107,7 @@ def write_tfrecords(args, ctx):
 
 
 def read_tfrecord(args, ctx):
-    dataset = ctx.read_tfrecord(args, batch_size=64, shuffle=1)
+    dataset = ctx.read_tfrecord(args, batch_size=64, shuffle=True)
     return [local_batches(ctx, dataset) for _ in range(2)]
 
 

@@ -116,26 +116,34 @@ def read_dataset(args, ctx):
     return found
 
 
+ORDERS = st.sampled_from(
+    [{}, {"shuffle": True}, {"shuffle": True, "seed": 7}, {"cache": False}, {"spool_bytes": 300}]
+)
 CASES = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 3, 4])
 @settings(max_examples=6, **CASES)
-@given(table=tables(), size=st.integers(1, 17), passes=st.integers(1, 2))
-def test_feeds(spark, nodes, table, size, passes):
+@given(table=tables(), size=st.integers(1, 17), passes=st.integers(1, 2), order=ORDERS)
+def test_feeds(spark, nodes, table, size, passes, order):
     types, partitions = table
     data = as_dataframe(spark, types, partitions)
-    with tsm.Cluster(read_feed, size, spark=spark, num_workers=nodes, slots="release") as cluster:
-        cluster.train(data, epochs=passes)
+    feeding = dict(order)
+    limit = feeding.pop("spool_bytes", None)
+    with tsm.Cluster(
+        read_feed, size, spark=spark, num_workers=nodes, slots="release", spool_bytes=limit
+    ) as cluster:
+        cluster.train(data, epochs=passes, **feeding)
     check(expected_rows(data, types), cluster.results, passes, size)
 
 
 @pytest.mark.parametrize("nodes", [1, 2])
 @settings(max_examples=3, **CASES)
-@given(table=tables(), size=st.integers(1, 17), drop=st.booleans())
-def test_datasets(spark, nodes, table, size, drop):
+@given(table=tables(), size=st.integers(1, 17), drop=st.booleans(), shuffle=st.booleans())
+def test_datasets(spark, nodes, table, size, drop, shuffle):
     types, partitions = table
     data = as_dataframe(spark, types, partitions)
-    args = (size, 2, drop)
-    results = tsm.run(read_dataset, args, spark=spark, num_workers=nodes, data=data)
+    results = tsm.run(
+        read_dataset, (size, 2, drop), spark=spark, num_workers=nodes, data=data, shuffle=shuffle
+    )
     check(expected_rows(data, types), results, 2, size, drop)

@@ -159,7 +159,7 @@ def test_order_follows_from_the_seed(ctx: Context, tmp_path: Path, kind: str) ->
         uri, read = write_tfrecords(tmp_path / "t", [20, 20, 20]), ctx.read_tfrecord
 
     def passes(seed: int | None) -> list[list[int]]:
-        dataset = read(uri, batch_size=7, shuffle=seed, shuffle_rows=15)
+        dataset = read(uri, batch_size=7, shuffle=seed is not None, seed=seed, shuffle_rows=15)
         return [sizes_and_ids(dataset)[1] for _ in range(2)]
 
     assert passes(None) == [list(range(60))] * 2

@@ -18,6 +18,7 @@ class ClusterPlan:
         roles: Role and task index by rank.
         hold: Whether launch tasks live as long as the nodes.
         direct_feed: Name of the feed that launch tasks deliver, or None.
+        direct_limited: Whether they must wait for room before they deliver more of it.
         lease_seconds: Silence after which agent and coordinator give each other up.
         version: Version of this library on the driver.
         python: Python version of the driver, such as `3.12`.
@@ -35,6 +36,7 @@ class ClusterPlan:
     roles: tuple[tuple[str, int], ...]
     hold: bool
     direct_feed: str | None
+    direct_limited: bool
     lease_seconds: float
     version: str
     python: str

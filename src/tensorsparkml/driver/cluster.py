@@ -86,7 +86,7 @@ class Cluster:
         **settings: Any,
     ) -> None:
         self.config = make_config(settings)
-        check_direct(direct)
+        check_direct(direct, seed)
         self._main = pickle_main(main, args)
         self._spark = spark or active_session()
         self._direct = direct

@@ -111,13 +111,20 @@ def row_source(data: Any, columns: Sequence[str] | None = None) -> RowSource:
     )
 
 
-def check_direct(data: Any) -> None:
+def check_direct(data: Any, seed: int | None) -> None:
     """Raise ConfigurationError for what launch tasks cannot deliver themselves."""
     from pyspark.sql import DataFrame
 
     if data is None or isinstance(data, str | os.PathLike | list | tuple):
         return  # URIs of files are checked where they are read
     if isinstance(data, DataFrame) and not data.isStreaming:
+        if seed is not None:
+            raise ConfigurationError(
+                "seed=… needs rows that come in the same order each time, which those are not that "
+                "the tasks that start the nodes deliver, because Spark first spreads them over "
+                "these tasks; feed them with cluster.train(df, shuffle=True, seed=…) inside a "
+                "with tsm.Cluster(...) block"
+            )
         return
     raise ConfigurationError(
         f"the tasks that start the nodes can deliver a DataFrame, not {_kind(data)}; feed it "

@@ -70,6 +70,7 @@ class RunningCluster:
         default_fs, working_dir = default_filesystem(spark), os.getcwd()
         files = source_uris(direct, default_fs, working_dir)
         self._direct = None if files else cast("DataFrame | None", direct)
+        self._limited = ledger.limited
         self._direct_ledger: FeedLedger | None = None
         self._job: SparkJob | None = None
         self._progress: ProgressMonitor | None = None
@@ -155,6 +156,7 @@ class RunningCluster:
             roles=config.roles,
             hold=hold,
             direct_feed=None if self._direct is None else DIRECT_FEED,
+            direct_limited=self._limited,
             lease_seconds=config.lease_seconds,
             version=__version__,
             python=".".join(map(str, sys.version_info[:2])),

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from tensorsparkml.control.messages import Commit, Failure, Peer, decode_failure
 from tensorsparkml.control.plan import ClusterPlan, node_name
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.data.transport import NodeGoneError
+from tensorsparkml.executor.admission import wait_for_room
 from tensorsparkml.executor.agent_process import AgentProcess
 from tensorsparkml.executor.feeder import Feeder
 
@@ -57,6 +59,10 @@ def find_problem(plan: ClusterPlan) -> Failure | None:
             "spark.archives, or point PYSPARK_PYTHON at the Python that has it",
         )
     return None
+
+
+class _UnwantedError(Exception):
+    """No node wants another row."""
 
 
 def _importable(name: str) -> bool:
@@ -132,10 +138,13 @@ def _feed_directly(
 
     def commit(part: Commit) -> None:
         client.call("commit", asdict(part), timeout=_COMMIT_SECONDS)
+        if plan.direct_limited and not wait_for_room(plan.coordinator, plan.token, feed):
+            raise _UnwantedError
 
     feeder = Feeder(plan.token, peers, feed, rank, 0, commit, _DIRECT_COMMIT_BYTES)
     try:
-        feeder.run(batches)
+        with suppress(_UnwantedError):
+            feeder.run(batches)
         client.call("fed", {"feed": feed}, timeout=_CALL_SECONDS)
     except (NodeGoneError, flight.FlightError):
         # An agent or the coordinator is gone. Who supervises them reports that; to fail here

@@ -45,6 +45,11 @@ class DataFeed:
         self._passes = 0
         self._ended = False
 
+    @property
+    def passes(self) -> int:
+        """How many passes have been read to their end."""
+        return self._passes
+
     def next_batch(self, batch_size: int) -> dict[str, Any]:
         """Wait for the next batch and return it.
 

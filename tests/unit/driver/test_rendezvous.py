@@ -22,6 +22,7 @@ def plan(coordinator: str) -> ClusterPlan:
         roles=(("chief", 0), ("worker", 0)),
         hold=True,
         direct_feed=None,
+        direct_limited=False,
         lease_seconds=6.0,
         version=__version__,
         python=".".join(map(str, sys.version_info[:2])),
