@@ -80,7 +80,7 @@ def read_dataset(args, ctx):
 def test_a_uri_takes_the_place_of_a_dataframe(spark, table, main):
     with tsm.Cluster(main, spark=spark, num_workers=2, fed=False) as cluster:
         report = cluster.train(table)
-    assert report == tsm.FeedReport(ROWS, (502, 501), True)
+    assert report == tsm.FeedReport(ROWS, (502, 501), rows_read=ROWS, complete=True)
     check(cluster.results)
 
 

@@ -74,7 +74,7 @@ def test_everything_that_is_available(spark, folder):
         assert cluster.train(spark.range(5), feed="other", epochs=1).rows == 5
     assert all_ids(cluster) == list(range(300))
     assert not stream.active
-    assert stream.report == tsm.FeedReport(300, (150, 150), complete=True)
+    assert stream.report == tsm.FeedReport(300, (150, 150), rows_read=300, complete=True)
     assert stream.query.lastProgress["batchId"] == 2
     assert stream.wait(0.1)
 
@@ -107,7 +107,7 @@ def test_rows_come_while_it_runs_until_it_is_stopped(spark, folder, tmp_path):
         assert stream.active
         threading.Thread(target=stream.stop).start()
     assert all_ids(cluster) == list(range(40))
-    assert stream.report == tsm.FeedReport(40, (20, 20), complete=True)
+    assert stream.report == tsm.FeedReport(40, (20, 20), rows_read=40, complete=True)
 
 
 def test_a_stop_in_the_middle_loses_and_repeats_no_row(spark, folder):
