@@ -18,6 +18,7 @@ import psutil
 from benchmarks import (
     data,
     first_pass,
+    large_feed,
     later_pass,
     read_parquet,
     shutdown,
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Run] = {
     "training_steps": training.run_steps,
     "startup": training.run_start,
     "shutdown": shutdown.run,
+    "large_feed": large_feed.run,
 }
 _IDLE_SECONDS = 2.0  # before each benchmark, in which this run uses no CPU
 _PACKAGES = ("pyspark", "tensorflow-cpu", "tensorflow", "keras", "pyarrow", "numpy")

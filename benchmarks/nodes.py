@@ -91,3 +91,25 @@ def read_files(args: dict[str, Any], ctx: Any) -> dict[str, Any] | None:
     begin = time.time()
     found = sum(read_once(rows, strategy) for _ in range(args["passes"]))
     return {"rows": found, "begin": begin, "end": time.time()}
+
+
+def read_slowly(args: dict[str, Any], ctx: Any) -> dict[str, int]:
+    """Read a feed with a pause after each batch; return the most bytes that were held."""
+    import psutil
+
+    agent = psutil.Process().parent()
+    feed, agent_bytes, spool_bytes = ctx.feed(), 0, 0
+    while not feed.should_stop():
+        feed.next_batch(args["batch_size"])
+        time.sleep(args["pause_seconds"])
+        agent_bytes = max(agent_bytes, agent.memory_info().rss)
+        files = Path(args["work_dir"]).rglob("spool/**/*")
+        spool_bytes = max(spool_bytes, sum(map(_size, files)))
+    return {"agent_bytes": agent_bytes, "spool_bytes": spool_bytes}
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size if file.is_file() else 0
+    except FileNotFoundError:  # dropped meanwhile
+        return 0

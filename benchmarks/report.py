@@ -104,22 +104,23 @@ class AtMostLonger:
 
 @dataclass(frozen=True)
 class Under:
-    """Less than so many seconds, whatever the other takes."""
+    """Less than so much, whatever the other has."""
 
-    seconds: float
+    limit: float
+    unit: str = "s"
 
     @property
     def wanted(self) -> str:
         """In words."""
-        return f"< {self.seconds:g} s"
+        return f"< {self.limit:g} {self.unit}"
 
     def found(self, ours: Series, theirs: Series) -> str:
         """Our median."""
-        return f"{ours.median:.2f} s"
+        return f"{ours.median:.2f} {self.unit}"
 
     def reached(self, ours: Series, theirs: Series) -> bool:
         """Whether it is enough."""
-        return ours.median < self.seconds
+        return ours.median < self.limit
 
 
 @dataclass(frozen=True)
