@@ -128,7 +128,7 @@ def local_dataset(
     dataset = tf.data.Dataset.from_generator(
         elements, output_signature=layout.arrange(signatures, weights)
     )
-    dataset = dataset.prefetch(1).unbatch() if stacked else join_ragged(dataset)
+    dataset = dataset.prefetch(1).flat_map(_apart) if stacked else join_ragged(dataset)
     return dataset.prefetch(_PREFETCHED_BATCHES)
 
 
@@ -153,6 +153,16 @@ def _can_be_stacked(specs: Sequence[ColumnSpec], batch_size: int) -> bool:
     """
     dense = all(not spec.ragged_rank and 0 not in spec.shape for spec in specs)
     return dense and batch_size > 1
+
+
+def _apart(*stacked: Any) -> Any:
+    """Return a dataset of the batches that come together.
+
+    Not `unbatch`, which copies every batch: slices share the memory of the whole.
+    """
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices(stacked if len(stacked) > 1 else stacked[0])
 
 
 def _stack(rows: Rows, array: np.ndarray) -> np.ndarray:
