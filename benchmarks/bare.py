@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from benchmarks.data import KINDS, ROOT
-from benchmarks.nodes import fit
+from benchmarks.nodes import fit, row_counter
 
 _PREFETCHED_BATCHES = 4
 
@@ -81,22 +81,18 @@ def dataset(kind: str, batches: Callable[[], Iterator[pa.RecordBatch]]) -> Any:
 
 def read(arguments: dict[str, Any]) -> dict[str, Any]:
     """Read a dataset once to warm up, and again when the starter says so."""
+    import tensorflow as tf
+
+    count = row_counter(tf.distribute.get_strategy())
     kind, source, size = arguments["kind"], arguments["source"], KINDS[arguments["kind"]].batch_size
     batches = parquet_batches if isinstance(source, list) else arrow_batches
     rows = dataset(kind, lambda: batches(source, size))
-    read_once(rows)
+    count(rows)
     print("ready", flush=True)
     sys.stdin.readline()
     begin = time.time()
-    found = sum(read_once(rows) for _ in range(arguments["passes"]))
+    found = sum(count(rows) for _ in range(arguments["passes"]))
     return {"rows": found, "begin": begin, "end": time.time()}
-
-
-def read_once(rows: Any) -> int:
-    """Iterate over a dataset and return the number of rows."""
-    import tensorflow as tf
-
-    return sum(int(tf.nest.flatten(element)[0].shape[0]) for element in rows)
 
 
 def train(arguments: dict[str, Any]) -> list[float]:

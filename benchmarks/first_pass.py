@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 LATER_PASSES = 2
+_WARM_UPS = (
+    2  # rounds before those that are measured, in which the JVMs compile what both sides run
+)
 _LIMITS = {
     "floats": AtLeast(0.75, aim=0.85),
     "images": AtLeast(0.65, aim=0.85),
@@ -58,12 +61,12 @@ def count_rows(frame: DataFrame) -> int:
 def feed_rates(session: Session, kind: str, repeats: int) -> FeedRates:
     """Measure a kind of row; the result is kept for other benchmarks of this run."""
     frame, rows, layout = session.frame(kind), session.rows(kind), data.KINDS[kind]
-    feeds = [f"repeat-{number}" for number in range(repeats)]
+    feeds = [f"round-{number}" for number in range(_WARM_UPS + repeats)]
     rates, begins = FeedRates(), []
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         signals = Path(folder)
         args = {
-            "feeds": ["warm-up", *feeds],
+            "feeds": feeds,
             "signals": folder,
             "later": LATER_PASSES,
             "dataset": {
@@ -75,16 +78,8 @@ def feed_rates(session: Session, kind: str, repeats: int) -> FeedRates:
         with tsm.Cluster(
             nodes.read_feeds, args, spark=session.spark, num_workers=data.NODES, slots=session.slots
         ) as cluster:
-
-            def waits(feed: str) -> list[Path]:
-                return [signals / f"{feed}-waits-{rank}" for rank in range(data.NODES)]
-
-            wait_for_files(waits("warm-up"))
-            count_rows(frame)
-            cluster.train(session.frame(kind, part=4), feed="warm-up")
-            (signals / "warm-up-again").touch()
             for feed in feeds:
-                wait_for_files(waits(feed))
+                wait_for_files([signals / f"{feed}-waits-{rank}" for rank in range(data.NODES)])
                 before = cpu_seconds()
                 begin = time.time()
                 assert count_rows(frame) == rows
@@ -96,12 +91,14 @@ def feed_rates(session: Session, kind: str, repeats: int) -> FeedRates:
                 rates.cpu_counting.append(spent(before, between))
                 rates.cpu_feeding.append(spent(between, after))
                 (signals / f"{feed}-again").touch()
-    for number, begin in enumerate(begins, start=1):
+    for number, begin in enumerate(begins):
         reports = [result[number] for result in cluster.results]
         assert sum(report["rows"] for report in reports) == rows
         rates.first.append(rows / (max(r["first_end"] for r in reports) - begin))
         later = max(r["later_end"] for r in reports) - min(r["later_begin"] for r in reports)
         rates.later.append(rows * LATER_PASSES / later)
+    for measured in vars(rates).values():
+        del measured[:_WARM_UPS]
     return rates
 
 

@@ -2,7 +2,8 @@
 
 The bare processes, one for each node and at the same time, memory-map Arrow files of the same rows,
 cut batches of the same size and give them to `tf.data` as arrays that share the file's memory. They
-read without a strategy; ours read the `DistributedDataset` that `model.fit` gets.
+read without a strategy; ours read the `DistributedDataset` that `model.fit` gets. The same loop,
+TensorFlow's own, takes the batches on both sides.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +15,23 @@ def read_feeds(args: dict[str, Any], ctx: Any) -> list[dict[str, Any]]:
     Before each feed and before its later passes the node waits for the driver, by files in the
     folder `signals`.
     """
-    return [read_passes(feed, args, ctx) for feed in args["feeds"]]
+    count = row_counter(ctx.strategy)
+    return [read_passes(feed, args, ctx, count) for feed in args["feeds"]]
 
 
-def read_passes(feed: str, args: dict[str, Any], ctx: Any) -> dict[str, Any]:
+def read_passes(
+    feed: str, args: dict[str, Any], ctx: Any, count: Callable[[Any], int]
+) -> dict[str, Any]:
     """Read a feed's first pass, and so many later ones, and return rows and times."""
-    strategy = ctx.strategy
     signals = Path(args["signals"])
     (signals / f"{feed}-waits-{ctx.rank}").touch()
     dataset = ctx.dataset(feed, **args["dataset"])
-    rows, first_end = read_once(dataset, strategy), time.time()
+    rows, first_end = count(dataset), time.time()
     (signals / f"{feed}-read-{ctx.rank}").touch()
     while not (signals / f"{feed}-again").exists():
         time.sleep(0.005)
     later_begin = time.time()
-    later_rows = sum(read_once(dataset, strategy) for _ in range(args["later"]))
+    later_rows = sum(count(dataset) for _ in range(args["later"]))
     return {
         "rows": rows,
         "first_end": first_end,
@@ -37,15 +41,36 @@ def read_passes(feed: str, args: dict[str, Any], ctx: Any) -> dict[str, Any]:
     }
 
 
-def read_once(dataset: Any, strategy: Any) -> int:
-    """Iterate over a dataset and return how many rows this process got."""
+def row_counter(strategy: Any) -> Callable[[Any], int]:
+    """Return what iterates over a dataset once and returns how many rows this process got.
+
+    The loop is TensorFlow's own, as in a compiled training step: one in Python takes longer than
+    most batches, and would be what is measured. It ends with the iterator's error, because to ask
+    an iterator of several nodes for its end takes a call of all nodes.
+    """
     import tensorflow as tf
 
-    rows = 0
-    for element in dataset:
-        leaf = tf.nest.flatten(element)[0]
-        rows += int(strategy.experimental_local_results(leaf)[0].shape[0])
-    return rows
+    rows = tf.Variable(0, dtype=tf.int64)
+
+    def take_all(iterator: Any) -> None:
+        def take_next(step: Any) -> Any:
+            leaf = tf.nest.flatten(next(iterator))[0]
+            own = strategy.experimental_local_results(leaf)[0]
+            rows.assign_add(tf.shape(own, tf.int64)[0])
+            return step + 1
+
+        # Not a `while` for TensorFlow to translate: what was pickled has no source code.
+        tf.while_loop(lambda _: tf.constant(True), take_next, [tf.constant(0)])
+
+    read_to_the_end = tf.function(take_all, autograph=False)
+
+    def count(dataset: Any) -> int:
+        rows.assign(0)
+        with suppress(tf.errors.OutOfRangeError):
+            read_to_the_end(iter(dataset))
+        return int(rows)
+
+    return count
 
 
 def train_digits(args: dict[str, Any], ctx: Any) -> list[float]:
@@ -72,8 +97,7 @@ def fit(model: Any, rows: Any, epochs: int) -> list[float]:
 
 def read_to_the_end(args: dict[str, Any], ctx: Any) -> float:
     """Read one pass of the feed and return when its last batch was there."""
-    strategy = ctx.strategy
-    read_once(ctx.dataset(**args), strategy)
+    row_counter(ctx.strategy)(ctx.dataset(**args))
     return time.time()
 
 
@@ -81,15 +105,15 @@ def read_files(args: dict[str, Any], ctx: Any) -> dict[str, Any] | None:
     """Read Parquet files in the node, or return None where the library cannot do that yet."""
     if not hasattr(ctx, "read_parquet"):
         return None
-    strategy = ctx.strategy
+    count = row_counter(ctx.strategy)
     signals = Path(args["signals"])
     rows = ctx.read_parquet(args["uri"], **args["dataset"])
-    read_once(rows, strategy)
+    count(rows)
     (signals / f"waits-{ctx.rank}").touch()
     while len(list(signals.glob("waits-*"))) < ctx.num_workers:
         time.sleep(0.005)
     begin = time.time()
-    found = sum(read_once(rows, strategy) for _ in range(args["passes"]))
+    found = sum(count(rows) for _ in range(args["passes"]))
     return {"rows": found, "begin": begin, "end": time.time()}
 
 
