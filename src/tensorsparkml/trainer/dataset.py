@@ -10,7 +10,6 @@ import numpy as np
 
 from tensorsparkml.data.assembly import Assembler
 from tensorsparkml.data.column_options import Column
-from tensorsparkml.data.columns import ColumnSpec
 from tensorsparkml.data.trees import leaves, map_leaves
 from tensorsparkml.errors import ConfigurationError, DataError, ShapeMismatchError
 from tensorsparkml.trainer.reader import Rows
@@ -107,7 +106,8 @@ def local_dataset(
     assembler = Assembler(layout.columns(), convert, sample, layout.named())
     layout.resolve(list(assembler.specs))
 
-    stacked = _can_be_stacked(leaves(assembler.specs), batch_size)
+    # Ragged tensors have no common shape.
+    stacked = not any(spec.ragged_rank for spec in leaves(assembler.specs))
     batch_bytes = max(sample.batch.nbytes, 1) * batch_size
     at_once = max(1, _BYTES_AT_ONCE // batch_bytes) if stacked else 1
 
@@ -145,20 +145,11 @@ def transformed(dataset: Any, transform: Callable[..., Any] | None) -> Any:
     return mapped.prefetch(_PREFETCHED_BATCHES)
 
 
-def _can_be_stacked(specs: Sequence[ColumnSpec], batch_size: int) -> bool:
-    """Whether batches of these columns can come together, to be taken apart by `unbatch`.
-
-    Ragged tensors have no common shape. Tensors without values crash TensorFlow's `unbatch` (2.21):
-    those of a column of empty lists, and batches without rows, which only batches of one row bring.
-    """
-    dense = all(not spec.ragged_rank and 0 not in spec.shape for spec in specs)
-    return dense and batch_size > 1
-
-
 def _apart(*stacked: Any) -> Any:
     """Return a dataset of the batches that come together.
 
-    Not `unbatch`, which copies every batch: slices share the memory of the whole.
+    Not `unbatch`, which copies every batch, and crashes (2.21) on tensors without values: those of
+    a column of empty lists, or of a batch without rows. Slices share the memory of the whole.
     """
     import tensorflow as tf
 
