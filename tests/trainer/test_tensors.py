@@ -198,3 +198,36 @@ def test_elements_of_datasets() -> None:
     assert padded == (("TensorSpec", [None, None]), [[[1, 2], [0, 0]], [[3], [0]]])
     (x, y), _ = inner[1]
     assert (list(x), y) == (["tokens", "tokens_mask", "person", "y"], [1, -1])
+
+
+class Together(Rows):
+    """The same rows as two batches that come together, and a batch without rows."""
+
+    def batches(self, size: int, drop_remainder: bool, at_once: int) -> Any:
+        from tensorsparkml.data.segments import LocatedBatch, Origin
+        from tensorsparkml.trainer.reader import Rows as Batch
+
+        yield Batch([LocatedBatch(self._batch, Origin(0, 0))], 2 * size, 1.0, batches=2)
+        yield Batch([], 0, 1.0)
+
+
+def stacked(_: Node) -> list[Any]:
+    """The shapes and values of batches that come together, some of them without values."""
+    import pyarrow as pa
+
+    from tensorsparkml.trainer.dataset import BatchLayout, local_dataset
+
+    none = pa.array([[]] * 4, pa.list_(pa.float32(), 0))
+    batch = pa.record_batch({"x": [1.0, 2.0, 3.0, 4.0], "none": none, "text": list("abcd")})
+    layout = BatchLayout(("x", "none"), "text", None)
+    made = local_dataset(Together(batch), layout, {}, 2, drop_remainder=False)
+    return [(x.numpy().tolist(), list(none.shape), y.numpy().tolist()) for (x, none), y in made]
+
+
+def test_batches_that_come_together_may_lack_values() -> None:
+    [outcome] = run_processes(stacked, nodes=1)
+    assert outcome.value == [
+        ([1.0, 2.0], [2, 0], [b"a", b"b"]),
+        ([3.0, 4.0], [2, 0], [b"c", b"d"]),
+        ([], [0, 0], []),
+    ]
