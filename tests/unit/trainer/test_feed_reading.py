@@ -69,6 +69,7 @@ class Simulation:
             limit=self.limit,
         )
         self.deliveries = 1
+        self.dropping: set[int] = set()  # nodes that have dropped rows of this delivery
         self.spools = [Spool(self.directory / str(rank)) for rank in range(self.nodes)]
         self.readers = [
             FeedReader(StubAgent(self, rank), FEED, self.nodes, rank)  # type: ignore[arg-type]
@@ -99,13 +100,14 @@ class Simulation:
         self._delivered += 1
 
     def begin_pass(self, rank: int, number: int, whole: bool) -> str | None:
-        """Record that a node waits for a pass; the others are taken to do the same."""
+        """Record that a node waits for a pass; the others, which have read theirs, do the same."""
         for other in range(self.nodes):
-            self.first.ask(other, number, whole)
+            self.first.ask(other, number, whole if other == rank else other not in self.dropping)
         before = self.first.current_delivery
         self._carry_out(self.first.decide(range(self.nodes)))
         if self.first.current_delivery > before:
             self.deliveries += 1
+            self.dropping.clear()
             self.ledger, self._delivered = self.first.again(), 0
             self._carry_out(self.ledger.open())
         return self.spools[rank].begun(FEED, number, 0.0)["delivery"]  # type: ignore[index]
@@ -156,6 +158,7 @@ class StubAgent:
     def dropped(self, delivery: str, rows: int) -> None:
         assert delivery == self._simulation.ledger.name
         self._simulation.ledger.dropped(self._rank, rows)
+        self._simulation.dropping.add(self._rank)
 
     def window(self, feed: str, segments: int, held_by_all: int) -> dict[str, Any]:
         spool = self._simulation.spools[self._rank]
