@@ -233,7 +233,8 @@ def page(comparisons: Sequence[Comparison], facts: Mapping[str, str]) -> str:
         "# Results\n\nWritten by `make bench`; do not edit. Each figure is the median of its "
         "repeats, with the least and\nthe greatest. The two sides of a line were measured in the "
         "same run. How each is measured is said at the\nbeginning of its file in this folder; "
-        "`python -m benchmarks NAME` runs one.",
+        "`python -m benchmarks NAME` runs one. What bounds those that are\nnot reached: "
+        "[BOUNDS.md](BOUNDS.md).",
         summary,
         comparisons_table(comparisons),
         table(["", ""], [[name, value] for name, value in facts.items()]),
