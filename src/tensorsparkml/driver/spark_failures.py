@@ -45,8 +45,9 @@ def launch_failure(error: Exception, nodes: Sequence[str], *, direct: bool) -> F
             "ExecutorLostError", f"Spark lost an executor: {lost.group()}", consequence=True
         )
     if "Python worker exited unexpectedly" in text:
-        # Spark restarts the process that it forks workers from, and with it ends all of an
-        # executor's workers, where it interrupts a task that is about to get one.
+        # Seen where the tasks of a micro-batch failed at once. Probably Spark restarts the process
+        # that it forks an executor's workers from, when a task is interrupted that is about to
+        # get one. Whatever it is, something else has failed, and is told.
         return Failure(
             "LaunchError",
             "the Python worker of the task that held this node's slot has died",
