@@ -21,7 +21,7 @@ Columns = str | Sequence[str] | Mapping[str, str]
 
 _PREFETCHED_BATCHES = 4
 # What is handed to TensorFlow at once: an element from Python costs about half a millisecond.
-_BYTES_AT_ONCE = 4 * 2**20
+_BYTES_AT_ONCE = 8 * 2**20
 
 
 class BatchLayout:

@@ -18,6 +18,7 @@ from tensorsparkml.trainer.dataset import (
 from tensorsparkml.trainer.file_reader import SHUFFLE_ROWS, FileReader
 from tensorsparkml.trainer.node_files import NodeFiles
 from tensorsparkml.trainer.source import Source
+from tensorsparkml.trainer.strategies import all_workers_strategy
 from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
 
 
@@ -26,6 +27,7 @@ class FileContext:
 
     rank: int
     num_workers: int
+    cluster_spec: dict[str, list[str]]
     _files: NodeFiles
     _data_errors: list[DataError]  # that TensorFlow wraps, beyond recognition, in its own
 
@@ -40,7 +42,7 @@ class FileContext:
 
         if self.num_workers == 1:
             return tf.distribute.get_strategy()
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return all_workers_strategy(self.cluster_spec, self.rank)
 
     def read_parquet(
         self,
