@@ -6,8 +6,8 @@ repair of Keras too, without which `fit` fails there, so that only Spark and the
 two sides take turns, each time in new processes.
 
 Steps are counted from the end of the first, which compiles, to the end of the last, ends of epochs
-included. The start is from the call of `tsm.run`, in a Spark application that has run Python before,
-or of the shell script, to the end of the chief's first step.
+included. The start is from the call of `tsm.run`, in a Spark application that has run Python
+before, or of the shell script, to the end of the chief's first step.
 """
 
 from __future__ import annotations

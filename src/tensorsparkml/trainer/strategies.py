@@ -1,4 +1,4 @@
-"""The `tf.distribute` strategies of a node, and what TensorFlow's servers need to find each other."""
+"""The `tf.distribute` strategies of a node, and how TensorFlow's servers find each other."""
 
 from __future__ import annotations
 
