@@ -19,11 +19,15 @@ from tensorsparkml.control.messages import (
     ReadFiles,
     Release,
 )
+from tensorsparkml.control.placement import Placement
 from tensorsparkml.data.lockstep import balance
 
 Addressed = list[tuple[int, Directive]]
 
 
+# How much more than the others a host's nodes may be given: so much, at most, crosses the network
+# when the feed closes and shares are evened out.
+_LEAD_BYTES = 128 * 2**20
 _MOST_KEPT_BYTES = 64 * 2**20  # of the beginning of a delivery, for programs that look at it
 
 
@@ -78,6 +82,8 @@ class FeedLedger:
         self._seed = seed
         self._ordered = ordered
         self._waiting: list[Commit] = []  # for the rows that come before them
+        lead = _LEAD_BYTES if limit is None else min(_LEAD_BYTES, limit.bytes // 4)
+        self._placement = Placement(nodes, lead)
         self.rows = [0] * nodes
         self.progress = [FeedProgress()] * nodes
         self.closed = False
@@ -104,6 +110,12 @@ class FeedLedger:
         """Tell the nodes how they read the feed."""
         addressed = self._to_all(Open(self.name, self._seed, self._ordered, self.limited))
         return addressed + self._drop() if self.dropping else addressed
+
+    def place(self, key: str, first: bool, near: Sequence[int], size: int) -> Sequence[int]:
+        """Return the nodes among which a feeder shares out its next rows; see `Placement.place`."""
+        if self._ordered:  # where rows lie follows from the rows alone
+            return range(len(self.rows))
+        return self._placement.place(key, first, near, size)
 
     def commit(self, commit: Commit) -> Addressed:
         """Accept the rows that a feeder wrote, unless the same are here already."""

@@ -86,12 +86,15 @@ class SpoolClient:
     Args:
         peer: The node.
         token: The cluster's token.
+
+    Attributes:
+        is_local: Whether the node is on this host.
     """
 
     def __init__(self, peer: Peer, token: str) -> None:
         self._peer = peer
         self._token = token
-        self._is_local = is_on_this_host(peer)
+        self.is_local = is_on_this_host(peer)
         self._client: RpcClient | None = None
 
     def open(self, feed: str, segment: str, schema: pa.Schema) -> Segment:
@@ -114,7 +117,7 @@ class SpoolClient:
             self._client.close()
 
     def _open(self, feed: str, segment: str, schema: pa.Schema) -> Segment:
-        if self._is_local:
+        if self.is_local:
             return SegmentWriter(segment_path(Path(self._peer.spool), feed, segment), schema)
         if self._client is None:
             location = tcp_location(self._peer.host, self._peer.data_port)

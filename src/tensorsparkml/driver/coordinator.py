@@ -67,6 +67,7 @@ class Coordinator:
             "fed": self._on_fed,
             "gather": self._on_gather,
             "admit": self._on_admit,
+            "place": self._on_place,
         }
         try:
             self._server = RpcServer(tcp_location(bind_address), token, handlers)
@@ -298,6 +299,12 @@ class Coordinator:
                 lambda: ledger.admits or unwanted() or self._closing, body["wait"]
             )
             return {"admitted": ledger.admits, "unwanted": unwanted()}
+
+    def _on_place(self, body: dict[str, Any]) -> dict[str, Any]:
+        with self._changed:
+            ledger = self._state.feeds[body["feed"]]
+            ranks = ledger.place(body["key"], body["first"], body["near"], body["bytes"])
+            return {"ranks": list(ranks)}
 
     def _on_gather(self, body: dict[str, Any]) -> dict[str, Any]:
         """Take a node's value, and wait a little for those of the others."""

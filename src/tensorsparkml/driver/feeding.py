@@ -153,6 +153,7 @@ def sending(
 
         from tensorsparkml.executor.admission import wait_for_room
         from tensorsparkml.executor.feeder import Feeder
+        from tensorsparkml.executor.placement import ask_coordinator
 
         context = TaskContext.get()
         assert context is not None
@@ -163,7 +164,8 @@ def sending(
 
         if limited and not wait_for_room(coordinator, token, feed):
             return
-        feeder = Feeder(token, peers, feed, partition, attempt, commit)
+        place = ask_coordinator(coordinator, token, feed, f"{part}{partition}")
+        feeder = Feeder(token, peers, feed, partition, attempt, commit, place)
         try:
             feeder.run(batches)
         except DataError as error:

@@ -1,7 +1,8 @@
 """The feeder: sends one Spark partition's record batches to the nodes' spools.
 
-Every record batch is cut into one slice per node, so the nodes' shares stay even however the
-partitions are sized, and all nodes can begin together.
+Every record batch is cut into one slice for each of several nodes: for all, so that shares stay
+even however the partitions are sized, or for those of the feeder's own host, so that rows need not
+cross the network.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import pyarrow as pa
 from tensorsparkml.control.messages import Commit, Peer
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.data.transport import Segment, SpoolClient
+from tensorsparkml.executor.placement import Place
+
+_PLACED_BYTES = 32 * 2**20  # for which nodes are chosen at once
 
 
 def cut(rows: int, nodes: int, first: int) -> list[tuple[int, int, int]]:
@@ -24,7 +28,7 @@ def cut(rows: int, nodes: int, first: int) -> list[tuple[int, int, int]]:
         first: The node that gets the first run, and an odd row; the caller rotates it.
 
     Returns:
-        Node, start and length of each run that has rows.
+        Place among the nodes, start and length of each run that has rows.
     """
     base, odd = divmod(rows, nodes)
     runs, start = [], 0
@@ -46,6 +50,7 @@ class Feeder:
         partition: Index of the Spark partition.
         attempt: Which attempt of the Spark task this is.
         commit: Gets every part of the partition that has arrived.
+        place: Chooses the nodes, where some, but not all, are on this host.
         commit_bytes: Size of a part; by default the whole partition is one.
     """
 
@@ -57,6 +62,7 @@ class Feeder:
         partition: int,
         attempt: int,
         commit: Callable[[Commit], object],
+        place: Place,
         commit_bytes: int | None = None,
     ) -> None:
         self._clients = [SpoolClient(peer, token) for peer in peers]
@@ -64,6 +70,10 @@ class Feeder:
         self._partition = partition
         self._attempt = attempt
         self._on_commit = commit
+        self._place = place
+        self._near = [rank for rank, client in enumerate(self._clients) if client.is_local]
+        self._ranks: Sequence[int] = range(len(peers))
+        self._placed_bytes: int | None = None
         self._commit_bytes = commit_bytes
         self._begin_part(0)
 
@@ -71,12 +81,12 @@ class Feeder:
         """Send all batches."""
         total = 0
         for number, batch in enumerate(batches):
-            runs = cut(batch.num_rows, len(self._clients), self._partition + number)
-            for node, start, length in runs:
+            ranks = self._choose_nodes(batch.nbytes)
+            for place, start, length in cut(batch.num_rows, len(ranks), self._partition + number):
                 located = LocatedBatch(
                     batch.slice(start, length), Origin(self._partition, total + start)
                 )
-                self._write(node, located)
+                self._write(ranks[place], located)
             total += batch.num_rows
             if self._commit_bytes is not None and sum(self._bytes) >= self._commit_bytes:
                 self._commit()
@@ -86,6 +96,15 @@ class Feeder:
         """Close all connections."""
         for client in self._clients:
             client.close()
+
+    def _choose_nodes(self, size: int) -> Sequence[int]:
+        if 0 < len(self._near) < len(self._clients):
+            if self._placed_bytes is None or self._placed_bytes <= 0:
+                placed = max(size, _PLACED_BYTES)
+                self._ranks = self._place(self._placed_bytes is None, self._near, placed)
+                self._placed_bytes = placed
+            self._placed_bytes -= size
+        return self._ranks
 
     def _begin_part(self, part: int) -> None:
         self._part = part

@@ -141,7 +141,10 @@ def _feed_directly(
         if plan.direct_limited and not wait_for_room(plan.coordinator, plan.token, feed):
             raise _UnwantedError
 
-    feeder = Feeder(plan.token, peers, feed, rank, 0, commit, _DIRECT_COMMIT_BYTES)
+    # Spark has spread the rows over these tasks already.
+    feeder = Feeder(
+        plan.token, peers, feed, rank, 0, commit, lambda *_: [rank], _DIRECT_COMMIT_BYTES
+    )
     try:
         with suppress(_UnwantedError):
             feeder.run(batches)

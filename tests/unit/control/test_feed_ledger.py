@@ -298,3 +298,13 @@ def test_nodes_that_keep_everything_are_not_asked() -> None:
     ledger.ask(0, 1, whole=True)
     assert ledger.decide([0]) == []
     assert not ledger.superseded
+
+
+def test_rows_in_a_seeds_order_lie_where_it_says() -> None:
+    assert list(FeedLedger("train", 3, ordered=True, seed=1).place("0", True, [2], 8)) == [0, 1, 2]
+
+
+def test_a_host_gets_no_more_ahead_than_its_nodes_may_keep() -> None:
+    ledger = FeedLedger("train", 2, limit=limited(bytes=100))
+    places = [list(ledger.place("0", False, [1], 10)) for _ in range(4)]
+    assert places == [[1], [1], [0, 1], [0, 1]]

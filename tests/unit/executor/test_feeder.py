@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,9 +52,16 @@ class Nodes:
     spools: list[Spool]
     peers: list[Peer]
     commits: list[Commit] = field(default_factory=list)
+    placed: list[tuple[bool, list[int], int]] = field(default_factory=list)
+
+    def place(self, first: bool, near: Sequence[int], size: int) -> Sequence[int]:
+        self.placed.append((first, list(near), size))
+        return near if first else range(len(self.peers))
 
     def feed(self, batches: list[list[int]], commit_bytes: int | None = None) -> None:
-        feeder = Feeder(TOKEN, self.peers, "train", 4, 7, self.commits.append, commit_bytes)
+        feeder = Feeder(
+            TOKEN, self.peers, "train", 4, 7, self.commits.append, self.place, commit_bytes
+        )
         try:
             feeder.run(pa.record_batch({"id": pa.array(ids, pa.int64())}) for ids in batches)
         finally:
@@ -70,23 +78,31 @@ class Nodes:
         return reader.read(0, reader.rows)
 
 
-@pytest.fixture(params=["same host", "other host"])
-def nodes(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Nodes]:
+@contextmanager
+def two_nodes(tmp_path: Path, local: Sequence[int]) -> Iterator[Nodes]:
     spools = [Spool(tmp_path / str(rank)) for rank in range(2)]
     servers: list[RpcServer] = [
         SpoolServer(tcp_location("127.0.0.1"), TOKEN, spool) for spool in spools
     ]
 
     def folder(rank: int) -> str:
-        return str(spools[rank].directory) if request.param == "same host" else "/elsewhere"
+        return str(spools[rank].directory) if rank in local else "/elsewhere"
 
     peers = [
         Peer(rank, "worker", rank, "127.0.0.1", server.port, 0, folder(rank))
         for rank, server in enumerate(servers)
     ]
-    yield Nodes(spools, peers)
-    for server in servers:
-        server.shutdown()
+    try:
+        yield Nodes(spools, peers)
+    finally:
+        for server in servers:
+            server.shutdown()
+
+
+@pytest.fixture(params=["same host", "other host"])
+def nodes(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Nodes]:
+    with two_nodes(tmp_path, [0, 1] if request.param == "same host" else []) as found:
+        yield found
 
 
 def test_a_partition_is_committed_once_with_all_its_rows(nodes: Nodes) -> None:
@@ -127,8 +143,26 @@ def test_a_partition_that_fails_is_not_committed(nodes: Nodes) -> None:
         yield pa.record_batch({"id": [1, 2]})
         raise ZeroDivisionError
 
-    feeder = Feeder(TOKEN, nodes.peers, "train", 0, 0, nodes.commits.append)
+    feeder = Feeder(TOKEN, nodes.peers, "train", 0, 0, nodes.commits.append, nodes.place)
     with pytest.raises(ZeroDivisionError):
         feeder.run(batches())
     feeder.close()
     assert nodes.commits == []
+
+
+def test_nobody_is_asked_where_all_nodes_are_equally_near(nodes: Nodes) -> None:
+    nodes.feed([[0, 1], [2, 3]])
+    assert nodes.placed == []
+
+
+def test_rows_go_where_the_coordinator_says(tmp_path: Path) -> None:
+    placed_at_once = 32 * 2**20
+    with two_nodes(tmp_path, local=[1]) as nodes:
+        large = list(range(placed_at_once // 8))
+        nodes.feed([[0, 1, 2], large, [7, 8]])
+        assert nodes.placed == [(True, [1], placed_at_once), (False, [1], placed_at_once)]
+        rows = (1, 3 + len(large) + 1)
+        assert nodes.commits == [
+            Commit("train", "4.0", "4.0-7", rows, tuple(8 * count for count in rows))
+        ]
+        assert [part.batch.num_rows for part in nodes.rows(0)] == [1]
