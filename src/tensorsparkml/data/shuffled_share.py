@@ -13,10 +13,9 @@ import numpy as np
 
 from tensorsparkml.data.row_stream import shuffle_rows, shuffle_window
 from tensorsparkml.data.segments import LocatedBatch, RowReader
-from tensorsparkml.data.shuffling import shuffled, window_order, window_seed
+from tensorsparkml.data.shuffling import WINDOW_ROWS, shuffled, window_order, window_seed
 
 _PARTS_IN_WINDOW = 64
-_WINDOW_ROWS = 16_384
 _WINDOW_BYTES = 64 * 2**20  # which are in memory twice
 
 
@@ -74,4 +73,4 @@ def shuffled_arrivals(
 def _window_rows(rows: RowReader) -> int:
     [first] = rows.read(0, 1)
     row_bytes: int = max(1, first.batch.nbytes)
-    return max(1, min(_WINDOW_ROWS, _WINDOW_BYTES // row_bytes))
+    return max(1, min(WINDOW_ROWS, _WINDOW_BYTES // row_bytes))

@@ -16,6 +16,8 @@ from tensorsparkml.errors import ConfigurationError
 
 Item = TypeVar("Item")
 
+WINDOW_ROWS = 16_384  # that are shuffled among each other, unless the program says otherwise
+
 
 def check_seed(shuffle: bool, seed: int | None) -> int | None:
     """Return the seed to use, drawn where the user gave none, or None where nothing is shuffled.

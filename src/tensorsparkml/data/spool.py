@@ -29,6 +29,9 @@ from tensorsparkml.control.messages import (
 )
 from tensorsparkml.data.segments import LocatedBatch, RowReader, SegmentWriter, segment_path
 
+# What concerns the rows of one feed on one node.
+SpoolDirective = Open | Publish | Release | Drop | BeginPass | Close | ReadFiles
+
 
 @dataclass
 class _Share:
@@ -63,22 +66,27 @@ class Spool:
         """Begin a segment; its rows count only when it is published."""
         return SegmentWriter(self._path(feed, segment), schema)
 
-    def open(self, directive: Open) -> None:
-        """Let the trainer know how to read a feed."""
+    def apply(self, directive: SpoolDirective) -> None:
+        """Let the trainer know, or read, what a directive of the coordinator says."""
         with self._changed:
-            self._share(directive.feed).opened = directive
-            self._changed.notify_all()
-
-    def drop(self, directive: Drop) -> None:
-        """Let the trainer drop rows once it has read them."""
-        with self._changed:
-            self._share(directive.feed).drop = directive
-            self._changed.notify_all()
-
-    def begin_pass(self, directive: BeginPass) -> None:
-        """Let the trainer begin a pass over a feed that is not all kept."""
-        with self._changed:
-            self._share(directive.feed).begun = directive
+            share = self._share(directive.feed)
+            match directive:
+                case Open():
+                    share.opened = directive
+                case Publish():
+                    path = str(self._path(directive.feed, directive.segment))
+                    share.segments.append((path, directive.rows))
+                    share.reader.append(path, directive.rows)
+                case Release():
+                    share.held_by_all = directive.rows
+                case Drop():
+                    share.drop = directive
+                case BeginPass():
+                    share.begun = directive
+                case Close():
+                    share.closed = directive
+                case ReadFiles():
+                    share.files = directive
             self._changed.notify_all()
 
     def begun(self, feed: str, number: int, wait_seconds: float) -> dict[str, Any] | None:
@@ -90,33 +98,6 @@ class Spool:
             )
             begun = share.begun
             return {"delivery": begun.delivery} if begun and begun.number >= number else None
-
-    def publish(self, directive: Publish) -> None:
-        """Append a complete segment to the node's share."""
-        with self._changed:
-            share = self._share(directive.feed)
-            path = str(self._path(directive.feed, directive.segment))
-            share.segments.append((path, directive.rows))
-            share.reader.append(path, directive.rows)
-            self._changed.notify_all()
-
-    def release(self, directive: Release) -> None:
-        """Let the trainer read as far as every node can."""
-        with self._changed:
-            self._share(directive.feed).held_by_all = directive.rows
-            self._changed.notify_all()
-
-    def close(self, directive: Close) -> None:
-        """Let the trainer read to the end."""
-        with self._changed:
-            self._share(directive.feed).closed = directive
-            self._changed.notify_all()
-
-    def read_files(self, directive: ReadFiles) -> None:
-        """Let the trainer read the rows from files."""
-        with self._changed:
-            self._share(directive.feed).files = directive
-            self._changed.notify_all()
 
     def last_rows(self, directive: Give) -> list[LocatedBatch]:
         """Return the rows that the node must give away: the last that it has not given yet."""

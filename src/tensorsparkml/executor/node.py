@@ -18,19 +18,12 @@ import pyarrow as pa
 from tensorsparkml.control.cluster_spec import node_environment
 from tensorsparkml.control.frames import read_frame
 from tensorsparkml.control.messages import (
-    BeginPass,
-    Close,
     Directive,
-    Drop,
     End,
     EndInference,
     Failure,
     Give,
-    Open,
     Peer,
-    Publish,
-    ReadFiles,
-    Release,
     Stop,
     decode_failure,
     encode_failure,
@@ -258,26 +251,14 @@ class Node:
 
     def _deliver(self, directive: Directive) -> None:
         match directive:
-            case Open():
-                self._spool.open(directive)
-            case Drop():
-                self._spool.drop(directive)
-            case BeginPass():
-                self._spool.begin_pass(directive)
-            case Publish():
-                self._spool.publish(directive)
-            case Release():
-                self._spool.release(directive)
-            case Close():
-                self._spool.close(directive)
-            case ReadFiles():
-                self._spool.read_files(directive)
             case Give():
                 self._start_thread("give", lambda: self._give(directive))
             case EndInference():
                 self._desk.end("the driver has left the with block of the cluster")
             case End() | Stop():
                 self._events.put(directive)
+            case _:
+                self._spool.apply(directive)
 
     def _give(self, directive: Give) -> None:
         peer = self._peers[directive.target]

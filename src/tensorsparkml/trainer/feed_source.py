@@ -11,8 +11,9 @@ from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.lockstep import PassCursor
 from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.data.segments import LocatedBatch
+from tensorsparkml.data.shuffling import WINDOW_ROWS
 from tensorsparkml.trainer.agent_client import AgentClient
-from tensorsparkml.trainer.file_reader import SHUFFLE_ROWS, FileReader, ProgressRecord, Shuffle
+from tensorsparkml.trainer.file_reader import FileReader, ProgressRecord, Shuffle
 from tensorsparkml.trainer.reader import FeedReader, Rows
 from tensorsparkml.trainer.source import Source
 
@@ -85,7 +86,7 @@ class Feed:
 
     def _open(self, found: dict[str, Any]) -> None:
         files = self._open_files(found["uris"], key=f"feed {self.name!r}")
-        shuffle = None if found["seed"] is None else Shuffle(found["seed"], SHUFFLE_ROWS)
+        shuffle = None if found["seed"] is None else Shuffle(found["seed"], WINDOW_ROWS)
         self._files = files, found["passes"], shuffle
         self._agent.share(self.name, files.share_rows)
 

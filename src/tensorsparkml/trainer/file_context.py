@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.shuffling import WINDOW_ROWS
 from tensorsparkml.errors import DataError
 from tensorsparkml.trainer.dataset import (
     BatchLayout,
@@ -15,7 +16,7 @@ from tensorsparkml.trainer.dataset import (
     local_dataset,
     transformed,
 )
-from tensorsparkml.trainer.file_reader import SHUFFLE_ROWS, FileReader
+from tensorsparkml.trainer.file_reader import FileReader
 from tensorsparkml.trainer.node_files import NodeFiles
 from tensorsparkml.trainer.source import Source
 from tensorsparkml.trainer.strategies import all_workers_strategy
@@ -58,7 +59,7 @@ class FileContext:
         drop_remainder: bool = False,
         shuffle: bool = False,
         seed: int | None = None,
-        shuffle_rows: int = SHUFFLE_ROWS,
+        shuffle_rows: int = WINDOW_ROWS,
         filesystem: Any = None,
     ) -> Any:
         """Return Parquet files as a dataset; each node reads its own share of them, without Spark.
@@ -128,7 +129,7 @@ class FileContext:
         drop_remainder: bool = False,
         shuffle: bool = False,
         seed: int | None = None,
-        shuffle_rows: int = SHUFFLE_ROWS,
+        shuffle_rows: int = WINDOW_ROWS,
         filesystem: Any = None,
     ) -> Any:
         """Return TFRecord files of `tf.train.Example`s as a dataset, as `read_parquet` does.

@@ -23,7 +23,6 @@ from tensorsparkml.trainer.reader import Rows
 
 Found = TypeVar("Found")
 
-SHUFFLE_ROWS = 16_384  # in a window, unless the program says otherwise
 _REPORT_ROWS = 10_000  # read between two reports of progress, which cost a call each
 
 

@@ -69,7 +69,7 @@ NOTHING: dict[str, Any] = {
 def test_rows_are_unseen_until_they_are_published(spool: Spool) -> None:
     write(spool, "train", "a", 1, 2)
     assert spool.window("train", 0, 0, wait_seconds=0.0) == NOTHING
-    spool.publish(Publish("train", "a", 2))
+    spool.apply(Publish("train", "a", 2))
     assert held_ids(spool.window("train", 0, 0, LONG)) == [1, 2]
 
 
@@ -77,7 +77,7 @@ def test_segments_are_read_in_the_order_of_their_publication(spool: Spool) -> No
     for segment, value in (("a", 1), ("b", 2), ("c", 3)):
         write(spool, "train", segment, value)
     for segment in "cab":
-        spool.publish(Publish("train", segment, 1))
+        spool.apply(Publish("train", segment, 1))
     assert held_ids(spool.window("train", 0, 0, LONG)) == [3, 1, 2]
     # Who knows the first one gets the others.
     assert held_ids(spool.window("train", 1, 0, LONG)) == [1, 2]
@@ -87,17 +87,17 @@ def test_feeds_do_not_mix(spool: Spool) -> None:
     write(spool, "train", "a", 1)
     write(spool, "validation", "a", 2)
     for feed in ("train", "validation"):
-        spool.publish(Publish(feed, "a", 1))
-    spool.close(Close("train", 1, 1, 1))
+        spool.apply(Publish(feed, "a", 1))
+    spool.apply(Close("train", 1, 1, 1))
     assert held_ids(spool.window("train", 0, 0, LONG)) == [1]
     assert held_ids(spool.window("validation", 0, 0, LONG)) == [2]
     assert spool.window("validation", 1, 0, 0.0)["closed"] is None
 
 
 def test_release_and_close_are_told(spool: Spool) -> None:
-    spool.release(Release("train", 5))
+    spool.apply(Release("train", 5))
     assert spool.window("train", 0, 0, LONG) == {**NOTHING, "held_by_all": 5}
-    spool.close(Close("train", 12, 6, passes=3))
+    spool.apply(Close("train", 12, 6, passes=3))
     assert spool.window("train", 0, 5, LONG) == {
         "segments": [],
         "held_by_all": 5,
@@ -110,17 +110,17 @@ def test_release_and_close_are_told(spool: Spool) -> None:
 
 def test_who_knows_everything_of_an_open_feed_gets_nothing_new(spool: Spool) -> None:
     write(spool, "train", "a", 1)
-    spool.publish(Publish("train", "a", 1))
-    spool.release(Release("train", 1))
+    spool.apply(Publish("train", "a", 1))
+    spool.apply(Release("train", 1))
     assert spool.window("train", 1, 1, wait_seconds=0.0) == {**NOTHING, "held_by_all": 1}
 
 
 @pytest.mark.parametrize(
     "news",
     [
-        lambda spool: spool.publish(Publish("train", "b", 1)),
-        lambda spool: spool.release(Release("train", 2)),
-        lambda spool: spool.close(Close("train", 2, 1, 1)),
+        lambda spool: spool.apply(Publish("train", "b", 1)),
+        lambda spool: spool.apply(Release("train", 2)),
+        lambda spool: spool.apply(Close("train", 2, 1, 1)),
     ],
     ids=["publish", "release", "close"],
 )
@@ -137,8 +137,8 @@ def test_a_window_waits_for_news(
     monkeypatch.setattr(spool_module, "threading", SimpleNamespace(Condition=Announced))
     spool = Spool(tmp_path)
     write(spool, "train", "a", 1)
-    spool.publish(Publish("train", "a", 1))
-    spool.release(Release("train", 1))
+    spool.apply(Publish("train", "a", 1))
+    spool.apply(Release("train", 1))
     found: list[dict[str, Any]] = []
     waiting = threading.Thread(
         target=lambda: found.append(spool.window("train", 1, 1, LONG)), daemon=True
@@ -146,7 +146,7 @@ def test_a_window_waits_for_news(
     waiting.start()
     assert waits.acquire(timeout=LONG)
     # What happens to another feed is no news: it waits again.
-    spool.release(Release("validation", 9))
+    spool.apply(Release("validation", 9))
     assert waits.acquire(timeout=LONG)
     assert not found
     news(spool)
@@ -158,14 +158,14 @@ def test_a_window_waits_for_news(
 def test_the_last_rows_are_given(spool: Spool) -> None:
     write(spool, "train", "a", 1, 2, 3)
     write(spool, "train", "b", 4, 5)
-    spool.publish(Publish("train", "a", 3))
-    spool.publish(Publish("train", "b", 2))
+    spool.apply(Publish("train", "a", 3))
+    spool.apply(Publish("train", "b", 2))
     assert ids_of(spool.last_rows(Give("train", "given-0", 1, 3))) == [3, 4, 5]
 
 
 def test_rows_are_given_to_one_node_only(spool: Spool) -> None:
     write(spool, "train", "a", *range(9))
-    spool.publish(Publish("train", "a", 9))
+    spool.apply(Publish("train", "a", 9))
     assert ids_of(spool.last_rows(Give("train", "given-0", 1, 3))) == [6, 7, 8]
     assert ids_of(spool.last_rows(Give("train", "given-1", 2, 2))) == [4, 5]
 
@@ -173,7 +173,7 @@ def test_rows_are_given_to_one_node_only(spool: Spool) -> None:
 def test_unpublished_rows_are_not_given(spool: Spool) -> None:
     write(spool, "train", "a", 1, 2)
     write(spool, "train", "b", 3)
-    spool.publish(Publish("train", "a", 2))
+    spool.apply(Publish("train", "a", 2))
     assert ids_of(spool.last_rows(Give("train", "given-0", 1, 1))) == [2]
 
 
@@ -197,10 +197,8 @@ def test_balancing_moves_every_row_to_one_node(
     while pending:
         rank, directive = pending.pop(0)
         match directive:
-            case Publish():
-                spools[rank].publish(directive)
-            case Release():
-                spools[rank].release(directive)
+            case Publish() | Release():
+                spools[rank].apply(directive)
             case Close():
                 closes[rank] = directive
             case Give():
@@ -231,13 +229,13 @@ def test_removing_deletes_every_file(spool: Spool, tmp_path: Path) -> None:
 
 
 def test_a_feed_that_files_hold_is_told(spool: Spool) -> None:
-    spool.read_files(ReadFiles("train", ("s3://a",), 2, seed=7))
+    spool.apply(ReadFiles("train", ("s3://a",), 2, seed=7))
     expected = {**NOTHING, "files": {"uris": ["s3://a"], "passes": 2, "seed": 7}}
     assert spool.window("train", 0, 0, LONG) == expected
 
 
 def test_how_a_feed_is_read_is_told_with_what_comes_next(spool: Spool) -> None:
-    spool.open(Open("train", seed=7, ordered=True, limited=False))
+    spool.apply(Open("train", seed=7, ordered=True, limited=False))
     assert spool.window("train", 0, 0, 0.0)["opened"] == {
         "seed": 7,
         "ordered": True,
@@ -248,23 +246,23 @@ def test_how_a_feed_is_read_is_told_with_what_comes_next(spool: Spool) -> None:
 def test_who_reads_a_limited_feed_starves_when_there_is_nothing_new(spool: Spool) -> None:
     write(spool, "train", "a", 2)
     assert not spool.starves("train", 0, 0)
-    spool.open(Open("train", seed=None, ordered=False, limited=True))
+    spool.apply(Open("train", seed=None, ordered=False, limited=True))
     assert spool.starves("train", 0, 0)
-    spool.publish(Publish("train", "a", 2))
+    spool.apply(Publish("train", "a", 2))
     assert not spool.starves("train", 0, 0)
     assert spool.starves("train", 1, 0)
-    spool.close(Close("train", 2, 2, 1))
+    spool.apply(Close("train", 2, 2, 1))
     assert not spool.starves("train", 1, 0)
 
 
 def test_a_pass_begins_when_it_may(spool: Spool) -> None:
     assert spool.begun("train", 1, 0.0) is None
-    spool.begin_pass(BeginPass("train", 1, "train@1"))
+    spool.apply(BeginPass("train", 1, "train@1"))
     assert spool.begun("train", 1, LONG) == {"delivery": "train@1"}
     assert spool.begun("train", 2, 0.0) is None
 
 
 def test_dropping_is_told(spool: Spool) -> None:
     assert spool.window("train", 0, 0, 0.0)["keep_bytes"] is None
-    spool.drop(Drop("train", 7))
+    spool.apply(Drop("train", 7))
     assert spool.window("train", 0, 0, 0.0)["keep_bytes"] == 7

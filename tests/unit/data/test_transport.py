@@ -84,7 +84,7 @@ def files(directory: Path) -> list[str]:
 
 
 def read(spool: Spool, feed: str, segment: str, rows: int) -> list[LocatedBatch]:
-    spool.publish(Publish(feed, segment, rows))
+    spool.apply(Publish(feed, segment, rows))
     reader = RowReader()
     path, count = spool.window(feed, 0, 0, 0.0)["segments"][-1]
     reader.append(path, count)

@@ -71,7 +71,7 @@ class Nodes:
         """The rows of a node as its committed segments have them."""
         for commit in self.commits:
             if rows := commit.rows[rank]:
-                self.spools[rank].publish(Publish("train", commit.segment, rows))
+                self.spools[rank].apply(Publish("train", commit.segment, rows))
         reader = RowReader()
         for path, rows in self.spools[rank].window("train", 0, 0, 0.0)["segments"]:
             reader.append(path, rows)

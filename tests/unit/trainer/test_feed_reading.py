@@ -19,15 +19,9 @@ from hypothesis import strategies as st
 
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger, SpoolLimit
 from tensorsparkml.control.messages import (
-    BeginPass,
-    Close,
     Commit,
-    Drop,
     FeedProgress,
     Give,
-    Open,
-    Publish,
-    Release,
 )
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.data.spool import Spool
@@ -126,22 +120,12 @@ class Simulation:
         while pending:
             rank, directive = pending.pop(0)
             match directive:
-                case Open():
-                    self.spools[rank].open(directive)
-                case Drop():
-                    self.spools[rank].drop(directive)
-                case BeginPass():
-                    self.spools[rank].begin_pass(directive)
-                case Publish():
-                    self.spools[rank].publish(directive)
-                case Release():
-                    self.spools[rank].release(directive)
-                case Close():
-                    self.spools[rank].close(directive)
                 case Give():
                     batches = self.spools[rank].last_rows(directive)
                     self._write(directive.target, directive.segment, batches)
                     pending += self.ledger.given(directive.segment)
+                case _:
+                    self.spools[rank].apply(directive)  # type: ignore[arg-type]
 
 
 class StubAgent:
