@@ -73,7 +73,7 @@ def hadoop_jars(cache: Path) -> Path:
     return jars
 
 
-def _write_settings(path: Path, settings: dict[str, Any]) -> None:
+def write_settings(path: Path, settings: dict[str, Any]) -> None:
     properties = "".join(
         f"<property><name>{name}</name><value>{escape(str(value))}</value></property>\n"
         for name, value in settings.items()
@@ -94,8 +94,8 @@ def hdfs_server(folder: Path, cache: Path) -> Iterator[HdfsServer]:
         (folder / "web" / "webapps" / service / "WEB-INF").mkdir(parents=True)
     conf = folder / "conf"
     conf.mkdir()
-    _write_settings(conf / "core-site.xml", {"fs.defaultFS": server.url, "hadoop.tmp.dir": folder})
-    _write_settings(
+    write_settings(conf / "core-site.xml", {"fs.defaultFS": server.url, "hadoop.tmp.dir": folder})
+    write_settings(
         conf / "hdfs-site.xml",
         {
             "dfs.replication": 1,
