@@ -2,6 +2,7 @@
 
 import json
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,11 +54,12 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     config.write_text(json.dumps({"identities": identities}))
     ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
     server = S3Server(f"http://{HOST}:{ports['s3.port']}")
-    filesystem = server.filesystem()
 
     def ready() -> bool:
+        """It answers and takes files; s3fs itself would wait for seconds before it asks again."""
         try:
-            filesystem.makedirs(BUCKET, exist_ok=True)
+            with urllib.request.urlopen(f"{server.url}/status", timeout=5):
+                server.filesystem().makedirs(BUCKET, exist_ok=True)
         except OSError:
             return False
         return True
