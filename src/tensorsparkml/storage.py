@@ -7,7 +7,9 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +18,20 @@ from urllib.parse import urlsplit
 import fsspec
 from fsspec.spec import AbstractFileSystem
 
-from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.errors import (
+    ConfigurationError,
+    DataError,
+    MissingPackageError,
+    TensorSparkMLError,
+)
+
+# The modules that open what fsspec has no code for, and the extras that bring them.
+_EXTRAS = {
+    "s3": ("s3fs", "s3"),
+    "s3a": ("s3fs", "s3"),
+    "hdfs": ("hdfs_native", "hdfs"),
+    "viewfs": ("hdfs_native", "hdfs"),
+}
 
 
 def absolute_path(path: str, default_fs: str, working_dir: str) -> str:
@@ -64,7 +79,8 @@ def filesystem_of(uri: str, given: Any = None) -> tuple[AbstractFileSystem, str]
             that the URI names: fsspec's, or pyarrow's where fsspec lacks a package for it.
 
     Raises:
-        ConfigurationError: No filesystem is known for it.
+        MissingPackageError: The package that opens such URIs is not installed.
+        ConfigurationError: No filesystem is known for it, or its settings are wrong.
     """
     if given is not None:
         return (given if isinstance(given, AbstractFileSystem) else _wrapped(given)), uri
@@ -73,17 +89,48 @@ def filesystem_of(uri: str, given: Any = None) -> tuple[AbstractFileSystem, str]
     try:
         filesystem, path = fsspec.core.url_to_fs(uri)
         return filesystem, path
-    except (ImportError, ValueError, OSError) as error:
+    except Exception as error:  # each of the packages has errors of its own
         from pyarrow.fs import FileSystem
 
         try:
             native, path = FileSystem.from_uri(uri)
         except (ValueError, OSError) as also:  # ArrowInvalid is a ValueError
-            raise ConfigurationError(
-                f"cannot open {uri}: {error} (fsspec); {also} (pyarrow). Install the package that "
-                "fsspec needs for it on every node, such as s3fs or hdfs-native"
-            ) from error
+            raise _not_opened(uri, error, also) from error
         return _wrapped(native), path
+
+
+def _not_opened(uri: str, error: Exception, also: Exception) -> TensorSparkMLError:
+    reasons = f"{_first_line(error)} (fsspec); {_first_line(also)} (pyarrow)"
+    module, extra = _EXTRAS.get(urlsplit(uri).scheme, (None, None))
+    if module is not None and find_spec(module) is None:
+        return MissingPackageError(
+            f"cannot open {uri}: {module.replace('_', '-')} is not installed. On every node: "
+            f"pip install 'tensorsparkml[{extra}]' ({reasons})"
+        )
+    hint = "" if module else ". Is the package that fsspec needs for it installed on every node?"
+    return ConfigurationError(f"cannot open {uri}: {reasons}{hint}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+@contextmanager
+def translated_errors(doing: str) -> Iterator[None]:
+    """Turn what filesystems raise, which has no class in common, into a `DataError`.
+
+    Args:
+        doing: What is done meanwhile, such as `list s3://bucket/table`.
+
+    Raises:
+        DataError: Something else than an error of this library was raised.
+    """
+    try:
+        yield
+    except TensorSparkMLError:
+        raise
+    except Exception as error:
+        raise DataError(f"cannot {doing}: {type(error).__name__}: {error}") from error
 
 
 def _wrapped(native: Any) -> AbstractFileSystem:
@@ -123,7 +170,9 @@ def write_directory(uri: str, write: Callable[[str], None]) -> None:
             filesystem, target = fsspec.core.url_to_fs(uri)
             if filesystem.exists(target):
                 filesystem.rm(target, recursive=True)
-            filesystem.put(source, target, recursive=True)
+            # With the slashes, the content of one folder goes into the other, and not the folder,
+            # though the listing that s3fs has kept may still have the one that was removed.
+            filesystem.put(f"{source}/", f"{target.rstrip('/')}/", recursive=True)
         return
     destination = Path(local)
     destination.parent.mkdir(parents=True, exist_ok=True)

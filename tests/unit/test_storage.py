@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import getpass
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fsspec
 import pytest
 
+from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.storage import (
     absolute_path,
     arrow_filesystem,
@@ -166,3 +169,25 @@ def test_filesystems_of_uris(tmp_path: Path) -> None:
     native = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
     filesystem, path = filesystem_of("a/b", native)
     assert (path, arrow_filesystem(filesystem)) == ("a/b", native)
+
+
+@pytest.mark.parametrize(
+    ("uri", "module", "extra"),
+    [("s3a://bucket/a", "s3fs", "s3"), ("viewfs://name/a", "hdfs_native", "hdfs")],
+)
+def test_a_missing_package_is_named_with_its_extra(uri: str, module: str, extra: str) -> None:
+    """In a process of its own, as fsspec keeps what it has imported."""
+    program = (
+        f"import sys; sys.modules[{module!r}] = None\n"
+        f"from tensorsparkml.storage import filesystem_of; filesystem_of({uri!r})"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert f"MissingPackageError: cannot open {uri}: {module.replace('_', '-')} is not" in (
+        result.stderr
+    )
+    assert f"pip install 'tensorsparkml[{extra}]'" in result.stderr
+
+
+def test_an_unknown_scheme() -> None:
+    with pytest.raises(ConfigurationError, match="cannot open nosuch://x/y: Protocol not known"):
+        filesystem_of("nosuch://x/y")

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from fsspec.spec import AbstractFileSystem
 
 from tensorsparkml.errors import DataError
-from tensorsparkml.storage import filesystem_of
+from tensorsparkml.storage import filesystem_of, translated_errors
 
 _GLOB = re.compile(r"[*?\[]")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
@@ -48,13 +48,16 @@ def find_files(uris: Sequence[str], filesystem: Any = None) -> list[FoundFile]:
             one that each URI names.
 
     Raises:
+        MissingPackageError: The package that opens such URIs is not installed.
         ConfigurationError: No filesystem is known for a URI.
-        DataError: Nothing is there.
+        DataError: Nothing is there, or the filesystem does not answer or refuses to.
     """
     found = []
     for uri in uris:
         opened, path = filesystem_of(uri, filesystem)
-        files = _files_below(opened, path)
+        with translated_errors(f"list {uri}"):
+            opened.invalidate_cache()  # others may have written since it was last listed
+            files = _files_below(opened, path)
         if not files:
             raise DataError(
                 f"there are no files at {uri}; names that begin with '_' or '.' do not count"
@@ -88,9 +91,13 @@ def _keys(names: list[str]) -> str:
 
 
 def _files_below(filesystem: AbstractFileSystem, path: str) -> list[FoundFile]:
-    if filesystem.isfile(path):
-        return [FoundFile(filesystem, path, int(filesystem.size(path)))]
-    if filesystem.isdir(path):
+    try:
+        details = filesystem.info(path)  # `isfile` takes every error for a no
+    except FileNotFoundError:
+        details = {"type": None}
+    if details["type"] == "file":
+        return [FoundFile(filesystem, path, int(details["size"]))]
+    if details["type"] == "directory":
         return _files_in(filesystem, path)
     if not _GLOB.search(path):
         return []

@@ -18,7 +18,7 @@ from tensorsparkml.data.file_listing import FoundFile, partition_types
 from tensorsparkml.data.file_shares import Part, Piece, parts_of, share_rows
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.errors import DataError
-from tensorsparkml.storage import arrow_filesystem
+from tensorsparkml.storage import arrow_filesystem, translated_errors
 
 _THREADS = 16  # that read footers, which is waiting where the files are far away
 _BATCH_BYTES = 16 * 2**20
@@ -146,7 +146,7 @@ class ParquetFiles:
         columns = schema.names
         batch_rows = self._batch_rows(runs, columns)
         far_away = not isinstance(fragments[0].filesystem, LocalFileSystem)
-        try:
+        with translated_errors(f"read {self.name}"):
             dataset = ds.FileSystemDataset(
                 fragments, self._full_schema(schema), self._format, fragments[0].filesystem
             )
@@ -160,8 +160,6 @@ class ParquetFiles:
             ).scan_batches()
             for run in runs:
                 yield from self._trimmed(run, by_place, scanned)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"cannot read {self.name}: {error}") from error
 
     def _trimmed(
         self, run: Sequence[Piece], rows_of: dict[tuple[int, int], int], scanned: Iterator[Any]
@@ -198,12 +196,11 @@ class ParquetFiles:
     def _open(self, index: int) -> Any:
         file = self._files[index]
         fragment = self._whole_file(index)
-        try:
-            fragment.ensure_complete_metadata()
-        except pa.ArrowInvalid as error:
-            raise DataError(f"{file.path} is not a Parquet file: {error}") from error
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"cannot read {file.path}: {error}") from error
+        with translated_errors(f"read {file.path}"):
+            try:
+                fragment.ensure_complete_metadata()
+            except pa.ArrowInvalid as error:
+                raise DataError(f"{file.path} is not a Parquet file: {error}") from error
         return fragment
 
     def _whole_file(self, index: int) -> Any:

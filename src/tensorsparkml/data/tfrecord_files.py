@@ -20,6 +20,7 @@ from tensorsparkml.data.file_counts import AllGather, exchange_counts, name_of
 from tensorsparkml.data.file_listing import FoundFile
 from tensorsparkml.data.file_shares import Part, nodes_by_size, parts_of, share_rows
 from tensorsparkml.errors import DataError
+from tensorsparkml.storage import translated_errors
 
 _LENGTH = struct.Struct("<Q")
 _HEADER = struct.Struct("<QI")
@@ -57,6 +58,7 @@ class TFRecordFiles:
         self._nodes = nodes
         self._copies = copies
         self._locks = [threading.Lock() for _ in files]
+        self._copied: dict[int, Path] = {}
         # Files are counted where most of their rows will be read, so that few are copied twice.
         counts = {
             index: [self._count(index)]
@@ -93,16 +95,15 @@ class TFRecordFiles:
         file = self._files[index]
         if isinstance(file.filesystem, LocalFileSystem):
             return file.path
-        target = self._copies / f"{name_digest(file)}.tfrecord"
-        with self._locks[index]:
-            if not target.exists():
-                partial = target.with_suffix(".partial")
-                self._copies.mkdir(mode=0o700, parents=True, exist_ok=True)
-                try:
+        with self._locks[index], translated_errors(f"copy {file.path}"):
+            if (target := self._copied.get(index)) is None:
+                target = self._copies / f"{name_digest(file)}.tfrecord"
+                if not target.exists():
+                    partial = target.with_suffix(".partial")
+                    self._copies.mkdir(mode=0o700, parents=True, exist_ok=True)
                     file.filesystem.get_file(file.path, str(partial))
-                except OSError as error:
-                    raise DataError(f"cannot copy {file.path}: {error}") from error
-                partial.rename(target)
+                    partial.rename(target)
+                self._copied[index] = target
         return str(target)
 
     def compression(self, index: int) -> str:
@@ -169,10 +170,14 @@ def compression_of(path: str) -> str:
 
 
 def name_digest(file: FoundFile) -> str:
-    """Return a name for a file's copy."""
+    """Return a name for a file's copy: another one once the file has changed.
+
+    Two filesystems may have files of the same path, such as those of two name nodes.
+    """
     import hashlib
 
-    return hashlib.sha256(file.path.encode()).hexdigest()[:32]
+    version = f"{hash(file.filesystem)} {file.filesystem.ukey(file.path)} {file.path}"
+    return hashlib.sha256(version.encode()).hexdigest()[:32]
 
 
 def _opened(path: str) -> BinaryIO:

@@ -93,6 +93,19 @@ def test_a_file_far_away_is_copied_once(tmp_path: Path) -> None:
     assert [each.suffix for each in (tmp_path / "copies").iterdir()] == [".tfrecord"]
 
 
+def test_a_file_that_has_changed_is_copied_again(tmp_path: Path) -> None:
+    """Memory's files say when they were made; another filesystem has other files."""
+    filesystem = fsspec.filesystem("memory")
+    try:
+        filesystem.pipe("/records/a", framed(b"one", b"two"))
+        first = files_at("memory://records", tmp_path / "copies")
+        filesystem.pipe("/records/a", framed(b"another"))
+        assert files_at("memory://records", tmp_path / "copies").rows == 1
+        assert first.rows == 2
+    finally:
+        filesystem.rm("/records", recursive=True)
+
+
 def test_no_records(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     with pytest.raises(DataError, match="has no records"):

@@ -1,0 +1,60 @@
+"""Files on a real HDFS, through `hdfs-native`, which needs no Java."""
+
+from pathlib import Path
+
+import pytest
+from hdfs_server import hdfs_server, write_settings
+from server_processes import HOST, free_ports
+from store_outcome import check_failures, check_shares, run_script
+
+from tensorsparkml.storage import write_directory
+
+
+@pytest.fixture(scope="module")
+def hdfs(tmp_path_factory, pytestconfig):
+    cache = pytestconfig.cache.mkdir("hadoop")
+    with hdfs_server(tmp_path_factory.mktemp("hdfs"), cache) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def unreachable():
+    return f"hdfs://{HOST}:{free_ports(1)[0]}/table"
+
+
+@pytest.fixture(scope="module")
+def outcome(hdfs, unreachable, tmp_path_factory):
+    """By itself the client tries 15 times, for minutes, as it waits for another name node."""
+    conf = tmp_path_factory.mktemp("conf")
+    write_settings(conf / "core-site.xml", {"fs.defaultFS": hdfs.url})
+    write_settings(conf / "hdfs-site.xml", {"dfs.client.failover.max.attempts": 1})
+    return run_script(
+        table=f"{hdfs.url}/data/table",
+        records="hdfs:///data/records",  # of the default filesystem
+        missing=f"{hdfs.url}/no/table",
+        unreachable=unreachable,
+        environment={"HADOOP_CONF_DIR": str(conf)},
+    )
+
+
+@pytest.mark.parametrize("kind", ["parquet", "tfrecord", "fed"])
+def test_each_row_is_on_one_node(outcome, kind):
+    check_shares(outcome, kind)
+
+
+def test_missing_and_unreachable(outcome, hdfs, unreachable):
+    check_failures(outcome, f"{hdfs.url}/no/table", unreachable)
+
+
+def test_a_folder_is_written_and_replaced(hdfs):
+    def write(path: str) -> None:
+        Path(path, "variables").mkdir(parents=True)
+        Path(path, "saved.pb").touch()
+        Path(path, "variables", "0").touch()
+
+    for _ in range(2):
+        write_directory(f"{hdfs.url}/models/one", write)
+        assert hdfs.filesystem().find("/models") == [
+            "/models/one/saved.pb",
+            "/models/one/variables/0",
+        ]

@@ -1,0 +1,88 @@
+"""Files on a real S3 server: credentials and endpoint come from the nodes' environment."""
+
+from pathlib import Path
+
+import pytest
+from s3_server import BUCKET, KEY, SECRET, s3_server
+from server_processes import HOST, free_ports
+from store_outcome import check_failures, check_shares, run_script
+
+from tensorsparkml.data.file_listing import find_files
+from tensorsparkml.errors import DataError
+from tensorsparkml.storage import write_directory
+
+MISSING = "s3://no-such-bucket/table"
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory):
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def outcome(s3):
+    return run_script(
+        table=f"s3://{BUCKET}/table",
+        records=f"s3://{BUCKET}/records",
+        missing=MISSING,
+        unreachable=f"{BUCKET}/table",
+        native=s3.url,
+        nobody=f"http://{HOST}:{free_ports(1)[0]}",
+        options={"key": KEY, "secret": SECRET, "endpoint_url": s3.url},
+        environment=s3.environment,
+    )
+
+
+@pytest.mark.parametrize("kind", ["parquet", "tfrecord", "native", "fed"])
+def test_each_row_is_on_one_node(outcome, kind):
+    check_shares(outcome, kind)
+
+
+def test_missing_and_unreachable(outcome):
+    check_failures(outcome, MISSING, f"{BUCKET}/table")
+
+
+def test_wrong_credentials(s3):
+    import s3fs
+
+    wrong = s3fs.S3FileSystem(key=KEY, secret="wrong", endpoint_url=s3.url)
+    with pytest.raises(DataError, match=rf"^cannot list {BUCKET}/table: PermissionError"):
+        find_files([f"{BUCKET}/table"], wrong)
+
+
+def test_nobody_answers_s3fs():
+    import s3fs
+
+    url = f"http://{HOST}:{free_ports(1)[0]}"
+    down = s3fs.S3FileSystem(
+        key=KEY, secret=SECRET, endpoint_url=url, config_kwargs={"retries": {"max_attempts": 0}}
+    )
+    with pytest.raises(DataError, match=rf"^cannot list {BUCKET}/table: EndpointConnectionError"):
+        find_files([f"{BUCKET}/table"], down)
+
+
+def test_files_of_others_are_seen(s3):
+    mine, other = s3.filesystem(), s3.filesystem()
+    for count in (1, 2, 3):
+        other.pipe(f"{BUCKET}/growing/{count}", b"x" * count)
+        other.pipe(f"{BUCKET}/growing/1", b"x" * count)
+        found = find_files([f"{BUCKET}/growing"], mine)
+        assert [file.size for file in found] == [count, *range(2, count + 1)]
+
+
+def test_a_folder_is_written_and_replaced(s3, monkeypatch):
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+
+    def write(path: str) -> None:
+        Path(path, "variables").mkdir(parents=True)
+        Path(path, "saved.pb").touch()
+        Path(path, "variables", "0").touch()
+
+    for _ in range(2):
+        write_directory(f"s3://{BUCKET}/models/one", write)
+        assert s3.filesystem().find(f"{BUCKET}/models") == [
+            f"{BUCKET}/models/one/saved.pb",
+            f"{BUCKET}/models/one/variables/0",
+        ]
