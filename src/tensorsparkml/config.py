@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.roles import Roles, make_roles
 
 SlotMode = Literal["auto", "hold", "release"]
 
@@ -16,7 +17,15 @@ class ClusterConfig:
     """What can be set about a cluster.
 
     Attributes:
-        num_workers: Number of nodes that train; the first one is the chief.
+        num_workers: Number of nodes that train, the chief included.
+        num_ps: Number of parameter servers. With some, main runs on the chief, which hands steps
+            to the workers (`ctx.strategy` is a `ParameterServerStrategy`); see `between_graph`.
+        between_graph: Run main on the chief and on every worker although there are parameter
+            servers, as programs of TensorFlow 1 do, which build a graph on each.
+        evaluator: Whether one more node runs main beside training, with the role `evaluator`.
+        driver_ps_nodes: Whether the parameter servers run on the driver's host, outside of Spark's
+            task slots.
+        legacy_keras: Whether `tf.keras` is Keras 2, of the package tf_keras.
         slots: Whether launch tasks keep their Spark task slots while the nodes run (`hold`), give
             them back for the tasks that feed the nodes (`release`), or hold them where enough are
             left (`auto`).
@@ -36,6 +45,11 @@ class ClusterConfig:
     """
 
     num_workers: int = 1
+    num_ps: int = 0
+    between_graph: bool = False
+    evaluator: bool = False
+    driver_ps_nodes: bool = False
+    legacy_keras: bool = False
     slots: SlotMode = "auto"
     log_dir: str | None = None
     work_dir: str | None = None
@@ -53,6 +67,22 @@ class ClusterConfig:
             raise ConfigurationError(
                 f"num_workers must be a positive integer, not {self.num_workers!r}"
             )
+        count: object = self.num_ps
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise ConfigurationError(f"num_ps must be an integer of at least 0, not {count!r}")
+        for name in ("between_graph", "evaluator", "driver_ps_nodes", "legacy_keras", "progress"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(
+                    f"{name} must be True or False, not {getattr(self, name)!r}"
+                )
+        if self.num_ps and not self.between_graph and self.num_workers < 2:
+            raise ConfigurationError(
+                "parameter servers need num_workers=2 or more: the chief, which hands out the "
+                "steps, and a worker that computes them (or between_graph=True)"
+            )
+        for name in ("between_graph", "driver_ps_nodes"):
+            if getattr(self, name) and not self.num_ps:
+                raise ConfigurationError(f"{name} has no meaning without num_ps")
         if self.slots not in ("auto", "hold", "release"):
             raise ConfigurationError(
                 f'slots must be "auto", "hold" or "release", not {self.slots!r}'
@@ -71,8 +101,6 @@ class ClusterConfig:
         size: object = self.spool_bytes
         if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
             raise ConfigurationError(f"spool_bytes must be a positive integer, not {size!r}")
-        if not isinstance(self.progress, bool):
-            raise ConfigurationError(f"progress must be True or False, not {self.progress!r}")
         packages: object = self.packages
         if isinstance(packages, str):
             raise ConfigurationError(f"packages must be several names, not {packages!r}")
@@ -83,9 +111,20 @@ class ClusterConfig:
                 )
 
     @property
-    def roles(self) -> tuple[tuple[str, int], ...]:
-        """Role and task index of every node by rank."""
-        return (("chief", 0), *(("worker", index) for index in range(self.num_workers - 1)))
+    def node_environment(self) -> dict[str, str]:
+        """Environment variables for the nodes' TensorFlow processes."""
+        legacy = {"TF_USE_LEGACY_KERAS": "1"} if self.legacy_keras else {}
+        return {**legacy, **self.environment}
+
+    @property
+    def launched_nodes(self) -> int:
+        """How many nodes Spark tasks start: the first ones."""
+        return len(self.roles.nodes) - (self.num_ps if self.driver_ps_nodes else 0)
+
+    @property
+    def roles(self) -> Roles:
+        """The nodes, and what each is there for."""
+        return make_roles(self.num_workers, self.num_ps, self.evaluator, self.between_graph)
 
 
 def make_config(settings: dict[str, Any]) -> ClusterConfig:

@@ -62,8 +62,9 @@ def test_good_values_are_kept(settings: dict[str, Any]) -> None:
 
 
 def test_the_first_node_is_the_chief() -> None:
-    assert ClusterConfig().roles == (("chief", 0),)
-    assert ClusterConfig(num_workers=3).roles == (("chief", 0), ("worker", 0), ("worker", 1))
+    assert ClusterConfig().roles.nodes == (("chief", 0),)
+    nodes = (("chief", 0), ("worker", 0), ("worker", 1))
+    assert ClusterConfig(num_workers=3).roles.nodes == nodes
 
 
 def test_unknown_settings_are_named_with_those_there_are() -> None:

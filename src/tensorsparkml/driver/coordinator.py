@@ -124,10 +124,10 @@ class Coordinator:
         with self._changed:
             return at(self._state)
 
-    def peers(self) -> list[Peer]:
-        """Return where the nodes are, by rank."""
+    def readers(self) -> list[Peer]:
+        """Return where the nodes are that share the feeds, by rank."""
         with self._changed:
-            return self._state.peers
+            return self._state.readers
 
     def has_feed(self, name: str) -> bool:
         """Whether a feed of that name was opened."""
@@ -260,6 +260,8 @@ class Coordinator:
                 return state.failed(decode_failure(event["failure"]), time.monotonic())
             case "gone":
                 state.gone(rank)
+            case "awaits_end":
+                state.awaits_end(rank)
             case "share":
                 state.feeds[event["feed"]].shared(rank, event["rows"])
             case "spool":
@@ -307,8 +309,8 @@ class Coordinator:
             return {"ranks": list(ranks)}
 
     def _on_gather(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Take a node's value, and wait a little for those of the others."""
-        nodes = self._state.nodes
+        """Take a node's value, and wait a little for those of the others, the first so many."""
+        nodes = self._state.nodes[: body["nodes"]]
         with self._changed:
             values = self._gathered.setdefault(body["key"], {})
             values.setdefault(body["rank"], body["value"])

@@ -71,7 +71,7 @@ def launch_job(
         data: DataFrame whose rows the launch tasks deliver, or None.
         on_end: Called, from a thread, with the failures of tasks and Spark's exception or None.
     """
-    nodes = plan.nodes
+    nodes = plan.launched
     source = spark.range(0, nodes, 1, nodes) if data is None else data.repartition(nodes)
     tasks = source.mapInArrow(launch_task(plan, main), _SCHEMA, barrier=True)
 

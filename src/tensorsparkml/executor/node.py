@@ -76,7 +76,7 @@ class Node:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._lease = Lease(plan.lease_seconds)
         base = Path(plan.work_dir or tempfile.gettempdir()) / "tensorsparkml" / plan.cluster_id
-        role, index = plan.roles[rank]
+        role, index = plan.roles.nodes[rank]
         self.log_dir = Path(plan.log_dir) if plan.log_dir else base / "logs"
         self._log = NodeLog(self.log_dir / "nodes" / f"{role}-{index}.log")
         # Unix socket names are limited to about 100 bytes, so it gets a folder of its own.
@@ -92,12 +92,14 @@ class Node:
         self._reported: Failure | None = None
         self._stopping = False
         self._finished = False
+        self._training_ended = threading.Event()
+        self._awaits_end = False
         self._ended = threading.Event()
 
     @property
     def address(self) -> dict[str, Any]:
         """What the launch task tells the other nodes about this one."""
-        role, index = self.plan.roles[self.rank]
+        role, index = self.plan.roles.nodes[self.rank]
         port = self._held_port.getsockname()[1]
         spool = str(self._spool.directory)
         return asdict(Peer(self.rank, role, index, self._host, self._server.port, port, spool))
@@ -126,6 +128,7 @@ class Node:
                 "finished": self._on_finished,
                 "failed": self._on_failed,
                 "take": self._relay.take,
+                "training_ended": self._on_training_ended,
             },
             self._relay.serve_program,
         )
@@ -140,6 +143,8 @@ class Node:
                 "token": self.plan.token,
                 "peers": [asdict(peer) for peer in peers],
                 "rank": self.rank,
+                "readers": self.plan.roles.readers,
+                "serves": self.rank not in self.plan.roles.with_main,
                 "default_fs": self.plan.default_fs,
                 "working_dir": self.plan.working_dir,
                 "log_dir": str(self.log_dir),
@@ -185,8 +190,12 @@ class Node:
                 self._desk.close("its program has ended; the driver's error says why")
                 return True
             case End():
+                self._training_ended.set()
                 self._trainer.allow_exit()
-                self._after_grace()
+                if not self._awaits_end:
+                    # Servers, and an evaluator that would go on for ever.
+                    self._stopping = self._stopping or not self._finished
+                    self._after_grace()
             case Stop():
                 self._stopping = True
                 self._after_grace()
@@ -242,6 +251,13 @@ class Node:
             "its main has returned; loop over ctx.inference(...) to its end, which comes when the "
             "driver leaves the with block"
         )
+
+    def _on_training_ended(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Say whether training has ended; who asks returns by itself when it has."""
+        if not self._awaits_end:
+            self._awaits_end = True
+            self._reporter.send("awaits_end")
+        return {"ended": self._training_ended.wait(body["wait_seconds"])}
 
     def _on_failed(self, body: dict[str, Any]) -> None:
         # Reported when the process has ended, and with it its output.

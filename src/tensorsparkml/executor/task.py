@@ -20,7 +20,7 @@ import pyarrow.flight as flight
 
 from tensorsparkml._version import __version__
 from tensorsparkml.control.messages import Commit, Failure, Peer, decode_failure, encode_failure
-from tensorsparkml.control.plan import ClusterPlan, node_name
+from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.data.transport import NodeGoneError
 from tensorsparkml.executor.admission import wait_for_room
@@ -127,7 +127,7 @@ def first_failure(plan: ClusterPlan, met: Sequence[Mapping[str, Any]]) -> Failur
     for rank, content in enumerate(met):
         if "failure" in content:
             failure = decode_failure(content["failure"])
-            return replace(failure, node=node_name(*plan.roles[rank]))
+            return replace(failure, node=plan.name(rank))
     return None
 
 
@@ -142,8 +142,17 @@ def _feed_directly(
             raise _UnwantedError
 
     # Spark has spread the rows over these tasks already.
+    readers = range(plan.roles.readers)
+    chosen = [rank] if rank in readers else readers
     feeder = Feeder(
-        plan.token, peers, feed, rank, 0, commit, lambda *_: [rank], _DIRECT_COMMIT_BYTES
+        plan.token,
+        peers[: len(readers)],
+        feed,
+        rank,
+        0,
+        commit,
+        lambda *_: chosen,
+        _DIRECT_COMMIT_BYTES,
     )
     try:
         with suppress(_UnwantedError):
