@@ -29,6 +29,10 @@ class ClusterConfig:
             1 GiB for a feed that is not cached.
         environment: Environment variables for the nodes' TensorFlow processes.
         packages: Import names that every executor must have, checked before the nodes start.
+        gpus: GPUs of each node that trains. None is what Spark has assigned to the node's task
+            and, where it schedules no GPUs, an even share of its host's; 0 is none.
+        gpu_memory_growth: Whether TensorFlow takes memory of GPUs only as it needs it, instead of
+            nearly all at once.
         lease_seconds: Silence after which agents and driver give each other up.
         start_seconds: How long the nodes may take to start.
         progress: Whether to show how far the feeds are: as bars where standard error is a
@@ -42,6 +46,8 @@ class ClusterConfig:
     spool_bytes: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ("tensorflow",)
+    gpus: int | None = None
+    gpu_memory_growth: bool = False
     lease_seconds: float = 6.0
     start_seconds: float = 120.0
     progress: bool = True
@@ -71,8 +77,13 @@ class ClusterConfig:
         size: object = self.spool_bytes
         if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
             raise ConfigurationError(f"spool_bytes must be a positive integer, not {size!r}")
-        if not isinstance(self.progress, bool):
-            raise ConfigurationError(f"progress must be True or False, not {self.progress!r}")
+        gpus: object = self.gpus
+        if gpus is not None and (not isinstance(gpus, int) or isinstance(gpus, bool) or gpus < 0):
+            raise ConfigurationError(f"gpus must be None, 0 or a positive integer, not {gpus!r}")
+        for name in ("progress", "gpu_memory_growth"):
+            if not isinstance(getattr(self, name), bool):
+                value = getattr(self, name)
+                raise ConfigurationError(f"{name} must be True or False, not {value!r}")
         packages: object = self.packages
         if isinstance(packages, str):
             raise ConfigurationError(f"packages must be several names, not {packages!r}")

@@ -33,6 +33,10 @@ from tensorsparkml.errors import ConfigurationError
         ("environment", {1: "x"}),
         ("log_dir", "hdfs://nn/logs"),
         ("work_dir", 3),
+        ("gpus", -1),
+        ("gpus", True),
+        ("gpus", 0.5),
+        ("gpu_memory_growth", 1),
         ("progress", "bar"),
         ("progress", None),
     ],
@@ -54,6 +58,8 @@ def test_a_bad_value_is_named_with_its_setting(setting: str, value: Any) -> None
         {"packages": (), "environment": {"OMP_NUM_THREADS": "4"}},
         {"log_dir": "/mnt/logs", "work_dir": "/scratch"},
         {"progress": False},
+        {"gpus": 2, "gpu_memory_growth": True},
+        {"gpus": 0},
     ],
 )
 def test_good_values_are_kept(settings: dict[str, Any]) -> None:
@@ -68,8 +74,8 @@ def test_the_first_node_is_the_chief() -> None:
 
 def test_unknown_settings_are_named_with_those_there_are() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        make_config({"workers": 2, "num_workers": 2, "gpus": 1})
-    assert "unknown setting gpus, workers;" in caught.value.message
+        make_config({"workers": 2, "num_workers": 2, "devices": 1})
+    assert "unknown setting devices, workers;" in caught.value.message
     for name in ClusterConfig.__dataclass_fields__:
         assert name in caught.value.message
 

@@ -28,6 +28,8 @@ class ClusterPlan:
         log_dir: Folder for node logs and event files, or None for one below the work folder.
         work_dir: Folder for spools and logs on each host, or None for the system's own.
         environment: Environment variables for the trainers.
+        gpus: GPUs of each node that trains, or None for what is assigned.
+        gpu_memory_growth: Whether TensorFlow takes memory of GPUs only as it needs it.
     """
 
     cluster_id: str
@@ -46,6 +48,8 @@ class ClusterPlan:
     log_dir: str | None
     work_dir: str | None
     environment: dict[str, str]
+    gpus: int | None = None
+    gpu_memory_growth: bool = False
 
     @property
     def nodes(self) -> int:

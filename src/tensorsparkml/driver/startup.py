@@ -166,6 +166,8 @@ class RunningCluster:
             log_dir=config.log_dir and os.path.abspath(config.log_dir),
             work_dir=config.work_dir and os.path.abspath(config.work_dir),
             environment=dict(config.environment),
+            gpus=config.gpus,
+            gpu_memory_growth=config.gpu_memory_growth,
         )
 
     def _reserve_slots(self, spark: SparkSession, config: ClusterConfig, fed: bool) -> bool:

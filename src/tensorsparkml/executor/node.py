@@ -109,11 +109,12 @@ class Node:
         spool = str(self._spool.directory)
         return asdict(Peer(self.rank, role, index, self._host, self._server.port, port, spool))
 
-    def run(self, peers: list[Peer], main: bytes) -> None:
+    def run(self, peers: list[Peer], resources: dict[str, str], main: bytes) -> None:
         """Run the trainer to its end.
 
         Args:
             peers: All nodes by rank.
+            resources: Environment variables for what the node may use of its host.
             main: The pickled main function and its arguments.
         """
         self._peers = peers
@@ -140,7 +141,9 @@ class Node:
         self._mailbox = Mailbox(self._connect(), self.rank, self._lease, self._deliver)
         self._reporter.start()
         self._trainer = Trainer(
-            trainer_environment({**node_environment(peers, self.rank), **self.plan.environment}),
+            trainer_environment(
+                {**node_environment(peers, self.rank), **resources, **self.plan.environment}
+            ),
             {
                 "agent": unix_location(socket_path),
                 "coordinator": self.plan.coordinator,

@@ -26,6 +26,7 @@ from tensorsparkml.data.transport import NodeGoneError
 from tensorsparkml.executor.admission import wait_for_room
 from tensorsparkml.executor.agent_process import AgentProcess
 from tensorsparkml.executor.feeder import Feeder
+from tensorsparkml.executor.resources import find_gpus, node_resources
 
 _DIRECT_COMMIT_BYTES = 8 * 2**20
 _COMMIT_SECONDS = 60.0
@@ -77,6 +78,7 @@ def run_task(
     main: bytes,
     rank: int,
     host: str,
+    gpus: Sequence[str] | None,
     meet: Meet,
     batches: Iterator[pa.RecordBatch],
 ) -> Failure | None:
@@ -87,6 +89,7 @@ def run_task(
         main: The pickled main function and its arguments.
         rank: Rank of the node, which is the index of the task.
         host: Address of this executor as Spark knows it.
+        gpus: Addresses of the GPUs that Spark has assigned, or None if it schedules none.
         meet: See `rendezvous.meet`.
         batches: The task's partition, which is the node's to deliver when the feed is direct.
     """
@@ -98,7 +101,11 @@ def run_task(
         if address is None:
             failure = Failure("LaunchError", f"the agent did not start: {agent.wait()}")
     try:
-        met = meet({"failure": encode_failure(failure)} if failure else {"address": address})
+        met = meet(
+            {"failure": encode_failure(failure)}
+            if failure
+            else {"address": address, "gpus": find_gpus(plan, rank, gpus)}
+        )
     except ConnectionError:
         if agent is not None:
             agent.dismiss()
@@ -106,12 +113,13 @@ def run_task(
     failure = first_failure(plan, met)
     if agent is None:
         return failure
-    if failure is not None:
+    environment = failure or node_resources(plan, rank, met)
+    if isinstance(environment, Failure):
         agent.dismiss()
-        return failure
+        return environment
     addresses = [content["address"] for content in met]
     peers = [Peer(**address) for address in addresses]
-    agent.tell(json.dumps(addresses).encode())
+    agent.tell(json.dumps({"peers": addresses, "environment": environment}).encode())
     agent.tell(main)
     if plan.direct_feed is not None:
         _feed_directly(plan, plan.direct_feed, rank, peers, batches)
