@@ -49,7 +49,9 @@ from tensorsparkml.executor.events import (
 )
 from tensorsparkml.executor.inference_desk import InferenceDesk
 from tensorsparkml.executor.inference_relay import InferenceRelay
+from tensorsparkml.executor.log_copies import node_log_dir
 from tensorsparkml.executor.logs import NodeLog
+from tensorsparkml.executor.node_logs import NodeLogs
 from tensorsparkml.executor.ports import hold_port
 from tensorsparkml.executor.process_tree import alive
 from tensorsparkml.executor.reporting import Lease, Mailbox, Reporter
@@ -84,7 +86,7 @@ class Node:
         self._lease = Lease(plan.lease_seconds)
         base = Path(plan.work_dir or tempfile.gettempdir()) / "tensorsparkml" / plan.cluster_id
         role, index = plan.roles[rank]
-        self.log_dir = Path(plan.log_dir) if plan.log_dir else base / "logs"
+        self.log_dir = node_log_dir(plan.log_dir, base, f"{role}-{index}")
         self._log = NodeLog(self.log_dir / "nodes" / f"{role}-{index}.log")
         # Unix socket names are limited to about 100 bytes, so it gets a folder of its own.
         self._private = Path(tempfile.mkdtemp(prefix="tsm-"))
@@ -140,6 +142,7 @@ class Node:
         self._reporter = Reporter(self._connect(), self.rank, self._log, self._lease)
         self._mailbox = Mailbox(self._connect(), self.rank, self._lease, self._deliver)
         self._reporter.start()
+        logs = NodeLogs(self.plan, self.rank, self.log_dir, self._host, self._reporter)
         self._trainer = Trainer(
             trainer_environment(
                 {**node_environment(peers, self.rank), **resources, **self.plan.environment}
@@ -167,6 +170,7 @@ class Node:
         self._start_thread("spool size", self._watch_spool)
         while not self._handle(self._events.get()):
             pass
+        logs.close()  # while the mailbox still shows the driver that this agent lives
         self._ended.set()
         self._mailbox.stop()
         self._reporter.finish(timeout=2.0)

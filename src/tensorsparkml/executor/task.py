@@ -23,10 +23,12 @@ from tensorsparkml.control.messages import Commit, Failure, Peer, decode_failure
 from tensorsparkml.control.plan import ClusterPlan, node_name
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.data.transport import NodeGoneError
+from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.executor.admission import wait_for_room
 from tensorsparkml.executor.agent_process import AgentProcess
 from tensorsparkml.executor.feeder import Feeder
 from tensorsparkml.executor.resources import find_gpus, node_resources
+from tensorsparkml.storage import filesystem_of
 
 _DIRECT_COMMIT_BYTES = 8 * 2**20
 _COMMIT_SECONDS = 60.0
@@ -59,6 +61,10 @@ def find_problem(plan: ClusterPlan) -> Failure | None:
             f"{where} lacks {', '.join(missing)}; install it on every executor, ship it with "
             "spark.archives, or point PYSPARK_PYTHON at the Python that has it",
         )
+    try:
+        filesystem_of(plan.log_dir or os.curdir)
+    except ConfigurationError as error:
+        return Failure("ConfigurationError", f"log_dir on {where}: {error.message}")
     return None
 
 
