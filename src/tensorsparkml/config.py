@@ -10,6 +10,16 @@ from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.roles import Roles, make_roles
 
 SlotMode = Literal["auto", "hold", "release"]
+BoardPlace = Literal["chief", "driver"]
+
+_SWITCHES = (
+    "between_graph",
+    "evaluator",
+    "driver_ps_nodes",
+    "legacy_keras",
+    "gpu_memory_growth",
+    "progress",
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,8 @@ class ClusterConfig:
             them back for the tasks that feed the nodes (`release`), or hold them where enough are
             left (`auto`).
         log_dir: Folder for the nodes' logs and event files: one that all hosts share, or a local
-            one that is made on each host. None is a folder below `work_dir`.
+            one that is made on each host; or the URI of one on any filesystem that fsspec knows,
+            to which each node copies them. None is a folder below `work_dir`.
         work_dir: Local folder for spools on each host. None is the system's temporary folder.
         spool_bytes: Size of the rows of one feed that each node keeps on its disk. Of a feed that
             is larger, rows are dropped once they are read, feeders wait while a node has so many
@@ -38,6 +49,12 @@ class ClusterConfig:
             1 GiB for a feed that is not cached.
         environment: Environment variables for the nodes' TensorFlow processes.
         packages: Import names that every executor must have, checked before the nodes start.
+        gpus: GPUs of each node that trains. None is what Spark has assigned to the node's task
+            and, where it schedules no GPUs, an even share of its host's; 0 is none.
+        gpu_memory_growth: Whether TensorFlow takes memory of GPUs only as it needs it, instead of
+            nearly all at once.
+        tensorboard: Whether a TensorBoard serves the event files in `log_dir` while the cluster
+            runs: on the chief's host (True or "chief") or on the driver's ("driver").
         lease_seconds: Silence after which agents and driver give each other up.
         start_seconds: How long the nodes may take to start.
         progress: Whether to show how far the feeds are: as bars where standard error is a
@@ -56,6 +73,9 @@ class ClusterConfig:
     spool_bytes: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ("tensorflow",)
+    gpus: int | None = None
+    gpu_memory_growth: bool = False
+    tensorboard: bool | BoardPlace = False
     lease_seconds: float = 6.0
     start_seconds: float = 120.0
     progress: bool = True
@@ -70,7 +90,7 @@ class ClusterConfig:
         count: object = self.num_ps
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
             raise ConfigurationError(f"num_ps must be an integer of at least 0, not {count!r}")
-        for name in ("between_graph", "evaluator", "driver_ps_nodes", "legacy_keras", "progress"):
+        for name in _SWITCHES:
             if not isinstance(getattr(self, name), bool):
                 raise ConfigurationError(
                     f"{name} must be True or False, not {getattr(self, name)!r}"
@@ -91,16 +111,22 @@ class ClusterConfig:
             value = getattr(self, name)
             if not isinstance(value, int | float) or not value > 0:
                 raise ConfigurationError(f"{name} must be a positive number, not {value!r}")
-        for name in ("log_dir", "work_dir"):
-            folder = getattr(self, name)
-            if folder is not None and (not isinstance(folder, str) or "://" in folder):
-                raise ConfigurationError(
-                    f"{name} must be the path of a folder, not {folder!r}: a folder on a "
-                    "filesystem that is mounted on every host, or a local one on each"
-                )
+        logs: object = self.log_dir
+        if logs is not None and not isinstance(logs, str):
+            raise ConfigurationError(f"log_dir must be a path or a URI, not {logs!r}")
+        folder: object = self.work_dir
+        if folder is not None and (not isinstance(folder, str) or "://" in folder):
+            raise ConfigurationError(
+                f"work_dir must be the path of a local folder, which is made on each host, "
+                f"not {folder!r}"
+            )
+        self._check_tensorboard()
         size: object = self.spool_bytes
         if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
             raise ConfigurationError(f"spool_bytes must be a positive integer, not {size!r}")
+        gpus: object = self.gpus
+        if gpus is not None and (not isinstance(gpus, int) or isinstance(gpus, bool) or gpus < 0):
+            raise ConfigurationError(f"gpus must be None, 0 or a positive integer, not {gpus!r}")
         packages: object = self.packages
         if isinstance(packages, str):
             raise ConfigurationError(f"packages must be several names, not {packages!r}")
@@ -109,6 +135,26 @@ class ClusterConfig:
                 raise ConfigurationError(
                     f"environment must map names to strings, but has {name!r}: {text!r}"
                 )
+
+    def _check_tensorboard(self) -> None:
+        place: object = self.tensorboard
+        if not isinstance(place, bool) and place not in ("chief", "driver"):
+            raise ConfigurationError(
+                f'tensorboard must be True, False, "chief" or "driver", not {place!r}'
+            )
+        logs = self.log_dir
+        if place == "driver" and (
+            logs is None or ("://" in logs and not logs.startswith("file://"))
+        ):
+            raise ConfigurationError(
+                'tensorboard="driver" needs a log_dir that the driver and the chief share, such as '
+                f'a mounted folder, not {logs!r}; tensorboard="chief" works with any'
+            )
+
+    @property
+    def tensorboard_place(self) -> BoardPlace | None:
+        """On whose host TensorBoard runs, or None for no TensorBoard."""
+        return "chief" if self.tensorboard is True else self.tensorboard or None
 
     @property
     def node_environment(self) -> dict[str, str]:

@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "java": {"errors"},
     "control": FOUNDATION | {"data.lockstep"},
     "data": FOUNDATION | {"control"},
+    "board": {"control"},
     "executor": FOUNDATION | {"control", "data"},
     "trainer": FOUNDATION | {"control", "data"},
     "driver": FOUNDATION | {"control", "data", "executor"},
@@ -151,7 +152,7 @@ def imports_of_spark(source: Source) -> Iterator[str]:
 
 def imports_of_tensorflow(source: Source) -> Iterator[str]:
     for found in foreign_imports(source, "tensorflow", "keras", "tensorboard"):
-        if source.part not in ("trainer", "inference") or not found.lazy:
+        if source.part not in ("trainer", "inference", "board") or not found.lazy:
             yield f"{source.path}:{found.line}: imports {found.module}"
 
 

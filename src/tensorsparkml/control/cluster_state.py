@@ -62,6 +62,8 @@ class ClusterState:
         self.failures: list[Failure] = []
         self.ending = False
         self.last_epoch: Mapping[str, Any] | None = None
+        self.tensorboard_url: str | None = None
+        self.tensorboard_known = False
         self._lease_seconds = lease_seconds
         self._settle_seconds = settle_seconds
         self._failed_at: float | None = None
@@ -84,6 +86,11 @@ class ClusterState:
     def epoch_ended(self, report: Mapping[str, Any]) -> None:
         """Record what a node tells about an epoch."""
         self.last_epoch = report
+
+    def tensorboard_at(self, url: str | None) -> None:
+        """Record where TensorBoard serves, or that it has ended."""
+        self.tensorboard_url = url
+        self.tensorboard_known = True
 
     def finished(self, rank: int, result: bytes) -> Addressed:
         """Record a main's result; when training has ended with it, all trainers may exit."""

@@ -29,9 +29,13 @@ class ClusterPlan:
         packages: Import names that every executor must have.
         default_fs: Hadoop's default filesystem, such as `hdfs://nameservice`.
         working_dir: The driver's working directory.
-        log_dir: Folder for node logs and event files, or None for one below the work folder.
+        log_dir: Path or URI of the folder for node logs and event files, or None for one below the
+            work folder.
         work_dir: Folder for spools and logs on each host, or None for the system's own.
         environment: Environment variables for the trainers.
+        gpus: GPUs of each node that trains, or None for what is assigned.
+        gpu_memory_growth: Whether TensorFlow takes memory of GPUs only as it needs it.
+        tensorboard: Whether the chief's agent starts TensorBoard.
     """
 
     cluster_id: str
@@ -51,6 +55,9 @@ class ClusterPlan:
     log_dir: str | None
     work_dir: str | None
     environment: dict[str, str]
+    gpus: int | None = None
+    gpu_memory_growth: bool = False
+    tensorboard: bool = False
 
     @property
     def nodes(self) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from tensorsparkml.config import make_config
 from tensorsparkml.control.feed_ledger import FeedLedger
+from tensorsparkml.driver.board import wait_for_board
 from tensorsparkml.driver.feeding import (
     FeedReport,
     OpenFeed,
@@ -114,6 +115,13 @@ class Cluster:
     def nodes(self) -> list[str]:
         """The nodes' names by rank, such as `chief:0` and `worker:0`."""
         return self.config.roles.names
+
+    @property
+    def tensorboard_url(self) -> str | None:
+        """Where TensorBoard serves, or None while it does not; waits while it starts."""
+        if self._running is None or self._ended or not self.config.tensorboard:
+            return None
+        return wait_for_board(self._running.coordinator, self.config.start_seconds)
 
     # Startup
 

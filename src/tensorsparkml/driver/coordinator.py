@@ -30,7 +30,7 @@ from tensorsparkml.control.messages import (
 )
 from tensorsparkml.control.rpc import Handler, RpcServer, tcp_location
 from tensorsparkml.control.verdict import to_error
-from tensorsparkml.driver.node_log import relay_epoch, relay_lines
+from tensorsparkml.driver.node_log import log_tensorboard, relay_epoch, relay_lines, relay_warning
 from tensorsparkml.errors import LaunchError, TensorSparkMLError
 
 T = TypeVar("T")
@@ -197,6 +197,14 @@ class Coordinator:
         with self._changed:
             return [node.name for node in self._state.nodes if node.phase is Phase.FINISHED]
 
+    def tensorboard_at(self, url: str | None) -> None:
+        """Record and log where TensorBoard serves, or that it has ended."""
+        with self._changed:
+            self._state.tensorboard_at(url)
+            self._changed.notify_all()
+        if url is not None:
+            log_tensorboard(url)
+
     def end_inference(self) -> None:
         """Let the programs' loops over batches for inference end."""
         with self._changed:
@@ -245,6 +253,10 @@ class Coordinator:
                 relay_epoch(name, event)
                 with self._changed:
                     self._state.epoch_ended(event)
+            elif event["kind"] == "warning":
+                relay_warning(name, event["message"])
+            elif event["kind"] == "tensorboard":
+                self.tensorboard_at(event["url"])
             else:
                 with self._changed:
                     self._send(self._apply(rank, event))

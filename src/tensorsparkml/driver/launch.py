@@ -48,7 +48,9 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
             ) from None
         host = context.getTaskInfos()[rank].address.rpartition(":")[0].strip("[]")
         plan = ClusterPlan.decode(encoded)
-        failure = run_task(plan, main, rank, host, partial(meet, plan, rank), batches)
+        gpus = context.resources().get("gpu")
+        assigned = None if gpus is None else gpus.addresses
+        failure = run_task(plan, main, rank, host, assigned, partial(meet, plan, rank), batches)
         if failure is not None:
             yield pa.record_batch({"failure": [json.dumps(encode_failure(failure))]})
 

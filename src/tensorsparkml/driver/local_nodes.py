@@ -28,7 +28,7 @@ def start_local_nodes(
 
     def run(rank: int) -> None:
         try:
-            failure = run_task(held, main, rank, host, partial(meet, plan, rank), iter(()))
+            failure = run_task(held, main, rank, host, [], partial(meet, plan, rank), iter(()))
         except (ConnectionError, OSError) as error:
             failure = Failure("LaunchError", f"on the driver's host: {error}", plan.name(rank))
         if failure is not None:

@@ -19,6 +19,7 @@ from tensorsparkml.control.messages import Failure
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.verdict import to_error
 from tensorsparkml.driver import slots
+from tensorsparkml.driver.board import DriverBoard, absolute_log_dir, board_packages
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import read_files, source_uris
 from tensorsparkml.driver.launch import launch_job
@@ -78,6 +79,7 @@ class RunningCluster:
         self._local_nodes: list[threading.Thread] = []
         self._progress: ProgressMonitor | None = None
         self._launch_failure: Failure | None = None
+        self._board = DriverBoard(config)
         hold = self._reserve_slots(spark, config, fed)
         try:
             self.plan = self._make_plan(spark, config, hold, default_fs, working_dir)
@@ -95,6 +97,7 @@ class RunningCluster:
             self._local_nodes = start_local_nodes(
                 self.plan, main, self._driver_host, self.coordinator.fail
             )
+            self._board.start(self.plan, spark, self.coordinator)
             self._wait_for_start(config.start_seconds)
         except BaseException:
             self.abort()
@@ -132,6 +135,7 @@ class RunningCluster:
         """
         if self._progress is not None:
             self._progress.stop()
+        self._board.stop()
         gone = self.coordinator.wait_for(lambda state: state.all_gone, _STOP_SECONDS)
         if not gone:
             logger.warning("cluster %s: not every node has confirmed its end", self._id)
@@ -168,12 +172,15 @@ class RunningCluster:
             lease_seconds=config.lease_seconds,
             version=__version__,
             python=".".join(map(str, sys.version_info[:2])),
-            packages=config.packages,
+            packages=(*config.packages, *board_packages(config)),
             default_fs=default_fs,
             working_dir=working_dir,
-            log_dir=config.log_dir and os.path.abspath(config.log_dir),
+            log_dir=config.log_dir and absolute_log_dir(config.log_dir),
             work_dir=config.work_dir and os.path.abspath(config.work_dir),
             environment=config.node_environment,
+            gpus=config.gpus,
+            gpu_memory_growth=config.gpu_memory_growth,
+            tensorboard=config.tensorboard_place == "chief",
         )
 
     def _reserve_slots(self, spark: SparkSession, config: ClusterConfig, fed: bool) -> bool:

@@ -42,7 +42,9 @@ from tensorsparkml.executor.events import (
 )
 from tensorsparkml.executor.inference_desk import InferenceDesk
 from tensorsparkml.executor.inference_relay import InferenceRelay
+from tensorsparkml.executor.log_copies import node_log_dir
 from tensorsparkml.executor.logs import NodeLog
+from tensorsparkml.executor.node_logs import NodeLogs
 from tensorsparkml.executor.ports import hold_port
 from tensorsparkml.executor.process_tree import alive
 from tensorsparkml.executor.reporting import Lease, Mailbox, Reporter
@@ -77,7 +79,7 @@ class Node:
         self._lease = Lease(plan.lease_seconds)
         base = Path(plan.work_dir or tempfile.gettempdir()) / "tensorsparkml" / plan.cluster_id
         role, index = plan.roles.nodes[rank]
-        self.log_dir = Path(plan.log_dir) if plan.log_dir else base / "logs"
+        self.log_dir = node_log_dir(plan.log_dir, base, f"{role}-{index}")
         self._log = NodeLog(self.log_dir / "nodes" / f"{role}-{index}.log")
         # Unix socket names are limited to about 100 bytes, so it gets a folder of its own.
         self._private = Path(tempfile.mkdtemp(prefix="tsm-"))
@@ -104,11 +106,12 @@ class Node:
         spool = str(self._spool.directory)
         return asdict(Peer(self.rank, role, index, self._host, self._server.port, port, spool))
 
-    def run(self, peers: list[Peer], main: bytes) -> None:
+    def run(self, peers: list[Peer], resources: dict[str, str], main: bytes) -> None:
         """Run the trainer to its end.
 
         Args:
             peers: All nodes by rank.
+            resources: Environment variables for what the node may use of its host.
             main: The pickled main function and its arguments.
         """
         self._peers = peers
@@ -135,8 +138,11 @@ class Node:
         self._reporter = Reporter(self._connect(), self.rank, self._log, self._lease)
         self._mailbox = Mailbox(self._connect(), self.rank, self._lease, self._deliver)
         self._reporter.start()
+        logs = NodeLogs(self.plan, self.rank, self.log_dir, self._host, self._reporter)
         self._trainer = Trainer(
-            trainer_environment({**node_environment(peers, self.rank), **self.plan.environment}),
+            trainer_environment(
+                {**node_environment(peers, self.rank), **resources, **self.plan.environment}
+            ),
             {
                 "agent": unix_location(socket_path),
                 "coordinator": self.plan.coordinator,
@@ -162,6 +168,7 @@ class Node:
         self._start_thread("spool size", self._watch_spool)
         while not self._handle(self._events.get()):
             pass
+        logs.close()  # while the mailbox still shows the driver that this agent lives
         self._ended.set()
         self._mailbox.stop()
         self._reporter.finish(timeout=2.0)

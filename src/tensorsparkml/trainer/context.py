@@ -73,7 +73,8 @@ class Context(FileContext):
         cluster_spec: Addresses of the nodes' TensorFlow servers by role, as in TF_CONFIG. An
             evaluator is not among them.
         default_fs: Hadoop's default filesystem, such as `hdfs://nameservice` or `file:///`.
-        log_dir: Folder for event files and logs.
+        log_dir: Local folder for event files and logs; where the cluster's is a URI, the agent
+            copies what is in it there.
     """
 
     def __init__(self, settings: Settings, agent: AgentClient) -> None:
