@@ -7,8 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.roles import Roles, make_roles
 
 SlotMode = Literal["auto", "hold", "release"]
+BoardPlace = Literal["chief", "driver"]
+
+_SWITCHES = (
+    "between_graph",
+    "evaluator",
+    "driver_ps_nodes",
+    "legacy_keras",
+    "gpu_memory_growth",
+    "progress",
+)
 
 
 @dataclass(frozen=True)
@@ -16,12 +27,21 @@ class ClusterConfig:
     """What can be set about a cluster.
 
     Attributes:
-        num_workers: Number of nodes that train; the first one is the chief.
+        num_workers: Number of nodes that train, the chief included.
+        num_ps: Number of parameter servers. With some, main runs on the chief, which hands steps
+            to the workers (`ctx.strategy` is a `ParameterServerStrategy`); see `between_graph`.
+        between_graph: Run main on the chief and on every worker although there are parameter
+            servers, as programs of TensorFlow 1 do, which build a graph on each.
+        evaluator: Whether one more node runs main beside training, with the role `evaluator`.
+        driver_ps_nodes: Whether the parameter servers run on the driver's host, outside of Spark's
+            task slots.
+        legacy_keras: Whether `tf.keras` is Keras 2, of the package tf_keras.
         slots: Whether launch tasks keep their Spark task slots while the nodes run (`hold`), give
             them back for the tasks that feed the nodes (`release`), or hold them where enough are
             left (`auto`).
         log_dir: Folder for the nodes' logs and event files: one that all hosts share, or a local
-            one that is made on each host. None is a folder below `work_dir`.
+            one that is made on each host; or the URI of one on any filesystem that fsspec knows,
+            to which each node copies them. None is a folder below `work_dir`.
         work_dir: Local folder for spools on each host. None is the system's temporary folder.
         spool_bytes: Size of the rows of one feed that each node keeps on its disk. Of a feed that
             is larger, rows are dropped once they are read, feeders wait while a node has so many
@@ -29,6 +49,12 @@ class ClusterConfig:
             1 GiB for a feed that is not cached.
         environment: Environment variables for the nodes' TensorFlow processes.
         packages: Import names that every executor must have, checked before the nodes start.
+        gpus: GPUs of each node that trains. None is what Spark has assigned to the node's task
+            and, where it schedules no GPUs, an even share of its host's; 0 is none.
+        gpu_memory_growth: Whether TensorFlow takes memory of GPUs only as it needs it, instead of
+            nearly all at once.
+        tensorboard: Whether a TensorBoard serves the event files in `log_dir` while the cluster
+            runs: on the chief's host (True or "chief") or on the driver's ("driver").
         lease_seconds: Silence after which agents and driver give each other up.
         start_seconds: How long the nodes may take to start.
         progress: Whether to show how far the feeds are: as bars where standard error is a
@@ -36,12 +62,20 @@ class ClusterConfig:
     """
 
     num_workers: int = 1
+    num_ps: int = 0
+    between_graph: bool = False
+    evaluator: bool = False
+    driver_ps_nodes: bool = False
+    legacy_keras: bool = False
     slots: SlotMode = "auto"
     log_dir: str | None = None
     work_dir: str | None = None
     spool_bytes: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ("tensorflow",)
+    gpus: int | None = None
+    gpu_memory_growth: bool = False
+    tensorboard: bool | BoardPlace = False
     lease_seconds: float = 6.0
     start_seconds: float = 120.0
     progress: bool = True
@@ -53,6 +87,22 @@ class ClusterConfig:
             raise ConfigurationError(
                 f"num_workers must be a positive integer, not {self.num_workers!r}"
             )
+        count: object = self.num_ps
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise ConfigurationError(f"num_ps must be an integer of at least 0, not {count!r}")
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(
+                    f"{name} must be True or False, not {getattr(self, name)!r}"
+                )
+        if self.num_ps and not self.between_graph and self.num_workers < 2:
+            raise ConfigurationError(
+                "parameter servers need num_workers=2 or more: the chief, which hands out the "
+                "steps, and a worker that computes them (or between_graph=True)"
+            )
+        for name in ("between_graph", "driver_ps_nodes"):
+            if getattr(self, name) and not self.num_ps:
+                raise ConfigurationError(f"{name} has no meaning without num_ps")
         if self.slots not in ("auto", "hold", "release"):
             raise ConfigurationError(
                 f'slots must be "auto", "hold" or "release", not {self.slots!r}'
@@ -61,18 +111,22 @@ class ClusterConfig:
             value = getattr(self, name)
             if not isinstance(value, int | float) or not value > 0:
                 raise ConfigurationError(f"{name} must be a positive number, not {value!r}")
-        for name in ("log_dir", "work_dir"):
-            folder = getattr(self, name)
-            if folder is not None and (not isinstance(folder, str) or "://" in folder):
-                raise ConfigurationError(
-                    f"{name} must be the path of a folder, not {folder!r}: a folder on a "
-                    "filesystem that is mounted on every host, or a local one on each"
-                )
+        logs: object = self.log_dir
+        if logs is not None and not isinstance(logs, str):
+            raise ConfigurationError(f"log_dir must be a path or a URI, not {logs!r}")
+        folder: object = self.work_dir
+        if folder is not None and (not isinstance(folder, str) or "://" in folder):
+            raise ConfigurationError(
+                f"work_dir must be the path of a local folder, which is made on each host, "
+                f"not {folder!r}"
+            )
+        self._check_tensorboard()
         size: object = self.spool_bytes
         if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
             raise ConfigurationError(f"spool_bytes must be a positive integer, not {size!r}")
-        if not isinstance(self.progress, bool):
-            raise ConfigurationError(f"progress must be True or False, not {self.progress!r}")
+        gpus: object = self.gpus
+        if gpus is not None and (not isinstance(gpus, int) or isinstance(gpus, bool) or gpus < 0):
+            raise ConfigurationError(f"gpus must be None, 0 or a positive integer, not {gpus!r}")
         packages: object = self.packages
         if isinstance(packages, str):
             raise ConfigurationError(f"packages must be several names, not {packages!r}")
@@ -82,10 +136,41 @@ class ClusterConfig:
                     f"environment must map names to strings, but has {name!r}: {text!r}"
                 )
 
+    def _check_tensorboard(self) -> None:
+        place: object = self.tensorboard
+        if not isinstance(place, bool) and place not in ("chief", "driver"):
+            raise ConfigurationError(
+                f'tensorboard must be True, False, "chief" or "driver", not {place!r}'
+            )
+        logs = self.log_dir
+        if place == "driver" and (
+            logs is None or ("://" in logs and not logs.startswith("file://"))
+        ):
+            raise ConfigurationError(
+                'tensorboard="driver" needs a log_dir that the driver and the chief share, such as '
+                f'a mounted folder, not {logs!r}; tensorboard="chief" works with any'
+            )
+
     @property
-    def roles(self) -> tuple[tuple[str, int], ...]:
-        """Role and task index of every node by rank."""
-        return (("chief", 0), *(("worker", index) for index in range(self.num_workers - 1)))
+    def tensorboard_place(self) -> BoardPlace | None:
+        """On whose host TensorBoard runs, or None for no TensorBoard."""
+        return "chief" if self.tensorboard is True else self.tensorboard or None
+
+    @property
+    def node_environment(self) -> dict[str, str]:
+        """Environment variables for the nodes' TensorFlow processes."""
+        legacy = {"TF_USE_LEGACY_KERAS": "1"} if self.legacy_keras else {}
+        return {**legacy, **self.environment}
+
+    @property
+    def launched_nodes(self) -> int:
+        """How many nodes Spark tasks start: the first ones."""
+        return len(self.roles.nodes) - (self.num_ps if self.driver_ps_nodes else 0)
+
+    @property
+    def roles(self) -> Roles:
+        """The nodes, and what each is there for."""
+        return make_roles(self.num_workers, self.num_ps, self.evaluator, self.between_graph)
 
 
 def make_config(settings: dict[str, Any]) -> ClusterConfig:

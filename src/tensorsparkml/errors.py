@@ -3,6 +3,7 @@
 ```
 TensorSparkMLError
 ├── ConfigurationError           a setting or an argument that cannot work
+│   ├── NotEnoughGpusError       a node cannot have the GPUs that were asked for
 │   ├── NotEnoughSlotsError      the Spark application has too few task slots
 │   └── UnsupportedVersionError  a TensorFlow, Keras or Spark this version does not know
 ├── MissingPackageError          Python or Java lacks something
@@ -52,6 +53,7 @@ __all__ = [
     "MissingColumnError",
     "MissingPackageError",
     "NodeError",
+    "NotEnoughGpusError",
     "NotEnoughSlotsError",
     "NullValueError",
     "RaggedColumnError",
@@ -128,6 +130,10 @@ def _rebuild(
 
 class ConfigurationError(TensorSparkMLError):
     """A setting or an argument that cannot work."""
+
+
+class NotEnoughGpusError(ConfigurationError):
+    """A node cannot have as many GPUs as were asked for."""
 
 
 class NotEnoughSlotsError(ConfigurationError):

@@ -10,11 +10,15 @@ import psutil
 MARK = "TENSORSPARKML_TEST_RUN"
 os.environ[MARK] = str(os.getpid())
 
-MODULES = ("tensorsparkml.executor.agent", "tensorsparkml.trainer.process")
+MODULES = (
+    "tensorsparkml.executor.agent",
+    "tensorsparkml.trainer.process",
+    "tensorsparkml.board.process",
+)
 
 
 def node_processes() -> list[psutil.Process]:
-    """All agents and trainers that this run of the tests has started."""
+    """All agents, trainers and TensorBoards that this run of the tests has started."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []

@@ -18,15 +18,17 @@ PACKAGE = "tensorsparkml"
 
 # What each part may import of the others, lazy imports included. A part is a folder, or a module
 # beside them; a folder's module stands for itself alone. Whoever adds a part adds it here.
-FOUNDATION = {"errors", "_version", "config", "storage"}
+FOUNDATION = {"errors", "_version", "config", "storage", "roles"}
 MAY_IMPORT = {
     "errors": set(),
     "_version": set(),
-    "config": {"errors"},
+    "roles": set(),
+    "config": {"errors", "roles"},
     "storage": {"errors"},
     "java": {"errors"},
     "control": FOUNDATION | {"data.lockstep"},
     "data": FOUNDATION | {"control"},
+    "board": {"control"},
     "executor": FOUNDATION | {"control", "data"},
     "trainer": FOUNDATION | {"control", "data"},
     "driver": FOUNDATION | {"control", "data", "executor"},
@@ -150,7 +152,7 @@ def imports_of_spark(source: Source) -> Iterator[str]:
 
 def imports_of_tensorflow(source: Source) -> Iterator[str]:
     for found in foreign_imports(source, "tensorflow", "keras", "tensorboard"):
-        if source.part not in ("trainer", "inference") or not found.lazy:
+        if source.part not in ("trainer", "inference", "board") or not found.lazy:
             yield f"{source.path}:{found.line}: imports {found.module}"
 
 

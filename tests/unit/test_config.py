@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,8 +32,15 @@ from tensorsparkml.errors import ConfigurationError
         ("packages", "tensorflow"),
         ("environment", {"OMP_NUM_THREADS": 4}),
         ("environment", {1: "x"}),
-        ("log_dir", "hdfs://nn/logs"),
+        ("log_dir", Path("logs")),
+        ("work_dir", "hdfs://nn/work"),
+        ("tensorboard", "executor"),
+        ("tensorboard", None),
         ("work_dir", 3),
+        ("gpus", -1),
+        ("gpus", True),
+        ("gpus", 0.5),
+        ("gpu_memory_growth", 1),
         ("progress", "bar"),
         ("progress", None),
     ],
@@ -54,6 +62,10 @@ def test_a_bad_value_is_named_with_its_setting(setting: str, value: Any) -> None
         {"packages": (), "environment": {"OMP_NUM_THREADS": "4"}},
         {"log_dir": "/mnt/logs", "work_dir": "/scratch"},
         {"progress": False},
+        {"gpus": 2, "gpu_memory_growth": True},
+        {"gpus": 0},
+        {"tensorboard": "chief", "log_dir": "hdfs://nn/logs"},
+        {"tensorboard": "driver", "log_dir": "file:///mnt/logs"},
     ],
 )
 def test_good_values_are_kept(settings: dict[str, Any]) -> None:
@@ -62,14 +74,15 @@ def test_good_values_are_kept(settings: dict[str, Any]) -> None:
 
 
 def test_the_first_node_is_the_chief() -> None:
-    assert ClusterConfig().roles == (("chief", 0),)
-    assert ClusterConfig(num_workers=3).roles == (("chief", 0), ("worker", 0), ("worker", 1))
+    assert ClusterConfig().roles.nodes == (("chief", 0),)
+    nodes = (("chief", 0), ("worker", 0), ("worker", 1))
+    assert ClusterConfig(num_workers=3).roles.nodes == nodes
 
 
 def test_unknown_settings_are_named_with_those_there_are() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        make_config({"workers": 2, "num_workers": 2, "gpus": 1})
-    assert "unknown setting gpus, workers;" in caught.value.message
+        make_config({"workers": 2, "num_workers": 2, "devices": 1})
+    assert "unknown setting devices, workers;" in caught.value.message
     for name in ClusterConfig.__dataclass_fields__:
         assert name in caught.value.message
 
@@ -77,3 +90,16 @@ def test_unknown_settings_are_named_with_those_there_are() -> None:
 def test_a_configuration_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         ClusterConfig().num_workers = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("log_dir", [None, "hdfs://nn/logs"])
+def test_a_tensorboard_of_the_driver_needs_a_folder_that_it_sees(log_dir: str | None) -> None:
+    with pytest.raises(ConfigurationError, match='tensorboard="driver" needs a log_dir'):
+        ClusterConfig(tensorboard="driver", log_dir=log_dir)
+
+
+def test_where_tensorboard_runs() -> None:
+    assert ClusterConfig().tensorboard_place is None
+    assert ClusterConfig(tensorboard=True).tensorboard_place == "chief"
+    assert ClusterConfig(tensorboard="chief").tensorboard_place == "chief"
+    assert ClusterConfig(tensorboard="driver", log_dir="/x").tensorboard_place == "driver"

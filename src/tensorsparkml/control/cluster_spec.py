@@ -6,12 +6,15 @@ import json
 from collections.abc import Sequence
 
 from tensorsparkml.control.messages import Peer
+from tensorsparkml.roles import CHIEF, EVALUATOR, WORKER
 
 
 def cluster_spec(peers: Sequence[Peer]) -> dict[str, list[str]]:
     """Return the addresses of the nodes' TensorFlow servers by role, as TF_CONFIG has them."""
     spec: dict[str, list[str]] = {}
     for peer in peers:
+        if peer.role == EVALUATOR:
+            continue
         host = f"[{peer.host}]" if ":" in peer.host else peer.host
         spec.setdefault(peer.role, []).append(f"{host}:{peer.tensorflow_port}")
     return spec
@@ -20,6 +23,8 @@ def cluster_spec(peers: Sequence[Peer]) -> dict[str, list[str]]:
 def node_environment(peers: Sequence[Peer], rank: int) -> dict[str, str]:
     """Return TF_CONFIG for tf.distribute and the DTENSOR_* variables for DTensor.
 
+    An evaluator is no part of the cluster that the others form. DTensor knows workers alone.
+
     Args:
         peers: All nodes by rank.
         rank: The node that is asked for.
@@ -27,11 +32,13 @@ def node_environment(peers: Sequence[Peer], rank: int) -> dict[str, str]:
     node = peers[rank]
     spec = cluster_spec(peers)
     task = {"type": node.role, "index": node.task_index}
+    environment = {"TF_CONFIG": json.dumps({"cluster": spec, "task": task})}
+    if {peer.role for peer in peers} - {CHIEF, WORKER, EVALUATOR} or node.role == EVALUATOR:
+        return environment
     jobs = [address for addresses in spec.values() for address in addresses]
-    return {
-        "TF_CONFIG": json.dumps({"cluster": spec, "task": task}),
+    return environment | {
         "DTENSOR_CLIENT_ID": str(rank),
-        "DTENSOR_NUM_CLIENTS": str(len(peers)),
+        "DTENSOR_NUM_CLIENTS": str(len(jobs)),
         "DTENSOR_JOB_NAME": "worker",
         "DTENSOR_JOBS": ",".join(jobs),
     }

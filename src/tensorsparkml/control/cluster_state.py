@@ -5,13 +5,14 @@ Times are seconds of any monotonic clock; the caller passes `now`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.messages import Directive, End, Failure, FeedProgress, Peer, Stop
+from tensorsparkml.roles import Roles
 
 
 class Phase(Enum):
@@ -33,27 +34,36 @@ class Node:
     gone: bool = False
     last_heard: float | None = None
     result: bytes | None = None
+    awaited: bool = True
     spool_bytes: int = 0
 
 
 class ClusterState:
     """All nodes and feeds of one cluster.
 
+    Training has ended when the mains that train have returned; then parameter servers, whom nobody
+    waits for, end, and an evaluator may return.
+
     Args:
-        names: The nodes' names by rank.
+        roles: The nodes.
         lease_seconds: Silence after which an agent counts as lost.
         settle_seconds: How long after a failure other nodes may still report theirs, before the
             root cause is chosen.
     """
 
-    def __init__(
-        self, names: Sequence[str], lease_seconds: float, settle_seconds: float = 1.0
-    ) -> None:
-        self.nodes = [Node(name) for name in names]
+    def __init__(self, roles: Roles, lease_seconds: float, settle_seconds: float = 1.0) -> None:
+        self.nodes = [
+            Node(name, awaited=rank in roles.training) for rank, name in enumerate(roles.names)
+        ]
+        self._roles = roles
+        self._readers = self.nodes[: roles.readers]
+        self._training_ended = False
         self.feeds: dict[str, FeedLedger] = {}
         self.failures: list[Failure] = []
         self.ending = False
         self.last_epoch: Mapping[str, Any] | None = None
+        self.tensorboard_url: str | None = None
+        self.tensorboard_known = False
         self._lease_seconds = lease_seconds
         self._settle_seconds = settle_seconds
         self._failed_at: float | None = None
@@ -77,14 +87,26 @@ class ClusterState:
         """Record what a node tells about an epoch."""
         self.last_epoch = report
 
+    def tensorboard_at(self, url: str | None) -> None:
+        """Record where TensorBoard serves, or that it has ended."""
+        self.tensorboard_url = url
+        self.tensorboard_known = True
+
     def finished(self, rank: int, result: bytes) -> Addressed:
-        """Record a main's result; when it is the last one, all trainers may exit."""
+        """Record a main's result; when training has ended with it, all trainers may exit."""
         node = self.nodes[rank]
         node.phase, node.result = Phase.FINISHED, result
-        if self.all_finished and not self.failures:
-            self.ending = True
+        if self.failures:
+            return []
+        self.ending = self.all_finished
+        if self.training_over and not self._training_ended:
+            self._training_ended = True
             return self._to_all(End())
         return [directive for name in self.feeds for directive in self._decide(name)]
+
+    def awaits_end(self, rank: int) -> None:
+        """Record that a main, which nobody waits for, returns by itself once training has ended."""
+        self.nodes[rank].awaited = True
 
     def failed(self, failure: Failure, now: float) -> Addressed:
         """Record a failure of a node, of a feed, or of the launch; the first one stops all.
@@ -141,21 +163,27 @@ class ClusterState:
 
     def feed_done(self, name: str, passes: int) -> bool:
         """Whether every node has read the feed that often, wants no more of it, or has finished."""
-        return all(
+        return self.training_over or all(
             node.phase is Phase.FINISHED or self.feeds[name].node_done(rank, passes)
-            for rank, node in enumerate(self.nodes)
+            for rank, node in enumerate(self._readers)
         )
 
     def feed_unwanted(self, name: str) -> bool:
         """Whether no node wants another row of this delivery of the feed."""
         ledger = self.feeds[name]
-        return ledger.superseded or all(
-            node.phase is Phase.FINISHED or ledger.terminated(rank)
-            for rank, node in enumerate(self.nodes)
+        return (
+            ledger.superseded
+            or self.training_over
+            or all(
+                node.phase is Phase.FINISHED or ledger.terminated(rank)
+                for rank, node in enumerate(self._readers)
+            )
         )
 
     def _decide(self, feed: str) -> Addressed:
-        running = [rank for rank, node in enumerate(self.nodes) if node.phase is not Phase.FINISHED]
+        running = [
+            rank for rank, node in enumerate(self._readers) if node.phase is not Phase.FINISHED
+        ]
         return self.feeds[feed].decide(running)
 
     # Outcome
@@ -171,9 +199,19 @@ class ClusterState:
         return [node.peer for node in self.nodes if node.peer is not None]
 
     @property
+    def readers(self) -> list[Peer]:
+        """Where the nodes are that share the feeds, by rank."""
+        return [node.peer for node in self._readers if node.peer is not None]
+
+    @property
+    def training_over(self) -> bool:
+        """Whether every main that trains has returned."""
+        return all(self.nodes[rank].phase is Phase.FINISHED for rank in self._roles.training)
+
+    @property
     def all_finished(self) -> bool:
-        """Whether every main has returned."""
-        return all(node.phase is Phase.FINISHED for node in self.nodes)
+        """Whether every main that is waited for has returned."""
+        return all(node.phase is Phase.FINISHED for node in self.nodes if node.awaited)
 
     @property
     def all_gone(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tensorsparkml.control.plan import node_name
+from tensorsparkml.roles import node_name
 
 
 @dataclass(frozen=True)

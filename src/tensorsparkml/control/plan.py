@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tensorsparkml.roles import Roles
+
 
 @dataclass(frozen=True)
 class ClusterPlan:
@@ -15,7 +17,9 @@ class ClusterPlan:
         cluster_id: Names the cluster in paths and in Spark's job tags.
         token: What every call between its processes carries.
         coordinator: Flight location of the coordinator.
-        roles: Role and task index by rank.
+        roles: The nodes.
+        launched: How many nodes Spark's launch tasks start: the first ones. The others run on the
+            driver's host.
         hold: Whether launch tasks live as long as the nodes.
         direct_feed: Name of the feed that launch tasks deliver, or None.
         direct_limited: Whether they must wait for room before they deliver more of it.
@@ -25,15 +29,20 @@ class ClusterPlan:
         packages: Import names that every executor must have.
         default_fs: Hadoop's default filesystem, such as `hdfs://nameservice`.
         working_dir: The driver's working directory.
-        log_dir: Folder for node logs and event files, or None for one below the work folder.
+        log_dir: Path or URI of the folder for node logs and event files, or None for one below the
+            work folder.
         work_dir: Folder for spools and logs on each host, or None for the system's own.
         environment: Environment variables for the trainers.
+        gpus: GPUs of each node that trains, or None for what is assigned.
+        gpu_memory_growth: Whether TensorFlow takes memory of GPUs only as it needs it.
+        tensorboard: Whether the chief's agent starts TensorBoard.
     """
 
     cluster_id: str
     token: str = field(repr=False)
     coordinator: str
-    roles: tuple[tuple[str, int], ...]
+    roles: Roles
+    launched: int
     hold: bool
     direct_feed: str | None
     direct_limited: bool
@@ -46,11 +55,18 @@ class ClusterPlan:
     log_dir: str | None
     work_dir: str | None
     environment: dict[str, str]
+    gpus: int | None = None
+    gpu_memory_growth: bool = False
+    tensorboard: bool = False
 
     @property
     def nodes(self) -> int:
         """Number of nodes."""
-        return len(self.roles)
+        return len(self.roles.nodes)
+
+    def name(self, rank: int) -> str:
+        """Return a node's name, such as `worker:1`."""
+        return self.roles.names[rank]
 
     def encode(self) -> bytes:
         """Return the plan as JSON."""
@@ -60,11 +76,8 @@ class ClusterPlan:
     def decode(cls, data: bytes) -> ClusterPlan:
         """Return the plan that `encode` wrote."""
         body: dict[str, Any] = json.loads(data)
-        body["roles"] = tuple((role, index) for role, index in body["roles"])
+        roles = body["roles"]
+        nodes = tuple((role, index) for role, index in roles["nodes"])
+        body["roles"] = Roles(nodes, roles["readers"], tuple(roles["servers"]))
         body["packages"] = tuple(body["packages"])
         return cls(**body)
-
-
-def node_name(role: str, task_index: int) -> str:
-    """Return a node's name in logs and errors, such as `worker:1`."""
-    return f"{role}:{task_index}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from tensorsparkml.config import make_config
 from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.plan import node_name
+from tensorsparkml.driver.board import wait_for_board
 from tensorsparkml.driver.feeding import (
     FeedReport,
     OpenFeed,
@@ -103,7 +103,10 @@ class Cluster:
 
     @property
     def results(self) -> list[Any]:
-        """What each node's main returned, by rank; there once the cluster has ended."""
+        """What each node's main returned, by rank, of those that run main.
+
+        There once the cluster has ended. None of an evaluator that had to be ended.
+        """
         if self._results is None:
             raise ConfigurationError("results are there once the cluster has ended")
         return self._results
@@ -111,7 +114,14 @@ class Cluster:
     @property
     def nodes(self) -> list[str]:
         """The nodes' names by rank, such as `chief:0` and `worker:0`."""
-        return [node_name(*role) for role in self.config.roles]
+        return self.config.roles.names
+
+    @property
+    def tensorboard_url(self) -> str | None:
+        """Where TensorBoard serves, or None while it does not; waits while it starts."""
+        if self._running is None or self._ended or not self.config.tensorboard:
+            return None
+        return wait_for_board(self._running.coordinator, self.config.start_seconds)
 
     # Startup
 
@@ -177,7 +187,7 @@ class Cluster:
         ledger = self._new_ledger(feed, epochs, shuffle=shuffle, seed=seed, cache=cache)
         running = self._require_running()
         if validation is not None:
-            kept = new_ledger("validation", self.config.num_workers)
+            kept = new_ledger("validation", self.config.roles.readers)
             self._deliver(running, validation, columns, kept)
         complete = self._deliver(running, data, columns, ledger)
         running.coordinator.require(lambda state: state.feed_done(feed, epochs))
@@ -210,7 +220,7 @@ class Cluster:
     def _new_ledger(self, feed: str, epochs: int = 1, **options: Any) -> FeedLedger:
         config = self.config
         return new_ledger(
-            feed, config.num_workers, epochs, spool_bytes=config.spool_bytes, **options
+            feed, config.roles.readers, epochs, spool_bytes=config.spool_bytes, **options
         )
 
     def train_stream(
@@ -287,7 +297,7 @@ class Cluster:
         from pyspark.sql import DataFrame
 
         running = self._require_fed()
-        token, peers = running.plan.token, running.coordinator.peers()
+        token, peers = running.plan.token, running.coordinator.readers()
         if self._guard is None:
             tag = f"tensorsparkml-{running.plan.cluster_id}-inference"
             self._guard = JobGuard(self._spark.sparkContext, tag, running.coordinator)
@@ -323,7 +333,10 @@ class Cluster:
         self._ended = True
         self._end_replays()
         running.finish()
-        self._results = unpickle_results(self.nodes, running.coordinator.results())
+        results, nodes = running.coordinator.results(), self.nodes
+        self._results = unpickle_results(
+            {nodes[rank]: results[rank] for rank in self.config.roles.with_main}
+        )
 
     def stop(self) -> None:
         """End the nodes at once, whatever they are doing."""

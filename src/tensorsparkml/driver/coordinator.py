@@ -30,7 +30,7 @@ from tensorsparkml.control.messages import (
 )
 from tensorsparkml.control.rpc import Handler, RpcServer, tcp_location
 from tensorsparkml.control.verdict import to_error
-from tensorsparkml.driver.node_log import relay_epoch, relay_lines
+from tensorsparkml.driver.node_log import log_tensorboard, relay_epoch, relay_lines, relay_warning
 from tensorsparkml.errors import LaunchError, TensorSparkMLError
 
 T = TypeVar("T")
@@ -124,10 +124,10 @@ class Coordinator:
         with self._changed:
             return at(self._state)
 
-    def peers(self) -> list[Peer]:
-        """Return where the nodes are, by rank."""
+    def readers(self) -> list[Peer]:
+        """Return where the nodes are that share the feeds, by rank."""
         with self._changed:
-            return self._state.peers
+            return self._state.readers
 
     def has_feed(self, name: str) -> bool:
         """Whether a feed of that name was opened."""
@@ -197,6 +197,14 @@ class Coordinator:
         with self._changed:
             return [node.name for node in self._state.nodes if node.phase is Phase.FINISHED]
 
+    def tensorboard_at(self, url: str | None) -> None:
+        """Record and log where TensorBoard serves, or that it has ended."""
+        with self._changed:
+            self._state.tensorboard_at(url)
+            self._changed.notify_all()
+        if url is not None:
+            log_tensorboard(url)
+
     def end_inference(self) -> None:
         """Let the programs' loops over batches for inference end."""
         with self._changed:
@@ -245,6 +253,10 @@ class Coordinator:
                 relay_epoch(name, event)
                 with self._changed:
                     self._state.epoch_ended(event)
+            elif event["kind"] == "warning":
+                relay_warning(name, event["message"])
+            elif event["kind"] == "tensorboard":
+                self.tensorboard_at(event["url"])
             else:
                 with self._changed:
                     self._send(self._apply(rank, event))
@@ -260,6 +272,8 @@ class Coordinator:
                 return state.failed(decode_failure(event["failure"]), time.monotonic())
             case "gone":
                 state.gone(rank)
+            case "awaits_end":
+                state.awaits_end(rank)
             case "share":
                 state.feeds[event["feed"]].shared(rank, event["rows"])
             case "spool":
@@ -307,8 +321,8 @@ class Coordinator:
             return {"ranks": list(ranks)}
 
     def _on_gather(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Take a node's value, and wait a little for those of the others."""
-        nodes = self._state.nodes
+        """Take a node's value, and wait a little for those of the others, the first so many."""
+        nodes = self._state.nodes[: body["nodes"]]
         with self._changed:
             values = self._gathered.setdefault(body["key"], {})
             values.setdefault(body["rank"], body["value"])

@@ -216,7 +216,7 @@ class OpenFeed:
         """
         if self._results is None:  # one for all jobs, because PySpark keeps them for ever
             self._results = task_results(rows.context, self._receive)
-        peers, part_of_key = self._coordinator.peers(), part and f"{part}/"
+        peers, part_of_key = self._coordinator.readers(), part and f"{part}/"
         send = sending(self._plan, peers, self._ledger, part_of_key, self._results)
         tag = f"tensorsparkml-{self._plan.cluster_id}-feed-{self.name}"
         return SparkJob(rows.feeding(send), tag, lambda _, error: on_end(error))

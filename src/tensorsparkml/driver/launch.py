@@ -48,7 +48,9 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
             ) from None
         host = context.getTaskInfos()[rank].address.rpartition(":")[0].strip("[]")
         plan = ClusterPlan.decode(encoded)
-        failure = run_task(plan, main, rank, host, partial(meet, plan, rank), batches)
+        gpus = context.resources().get("gpu")
+        assigned = None if gpus is None else gpus.addresses
+        failure = run_task(plan, main, rank, host, assigned, partial(meet, plan, rank), batches)
         if failure is not None:
             yield pa.record_batch({"failure": [json.dumps(encode_failure(failure))]})
 
@@ -71,7 +73,7 @@ def launch_job(
         data: DataFrame whose rows the launch tasks deliver, or None.
         on_end: Called, from a thread, with the failures of tasks and Spark's exception or None.
     """
-    nodes = plan.nodes
+    nodes = plan.launched
     source = spark.range(0, nodes, 1, nodes) if data is None else data.repartition(nodes)
     tasks = source.mapInArrow(launch_task(plan, main), _SCHEMA, barrier=True)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tensorsparkml.driver.progress_display import beside_bars, progress_logger
 
+logger = logging.getLogger(__name__)
 node_logger = logging.getLogger("tensorsparkml.node")
 
 
@@ -17,6 +18,18 @@ def relay_lines(node: str, lines: Sequence[str]) -> None:
         with beside_bars():
             for line in lines:
                 node_logger.info("[%s] %s", node, line)
+
+
+def relay_warning(node: str, message: str) -> None:
+    """Log what a node's agent warns of."""
+    with beside_bars():
+        logger.warning("[%s] %s", node, message)
+
+
+def log_tensorboard(url: str) -> None:
+    """Log where TensorBoard serves."""
+    with beside_bars():
+        logger.info("TensorBoard is at %s", url)
 
 
 def relay_epoch(node: str, event: Mapping[str, Any]) -> None:

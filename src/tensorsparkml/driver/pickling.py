@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -41,14 +41,14 @@ def pickle_main(main: Callable[..., Any], args: Any) -> bytes:
         return bytes(cloudpickle.dumps((main, args)))
 
 
-def unpickle_results(nodes: Sequence[str], results: Sequence[bytes | None]) -> list[Any]:
-    """Return what the mains returned, by rank.
+def unpickle_results(results: Mapping[str, bytes | None]) -> list[Any]:
+    """Return what the mains returned, by name of the node.
 
     Raises:
         UnpicklableError: A result needs something that this process lacks.
     """
     found = []
-    for node, result in zip(nodes, results, strict=True):
+    for node, result in results.items():
         try:
             found.append(None if result is None else cloudpickle.loads(result))
         except Exception as error:  # unpickling imports modules, which may raise anything

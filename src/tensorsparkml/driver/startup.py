@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import sys
+import threading
 import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
@@ -15,12 +16,14 @@ from tensorsparkml.config import ClusterConfig
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.messages import Failure
-from tensorsparkml.control.plan import ClusterPlan, node_name
+from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.verdict import to_error
 from tensorsparkml.driver import slots
+from tensorsparkml.driver.board import DriverBoard, absolute_log_dir, board_packages
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import read_files, source_uris
 from tensorsparkml.driver.launch import launch_job
+from tensorsparkml.driver.local_nodes import start_local_nodes
 from tensorsparkml.driver.progress import take_snapshot
 from tensorsparkml.driver.progress_display import ProgressMonitor, choose_display
 from tensorsparkml.driver.spark_failures import launch_failure
@@ -73,8 +76,10 @@ class RunningCluster:
         self._limited = ledger.limited
         self._direct_ledger: FeedLedger | None = None
         self._job: SparkJob | None = None
+        self._local_nodes: list[threading.Thread] = []
         self._progress: ProgressMonitor | None = None
         self._launch_failure: Failure | None = None
+        self._board = DriverBoard(config)
         hold = self._reserve_slots(spark, config, fed)
         try:
             self.plan = self._make_plan(spark, config, hold, default_fs, working_dir)
@@ -89,6 +94,10 @@ class RunningCluster:
                 self.coordinator.open_feed(self._direct_ledger, direct_tasks=self.plan.nodes)
             self._job = launch_job(spark, self.plan, main, self._direct, self._on_launch_ended)
             self._job.start()
+            self._local_nodes = start_local_nodes(
+                self.plan, main, self._driver_host, self.coordinator.fail
+            )
+            self._board.start(self.plan, spark, self.coordinator)
             self._wait_for_start(config.start_seconds)
         except BaseException:
             self.abort()
@@ -126,12 +135,15 @@ class RunningCluster:
         """
         if self._progress is not None:
             self._progress.stop()
+        self._board.stop()
         gone = self.coordinator.wait_for(lambda state: state.all_gone, _STOP_SECONDS)
         if not gone:
             logger.warning("cluster %s: not every node has confirmed its end", self._id)
         job = self._job
         if job is not None and not job.join(patience) and not job.cancel(_JOB_SECONDS):
             logger.warning("cluster %s: Spark has not ended the launch job", self._id)
+        for node in self._local_nodes:
+            node.join(_STOP_SECONDS)
         self.coordinator.close()
         _slot_registry.give_back(self._id)
 
@@ -144,33 +156,36 @@ class RunningCluster:
         working_dir: str,
     ) -> ClusterPlan:
         token = secrets.token_hex(32)
-        host = spark.conf.get("spark.driver.host") or "127.0.0.1"
+        self._driver_host = host = spark.conf.get("spark.driver.host") or "127.0.0.1"
         bind_address = spark.conf.get("spark.driver.bindAddress", None) or host
-        names = [node_name(*role) for role in config.roles]
-        state = ClusterState(names, config.lease_seconds)
+        state = ClusterState(config.roles, config.lease_seconds)
         self.coordinator = Coordinator(state, token, host, bind_address)
         return ClusterPlan(
             cluster_id=self._id,
             token=token,
             coordinator=self.coordinator.location,
             roles=config.roles,
+            launched=config.launched_nodes,
             hold=hold,
             direct_feed=None if self._direct is None else DIRECT_FEED,
             direct_limited=self._limited,
             lease_seconds=config.lease_seconds,
             version=__version__,
             python=".".join(map(str, sys.version_info[:2])),
-            packages=config.packages,
+            packages=(*config.packages, *board_packages(config)),
             default_fs=default_fs,
             working_dir=working_dir,
-            log_dir=config.log_dir and os.path.abspath(config.log_dir),
+            log_dir=config.log_dir and absolute_log_dir(config.log_dir),
             work_dir=config.work_dir and os.path.abspath(config.work_dir),
-            environment=dict(config.environment),
+            environment=config.node_environment,
+            gpus=config.gpus,
+            gpu_memory_growth=config.gpu_memory_growth,
+            tensorboard=config.tensorboard_place == "chief",
         )
 
     def _reserve_slots(self, spark: SparkSession, config: ClusterConfig, fed: bool) -> bool:
         slots.check_settings(spark)
-        nodes = config.num_workers
+        nodes = config.launched_nodes
         available = slots.available_slots(spark, nodes + fed)
         return _slot_registry.reserve(
             self._id,
@@ -189,8 +204,9 @@ class RunningCluster:
         if failures:
             self.coordinator.fail(failures[0])
         elif error is not None:
-            names = [node_name(*role) for role in self.plan.roles]
-            self._launch_failure = launch_failure(error, names, direct=self._direct is not None)
+            self._launch_failure = launch_failure(
+                error, self.plan.roles.names, direct=self._direct is not None
+            )
             self.coordinator.fail(self._launch_failure)
         elif self.plan.hold and not self.coordinator.wait_for(lambda s: s.all_started, timeout=0):
             message = "Spark ended the tasks that start the nodes before every node ran"

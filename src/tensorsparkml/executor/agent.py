@@ -31,9 +31,10 @@ def main() -> None:
     node = Node(plan, body["rank"], body["host"], body["executor"], orders)
     try:
         print(json.dumps(node.address), flush=True)
-        peers, pickled = read_frame(orders), read_frame(orders)
-        if peers is not None and pickled is not None:
-            node.run([Peer(**peer) for peer in json.loads(peers)], pickled)
+        others, pickled = read_frame(orders), read_frame(orders)
+        if others is not None and pickled is not None:
+            told = json.loads(others)
+            node.run([Peer(**peer) for peer in told["peers"]], told["environment"], pickled)
     finally:
         node.close()
 

@@ -69,9 +69,12 @@ class AgentProcess:
     def wait(self) -> str | None:
         """Wait for the agent's end and return None if it was in order, else what is known."""
         status = self._process.wait()
-        if status == 0:
-            return None
-        size = self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(0, size - _ERROR_BYTES))
-        text = self._errors.read().decode("utf-8", "replace").strip()
+        self.dismiss()
+        cast(BinaryIO, self._process.stdout).close()
+        with self._errors:
+            if status == 0:
+                return None
+            size = self._errors.seek(0, os.SEEK_END)
+            self._errors.seek(max(0, size - _ERROR_BYTES))
+            text = self._errors.read().decode("utf-8", "replace").strip()
         return f"it ended with exit status {status}" + (f":\n{text}" if text else "")

@@ -42,7 +42,9 @@ from tensorsparkml.executor.events import (
 )
 from tensorsparkml.executor.inference_desk import InferenceDesk
 from tensorsparkml.executor.inference_relay import InferenceRelay
+from tensorsparkml.executor.log_copies import node_log_dir
 from tensorsparkml.executor.logs import NodeLog
+from tensorsparkml.executor.node_logs import NodeLogs
 from tensorsparkml.executor.ports import hold_port
 from tensorsparkml.executor.process_tree import alive
 from tensorsparkml.executor.reporting import Lease, Mailbox, Reporter
@@ -76,8 +78,8 @@ class Node:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._lease = Lease(plan.lease_seconds)
         base = Path(plan.work_dir or tempfile.gettempdir()) / "tensorsparkml" / plan.cluster_id
-        role, index = plan.roles[rank]
-        self.log_dir = Path(plan.log_dir) if plan.log_dir else base / "logs"
+        role, index = plan.roles.nodes[rank]
+        self.log_dir = node_log_dir(plan.log_dir, base, f"{role}-{index}")
         self._log = NodeLog(self.log_dir / "nodes" / f"{role}-{index}.log")
         # Unix socket names are limited to about 100 bytes, so it gets a folder of its own.
         self._private = Path(tempfile.mkdtemp(prefix="tsm-"))
@@ -92,21 +94,24 @@ class Node:
         self._reported: Failure | None = None
         self._stopping = False
         self._finished = False
+        self._training_ended = threading.Event()
+        self._awaits_end = False
         self._ended = threading.Event()
 
     @property
     def address(self) -> dict[str, Any]:
         """What the launch task tells the other nodes about this one."""
-        role, index = self.plan.roles[self.rank]
+        role, index = self.plan.roles.nodes[self.rank]
         port = self._held_port.getsockname()[1]
         spool = str(self._spool.directory)
         return asdict(Peer(self.rank, role, index, self._host, self._server.port, port, spool))
 
-    def run(self, peers: list[Peer], main: bytes) -> None:
+    def run(self, peers: list[Peer], resources: dict[str, str], main: bytes) -> None:
         """Run the trainer to its end.
 
         Args:
             peers: All nodes by rank.
+            resources: Environment variables for what the node may use of its host.
             main: The pickled main function and its arguments.
         """
         self._peers = peers
@@ -126,20 +131,26 @@ class Node:
                 "finished": self._on_finished,
                 "failed": self._on_failed,
                 "take": self._relay.take,
+                "training_ended": self._on_training_ended,
             },
             self._relay.serve_program,
         )
         self._reporter = Reporter(self._connect(), self.rank, self._log, self._lease)
         self._mailbox = Mailbox(self._connect(), self.rank, self._lease, self._deliver)
         self._reporter.start()
+        logs = NodeLogs(self.plan, self.rank, self.log_dir, self._host, self._reporter)
         self._trainer = Trainer(
-            trainer_environment({**node_environment(peers, self.rank), **self.plan.environment}),
+            trainer_environment(
+                {**node_environment(peers, self.rank), **resources, **self.plan.environment}
+            ),
             {
                 "agent": unix_location(socket_path),
                 "coordinator": self.plan.coordinator,
                 "token": self.plan.token,
                 "peers": [asdict(peer) for peer in peers],
                 "rank": self.rank,
+                "readers": self.plan.roles.readers,
+                "serves": self.rank not in self.plan.roles.with_main,
                 "default_fs": self.plan.default_fs,
                 "working_dir": self.plan.working_dir,
                 "log_dir": str(self.log_dir),
@@ -157,6 +168,7 @@ class Node:
         self._start_thread("spool size", self._watch_spool)
         while not self._handle(self._events.get()):
             pass
+        logs.close()  # while the mailbox still shows the driver that this agent lives
         self._ended.set()
         self._mailbox.stop()
         self._reporter.finish(timeout=2.0)
@@ -185,8 +197,12 @@ class Node:
                 self._desk.close("its program has ended; the driver's error says why")
                 return True
             case End():
+                self._training_ended.set()
                 self._trainer.allow_exit()
-                self._after_grace()
+                if not self._awaits_end:
+                    # Servers, and an evaluator that would go on for ever.
+                    self._stopping = self._stopping or not self._finished
+                    self._after_grace()
             case Stop():
                 self._stopping = True
                 self._after_grace()
@@ -242,6 +258,13 @@ class Node:
             "its main has returned; loop over ctx.inference(...) to its end, which comes when the "
             "driver leaves the with block"
         )
+
+    def _on_training_ended(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Say whether training has ended; who asks returns by itself when it has."""
+        if not self._awaits_end:
+            self._awaits_end = True
+            self._reporter.send("awaits_end")
+        return {"ended": self._training_ended.wait(body["wait_seconds"])}
 
     def _on_failed(self, body: dict[str, Any]) -> None:
         # Reported when the process has ended, and with it its output.

@@ -30,7 +30,13 @@ def meet(plan: ClusterPlan, rank: int, value: Any) -> list[Any]:
         ConnectionError: The coordinator cannot be reached.
     """
     client = RpcClient(plan.coordinator, plan.token)
-    body = {"key": "launch", "rank": rank, "value": value, "wait": _WAIT_SECONDS}
+    body = {
+        "key": "launch",
+        "rank": rank,
+        "nodes": plan.nodes,
+        "value": value,
+        "wait": _WAIT_SECONDS,
+    }
     try:
         while True:
             reply = client.call("gather", body, timeout=_CALL_SECONDS)

@@ -20,12 +20,15 @@ import pyarrow.flight as flight
 
 from tensorsparkml._version import __version__
 from tensorsparkml.control.messages import Commit, Failure, Peer, decode_failure, encode_failure
-from tensorsparkml.control.plan import ClusterPlan, node_name
+from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.data.transport import NodeGoneError
+from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.executor.admission import wait_for_room
 from tensorsparkml.executor.agent_process import AgentProcess
 from tensorsparkml.executor.feeder import Feeder
+from tensorsparkml.executor.resources import find_gpus, node_resources
+from tensorsparkml.storage import filesystem_of
 
 _DIRECT_COMMIT_BYTES = 8 * 2**20
 _COMMIT_SECONDS = 60.0
@@ -58,6 +61,10 @@ def find_problem(plan: ClusterPlan) -> Failure | None:
             f"{where} lacks {', '.join(missing)}; install it on every executor, ship it with "
             "spark.archives, or point PYSPARK_PYTHON at the Python that has it",
         )
+    try:
+        filesystem_of(plan.log_dir or os.curdir)
+    except ConfigurationError as error:
+        return Failure("ConfigurationError", f"log_dir on {where}: {error.message}")
     return None
 
 
@@ -77,6 +84,7 @@ def run_task(
     main: bytes,
     rank: int,
     host: str,
+    gpus: Sequence[str] | None,
     meet: Meet,
     batches: Iterator[pa.RecordBatch],
 ) -> Failure | None:
@@ -87,6 +95,7 @@ def run_task(
         main: The pickled main function and its arguments.
         rank: Rank of the node, which is the index of the task.
         host: Address of this executor as Spark knows it.
+        gpus: Addresses of the GPUs that Spark has assigned, or None if it schedules none.
         meet: See `rendezvous.meet`.
         batches: The task's partition, which is the node's to deliver when the feed is direct.
     """
@@ -98,7 +107,11 @@ def run_task(
         if address is None:
             failure = Failure("LaunchError", f"the agent did not start: {agent.wait()}")
     try:
-        met = meet({"failure": encode_failure(failure)} if failure else {"address": address})
+        met = meet(
+            {"failure": encode_failure(failure)}
+            if failure
+            else {"address": address, "gpus": find_gpus(plan, rank, gpus)}
+        )
     except ConnectionError:
         if agent is not None:
             agent.dismiss()
@@ -106,12 +119,13 @@ def run_task(
     failure = first_failure(plan, met)
     if agent is None:
         return failure
-    if failure is not None:
+    environment = failure or node_resources(plan, rank, met)
+    if isinstance(environment, Failure):
         agent.dismiss()
-        return failure
+        return environment
     addresses = [content["address"] for content in met]
     peers = [Peer(**address) for address in addresses]
-    agent.tell(json.dumps(addresses).encode())
+    agent.tell(json.dumps({"peers": addresses, "environment": environment}).encode())
     agent.tell(main)
     if plan.direct_feed is not None:
         _feed_directly(plan, plan.direct_feed, rank, peers, batches)
@@ -127,7 +141,7 @@ def first_failure(plan: ClusterPlan, met: Sequence[Mapping[str, Any]]) -> Failur
     for rank, content in enumerate(met):
         if "failure" in content:
             failure = decode_failure(content["failure"])
-            return replace(failure, node=node_name(*plan.roles[rank]))
+            return replace(failure, node=plan.name(rank))
     return None
 
 
@@ -142,8 +156,17 @@ def _feed_directly(
             raise _UnwantedError
 
     # Spark has spread the rows over these tasks already.
+    readers = range(plan.roles.readers)
+    chosen = [rank] if rank in readers else readers
     feeder = Feeder(
-        plan.token, peers, feed, rank, 0, commit, lambda *_: [rank], _DIRECT_COMMIT_BYTES
+        plan.token,
+        peers[: len(readers)],
+        feed,
+        rank,
+        0,
+        commit,
+        lambda *_: chosen,
+        _DIRECT_COMMIT_BYTES,
     )
     try:
         with suppress(_UnwantedError):

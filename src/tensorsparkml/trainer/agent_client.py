@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -86,6 +87,16 @@ class AgentClient:
         with suppress(*BROKEN):  # where its task has gone meanwhile; the reader tells
             writer.begin(results)
         return writer, reader
+
+    def training_ended(self, wait_seconds: float) -> bool:
+        """Wait for the end of training, and return whether it has ended."""
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            wait = min(_WINDOW_SECONDS, max(0.0, deadline - time.monotonic()))
+            body = {"wait_seconds": wait}
+            reply = self._client.call("training_ended", body, timeout=_CALL_SECONDS)
+            if reply["ended"] or time.monotonic() >= deadline:
+                return bool(reply["ended"])
 
     def epoch(self, event: dict[str, Any]) -> None:
         """Tell how an epoch of training went."""

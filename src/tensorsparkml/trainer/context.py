@@ -10,7 +10,8 @@ from typing import Any
 from tensorsparkml.control.cluster_spec import cluster_spec
 from tensorsparkml.control.messages import Peer
 from tensorsparkml.data.column_options import Column
-from tensorsparkml.errors import DataError
+from tensorsparkml.errors import ConfigurationError, DataError
+from tensorsparkml.roles import CHIEF, PARAMETER_SERVER, WORKER
 from tensorsparkml.storage import absolute_path, write_directory
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.data_feed import DataFeed
@@ -33,6 +34,8 @@ class Settings:
         token: The cluster's token.
         peers: All nodes by rank.
         rank: Rank of this node.
+        readers: How many nodes, the first ones, share the feeds.
+        serves: Whether this node runs TensorFlow's server, and not main.
         default_fs: Hadoop's default filesystem.
         working_dir: The driver's working directory.
         log_dir: Folder for logs and event files.
@@ -44,6 +47,8 @@ class Settings:
     token: str
     peers: tuple[Peer, ...]
     rank: int
+    readers: int
+    serves: bool
     default_fs: str
     working_dir: str
     log_dir: str
@@ -59,14 +64,17 @@ class Context(FileContext):
     """A node as its main sees it.
 
     Attributes:
-        role: `chief` or `worker`.
+        role: `chief`, `worker`, `evaluator` or `ps`.
         task_index: Place of the node among the nodes of its role, from 0.
         rank: Place of the node among all nodes, from 0.
         num_workers: Number of nodes that train, the chief included.
+        num_ps: Number of parameter servers.
         is_chief: Whether this node is the one that writes.
-        cluster_spec: Addresses of the nodes' TensorFlow servers by role, as in TF_CONFIG.
+        cluster_spec: Addresses of the nodes' TensorFlow servers by role, as in TF_CONFIG. An
+            evaluator is not among them.
         default_fs: Hadoop's default filesystem, such as `hdfs://nameservice` or `file:///`.
-        log_dir: Folder for event files and logs.
+        log_dir: Local folder for event files and logs; where the cluster's is a URI, the agent
+            copies what is in it there.
     """
 
     def __init__(self, settings: Settings, agent: AgentClient) -> None:
@@ -74,17 +82,22 @@ class Context(FileContext):
         self.role = node.role
         self.task_index = node.task_index
         self.rank = settings.rank
-        self.num_workers = len(settings.peers)
-        self.is_chief = settings.rank == 0
+        self.num_workers = sum(peer.role in (CHIEF, WORKER) for peer in settings.peers)
+        self.num_ps = sum(peer.role == PARAMETER_SERVER for peer in settings.peers)
+        self.is_chief = node.role == CHIEF
         self.cluster_spec = cluster_spec(settings.peers)
         self.default_fs = settings.default_fs
         self.log_dir = settings.log_dir
         self._working_dir = settings.working_dir
         self._agent = agent
+        # An evaluator reads files alone.
+        self._shares = settings.readers if self.rank < settings.readers else 1
+        self._share = self.rank if self.rank < settings.readers else 0
+        self._reads_feeds = self.rank < settings.readers
         self._files = NodeFiles(
-            Exchange(settings.coordinator, settings.token, self.rank, self.num_workers),
-            self.rank,
-            self.num_workers,
+            Exchange(settings.coordinator, settings.token, self._share, self._shares),
+            self._share,
+            self._shares,
             self.absolute_path,
             Path(settings.spool_dir) / "copies",
         )
@@ -235,6 +248,23 @@ class Context(FileContext):
             write_directory(target, lambda path: _save(model, path))
         return target
 
+    def training_ended(self, wait_seconds: float = 0.0) -> bool:
+        """Whether the nodes that train have all returned from main; for an evaluator.
+
+        An evaluator that never asks is ended with the training. One that asks may finish what it
+        is doing, and must return when this is True:
+
+        ```python
+        checkpoints = tf.train.checkpoints_iterator(
+            folder, timeout=1, timeout_fn=ctx.training_ended
+        )
+        ```
+
+        Args:
+            wait_seconds: How long to wait for it.
+        """
+        return self._agent.training_ended(wait_seconds)
+
     def absolute_path(self, path: str) -> str:
         """Return a path as every node and the driver can use it; see `storage.absolute_path`."""
         return absolute_path(path, self.default_fs, self._working_dir)
@@ -247,15 +277,20 @@ class Context(FileContext):
         return self._data_errors[-1] if self._data_errors else self._files.explain(error)
 
     def _feed(self, name: str) -> Feed:
+        if not self._reads_feeds:
+            raise ConfigurationError(
+                f"the {self.role} has no share of feed {name!r}, which the nodes share that train; "
+                "read files here, with ctx.read_parquet(...) or ctx.read_tfrecord(...)"
+            )
         if name not in self._feeds:
             self._feeds[name] = Feed(
-                self._agent, name, self.rank, self.num_workers, self._files.parquet
+                self._agent, name, self._share, self._shares, self._files.parquet
             )
         return self._feeds[name]
 
     def _rows_read(self) -> int:
         rows = sum(feed.rows_read for feed in self._feeds.values())
-        return (rows + self._files.rows_read) * self.num_workers
+        return (rows + self._files.rows_read) * self._shares
 
 
 def _save(model: Any, path: str) -> None:

@@ -49,7 +49,13 @@ class Exchange:
         if self._nodes == 1:
             return [json.loads(json.dumps(value))]
         client = RpcClient(self._coordinator, self._token)
-        body = {"key": key, "rank": self._rank, "value": value, "wait": _WAIT_SECONDS}
+        body = {
+            "key": key,
+            "rank": self._rank,
+            "nodes": self._nodes,
+            "value": value,
+            "wait": _WAIT_SECONDS,
+        }
         warn_at = time.monotonic() + _WARN_SECONDS
         try:
             while True:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.shuffling import WINDOW_ROWS
-from tensorsparkml.errors import DataError
+from tensorsparkml.errors import ConfigurationError, DataError
 from tensorsparkml.trainer.dataset import (
     BatchLayout,
     Columns,
@@ -19,7 +19,7 @@ from tensorsparkml.trainer.dataset import (
 from tensorsparkml.trainer.file_reader import FileReader
 from tensorsparkml.trainer.node_files import NodeFiles
 from tensorsparkml.trainer.source import Source
-from tensorsparkml.trainer.strategies import all_workers_strategy
+from tensorsparkml.trainer.strategies import all_workers_strategy, connected_strategy
 from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
 
 
@@ -28,22 +28,55 @@ class FileContext:
 
     rank: int
     num_workers: int
+    num_ps: int
+    is_chief: bool
+    role: str
     cluster_spec: dict[str, list[str]]
     _files: NodeFiles
+    _share: int  # place among the nodes that share what is read
+    _shares: int  # how many these are
+    _reads_feeds: bool
     _data_errors: list[DataError]  # that TensorFlow wraps, beyond recognition, in its own
 
     @cached_property
     def strategy(self) -> Any:
-        """The `tf.distribute` strategy: synchronous over all nodes, or none for a single node.
+        """The `tf.distribute` strategy.
 
-        Several nodes train under `MultiWorkerMirroredStrategy`, which TensorFlow lets a program
-        make only before its first operation: use `ctx.strategy` early in main.
+        Several nodes train under `MultiWorkerMirroredStrategy`; with parameter servers, the chief
+        has a `ParameterServerStrategy` (see `parameter_server_strategy`); a single node, an
+        evaluator, and every node in between-graph replication have TensorFlow's default one.
+        TensorFlow lets a program make a strategy only before its first operation: use
+        `ctx.strategy` early in main.
         """
         import tensorflow as tf
 
-        if self.num_workers == 1:
-            return tf.distribute.get_strategy()
-        return all_workers_strategy(self.cluster_spec, self.rank)
+        if self.num_ps and self.is_chief and not self._reads_feeds:
+            return self.parameter_server_strategy()
+        if self._synchronous:
+            return all_workers_strategy(self.cluster_spec, self.is_chief)
+        return tf.distribute.get_strategy()
+
+    @property
+    def _synchronous(self) -> bool:
+        return self._shares > 1 and not self.num_ps
+
+    def parameter_server_strategy(self, variable_partitioner: Any = None) -> Any:
+        """Return a `ParameterServerStrategy` that is connected to all servers; on the chief.
+
+        Args:
+            variable_partitioner: How variables are cut into shards, one for each parameter server
+                at most, such as `tf.distribute.experimental.partitioners.MinSizePartitioner()`;
+                None for whole variables.
+
+        Raises:
+            ConfigurationError: There are no parameter servers, or this is not the chief.
+        """
+        if not self.num_ps or not self.is_chief:
+            raise ConfigurationError(
+                f"this is the {self.role} of a cluster with {self.num_ps} parameter servers; the "
+                "chief of one with num_ps=1 or more has such a strategy"
+            )
+        return connected_strategy(self.cluster_spec, variable_partitioner)
 
     def read_parquet(
         self,
@@ -106,8 +139,8 @@ class FileContext:
         files = self._files.parquet(uri, filesystem)
         source = FileReader(
             files,
-            self.rank,
-            self.num_workers,
+            self._share,
+            self._shares,
             columns=names,
             convert=convert,
             shuffle=how,
@@ -168,8 +201,8 @@ class FileContext:
         files = self._files.tfrecord(uri, filesystem)
         local = tfrecord_dataset(
             files,
-            self.rank,
-            self.num_workers,
+            self._share,
+            self._shares,
             layout=layout,
             schema=schema,
             batch_size=batch_size,
@@ -177,7 +210,7 @@ class FileContext:
             shuffle=how,
             record=record,
         )
-        return local if self.num_workers == 1 else distributed(strategy, local)
+        return distributed(strategy, local) if self._synchronous else local
 
     def _distributed(
         self,
@@ -193,4 +226,4 @@ class FileContext:
             source, layout, convert, batch_size, drop_remainder, self._data_errors.append
         )
         local = transformed(local, transform)
-        return local if self.num_workers == 1 else distributed(strategy, local)
+        return distributed(strategy, local) if self._synchronous else local

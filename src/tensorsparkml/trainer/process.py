@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from typing import Any, BinaryIO
 
 import cloudpickle
 
+from tensorsparkml.control.cluster_spec import cluster_spec
 from tensorsparkml.control.frames import read_frame
 from tensorsparkml.control.messages import Failure, encode_failure
 from tensorsparkml.control.rpc import RpcClient
@@ -24,6 +26,9 @@ from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.trainer import keras_fix
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.context import Context, Settings
+from tensorsparkml.trainer.strategies import serve
+
+logger = logging.getLogger(__name__)
 
 _REPORT_SECONDS = 2.0
 
@@ -38,9 +43,11 @@ def main() -> None:
     may_exit = threading.Event()
     node = Settings.from_json(json.loads(settings))
     threading.Thread(target=_watch, args=(lifeline, node, may_exit), daemon=True).start()
+    agent = AgentClient(node.agent, node.token)
+    if node.serves:
+        _serve(node, agent, may_exit)
     if len(node.peers) > 1:
         keras_fix.install()
-    agent = AgentClient(node.agent, node.token)
     outcome = run_main(pickled, Context(node, agent))
     failed = isinstance(outcome, Failure)
     if isinstance(outcome, Failure):
@@ -52,6 +59,20 @@ def main() -> None:
     sys.stderr.flush()
     # Python's own way out takes TensorFlow up to ten seconds, in which it may wait for its peers.
     os._exit(1 if failed else 0)
+
+
+def _serve(node: Settings, agent: AgentClient, may_exit: threading.Event) -> None:
+    """Run TensorFlow's server until the training has ended, and exit."""
+    peer = node.peers[node.rank]
+    try:
+        server = serve(cluster_spec(node.peers), peer.role, peer.task_index)
+    except Exception as error:  # of TensorFlow: whatever it raises is why the node cannot serve
+        message = f"TensorFlow's server does not start: {error}"
+        agent.failed(from_exception(error, kind="LaunchError", message=message))
+        os._exit(1)
+    logger.info("%s serves at %s", peer.name, server.target)
+    may_exit.wait()
+    os._exit(0)
 
 
 def run_main(pickled: bytes, context: Context) -> bytes | Failure:

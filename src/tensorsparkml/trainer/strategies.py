@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ _POLL_SECONDS = 0.02
 _LISTEN_SECONDS = 60.0
 
 
-def all_workers_strategy(cluster_spec: Mapping[str, Sequence[str]], rank: int) -> Any:
+def all_workers_strategy(cluster_spec: Mapping[str, Sequence[str]], is_chief: bool) -> Any:
     """Return the synchronous strategy over all nodes.
 
     TensorFlow's client waits a whole second when its first call finds nobody who listens, so the
@@ -20,9 +21,35 @@ def all_workers_strategy(cluster_spec: Mapping[str, Sequence[str]], rank: int) -
     """
     import tensorflow as tf
 
-    if rank > 0:
+    if not is_chief:
         wait_for_server(cluster_spec["chief"][0], _LISTEN_SECONDS)
     return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def connected_strategy(cluster_spec: Mapping[str, Sequence[str]], variable_partitioner: Any) -> Any:
+    """Return the strategy of a chief that hands steps to workers, with their servers running."""
+    import tensorflow as tf
+
+    for role in ("worker", "ps"):
+        for address in cluster_spec[role]:
+            wait_for_server(address, _LISTEN_SECONDS)
+    return tf.distribute.ParameterServerStrategy(
+        tf.distribute.cluster_resolver.TFConfigClusterResolver(),
+        variable_partitioner=variable_partitioner,
+    )
+
+
+def serve(cluster_spec: Mapping[str, Sequence[str]], role: str, task_index: int) -> Any:
+    """Start this node's TensorFlow server, and return it."""
+    import tensorflow as tf
+
+    config = tf.compat.v1.ConfigProto()
+    # Calls of all workers may wait for each other, so none may keep the others from running.
+    servers = sum(map(len, cluster_spec.values()))
+    config.inter_op_parallelism_threads = max(servers + 1, os.cpu_count() or 1)
+    return tf.distribute.Server(
+        dict(cluster_spec), job_name=role, task_index=task_index, config=config, protocol="grpc"
+    )
 
 
 def wait_for_server(address: str, seconds: float) -> bool:

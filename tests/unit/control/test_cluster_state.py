@@ -7,6 +7,7 @@ import pytest
 from tensorsparkml.control.cluster_state import ClusterState, Phase, describe
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.messages import End, Failure, FeedProgress, Peer, Stop
+from tensorsparkml.roles import make_roles
 
 LEASE, SETTLE = 6.0, 1.0
 CHIEF = Peer(0, "chief", 0, "10.0.0.1", 7000, 7001, "/spool")
@@ -17,7 +18,7 @@ BROKEN_COLLECTIVE = Failure("MainError", "collective failed", "chief:0", consequ
 
 @pytest.fixture
 def state() -> ClusterState:
-    return ClusterState(["chief:0", "worker:0"], LEASE, SETTLE)
+    return ClusterState(make_roles(2), LEASE, SETTLE)
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from tensorsparkml.control.messages import (
     encode_directive,
     encode_failure,
 )
-from tensorsparkml.control.plan import ClusterPlan, node_name
+from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.roles import node_name
 
 directives: st.SearchStrategy[Directive] = st.one_of(
     *(st.from_type(kind) for kind in get_args(Directive))
@@ -68,7 +69,7 @@ def test_a_failure_survives(failure: Failure) -> None:
 def test_a_plan_survives(plan: ClusterPlan) -> None:
     decoded = ClusterPlan.decode(plan.encode())
     assert decoded == plan
-    assert decoded.nodes == len(plan.roles)
+    assert decoded.nodes == len(plan.roles.nodes)
 
 
 @settings(deadline=None, max_examples=50)

@@ -4,12 +4,13 @@ from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.executor.placement import ask_coordinator
+from tensorsparkml.roles import make_roles
 
 TOKEN = "5e884898da280471"
 
 
 def test_the_nodes_of_the_feeders_host_are_preferred_until_they_are_ahead() -> None:
-    state = ClusterState(["chief:0", "worker:0"], lease_seconds=60.0)
+    state = ClusterState(make_roles(2), lease_seconds=60.0)
     coordinator = Coordinator(state, TOKEN, "127.0.0.1", "127.0.0.1")
     try:
         coordinator.open_feed(FeedLedger("train", 2))

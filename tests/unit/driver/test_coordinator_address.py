@@ -5,10 +5,11 @@ import pytest
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.errors import LaunchError
+from tensorsparkml.roles import make_roles
 
 
 def test_address_of_another_host():
-    state = ClusterState(["chief:0"], lease_seconds=6.0)
+    state = ClusterState(make_roles(1), lease_seconds=6.0)
     elsewhere = "203.0.113.1"  # reserved for documentation (RFC 5737): no host has it
     with pytest.raises(LaunchError, match=r"cannot listen on 203\.0\.113\.1.*bindAddress"):
         Coordinator(state, "token", elsewhere, elsewhere)

@@ -10,6 +10,7 @@ import pytest
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.roles import make_roles
 from tensorsparkml.trainer.exchange import Exchange
 
 TOKEN = "secret"
@@ -17,7 +18,7 @@ TOKEN = "secret"
 
 @pytest.fixture
 def state() -> ClusterState:
-    return ClusterState(["chief:0", "worker:0"], lease_seconds=60.0)
+    return ClusterState(make_roles(2), lease_seconds=60.0)
 
 
 @pytest.fixture

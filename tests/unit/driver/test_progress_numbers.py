@@ -24,10 +24,11 @@ from tensorsparkml.driver.progress import (
     take_snapshot,
 )
 from tensorsparkml.driver.progress_display import Bars, Lines, ProgressMonitor, beside_bars
+from tensorsparkml.roles import make_roles
 
 
 def test_a_snapshot_has_every_feed_and_node() -> None:
-    state = ClusterState(["chief:0", "worker:0"], lease_seconds=6.0)
+    state = ClusterState(make_roles(2), lease_seconds=6.0)
     assert take_snapshot(state) == Snapshot((), (0, 0), None)
     for name in ("validation", "train"):
         state.open_feed(FeedLedger(name, 2))

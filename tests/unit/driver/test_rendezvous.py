@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.unit.example_plan import TOKEN, example_plan
 
-from tensorsparkml._version import __version__
 from tensorsparkml.control.cluster_state import ClusterState
-from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.executor.rendezvous import meet
-
-
-def plan(coordinator: str) -> ClusterPlan:
-    return ClusterPlan(
-        cluster_id="c0ffee",
-        token="5e884898da280471",
-        coordinator=coordinator,
-        roles=(("chief", 0), ("worker", 0)),
-        hold=True,
-        direct_feed=None,
-        direct_limited=False,
-        lease_seconds=6.0,
-        version=__version__,
-        python=".".join(map(str, sys.version_info[:2])),
-        packages=(),
-        default_fs="file:///",
-        working_dir="/",
-        log_dir=None,
-        work_dir=None,
-        environment={},
-    )
+from tensorsparkml.roles import make_roles
 
 
 def test_all_get_what_all_have_found() -> None:
-    state = ClusterState(["chief:0", "worker:0"], lease_seconds=60.0)
-    coordinator = Coordinator(state, "5e884898da280471", "127.0.0.1", "127.0.0.1")
-    cluster = plan(coordinator.location)
+    state = ClusterState(make_roles(2), lease_seconds=60.0)
+    coordinator = Coordinator(state, TOKEN, "127.0.0.1", "127.0.0.1")
+    plan = example_plan(coordinator=coordinator.location, roles=make_roles(2), launched=2)
     try:
         with ThreadPoolExecutor(1) as pool:
-            early = pool.submit(meet, cluster, 1, {"rank": 1})
-            assert meet(cluster, 0, {"rank": 0}) == [{"rank": 0}, {"rank": 1}]
+            early = pool.submit(meet, plan, 1, {"rank": 1})
+            assert meet(plan, 0, {"rank": 0}) == [{"rank": 0}, {"rank": 1}]
             assert early.result() == [{"rank": 0}, {"rank": 1}]
     finally:
         coordinator.close()
@@ -50,4 +28,4 @@ def test_all_get_what_all_have_found() -> None:
 
 def test_a_coordinator_out_of_reach_is_named() -> None:
     with pytest.raises(ConnectionError, match=r"grpc\+tcp://127\.0\.0\.1:1.*spark\.driver\.host"):
-        meet(plan("grpc+tcp://127.0.0.1:1"), 0, {})
+        meet(example_plan(coordinator="grpc+tcp://127.0.0.1:1"), 0, {})

@@ -17,6 +17,7 @@ from tensorsparkml.driver.spark_job import Action, SparkJob
 from tensorsparkml.driver.stream_sources import Take
 from tensorsparkml.driver.streaming import StreamFeed
 from tensorsparkml.errors import FeedError, MainError
+from tensorsparkml.roles import make_roles
 
 SECONDS = 60.0  # which only a hang needs
 
@@ -105,7 +106,7 @@ class Setup:
     """A stream that feeds one node."""
 
     def __init__(self) -> None:
-        self.state = ClusterState(["chief:0"], lease_seconds=1e9, settle_seconds=0.0)
+        self.state = ClusterState(make_roles(1), lease_seconds=1e9, settle_seconds=0.0)
         self.coordinator = Coordinator(self.state, "token", "127.0.0.1", "127.0.0.1")
         self.feed = StubFeed(self.coordinator)
         self.source = StubStream()

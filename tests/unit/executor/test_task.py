@@ -6,30 +6,13 @@ import sys
 from dataclasses import replace
 
 import pytest
+from tests.unit.example_plan import example_plan
 
 from tensorsparkml._version import __version__
 from tensorsparkml.control.messages import Failure, encode_failure
-from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.executor.task import find_problem, first_failure
 
-PLAN = ClusterPlan(
-    cluster_id="c0ffee",
-    token="5e884898da280471",
-    coordinator="grpc+tcp://10.0.0.1:7000",
-    roles=(("chief", 0), ("worker", 0), ("worker", 1)),
-    hold=True,
-    direct_feed=None,
-    direct_limited=False,
-    lease_seconds=6.0,
-    version=__version__,
-    python=".".join(map(str, sys.version_info[:2])),
-    packages=("json", "email.message"),
-    default_fs="file:///",
-    working_dir="/",
-    log_dir=None,
-    work_dir=None,
-    environment={},
-)
+PLAN = example_plan(packages=("json", "email.message"))
 
 
 def test_an_executor_like_the_driver_has_no_problem() -> None:

@@ -1,0 +1,68 @@
+"""What the nodes of a cluster are there for: who trains, who serves, who reads the feeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CHIEF, WORKER, PARAMETER_SERVER, EVALUATOR = "chief", "worker", "ps", "evaluator"
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The nodes of a cluster by rank, and what each does.
+
+    Nodes that read feeds come first, so that a reader's rank is its place among them.
+
+    Attributes:
+        nodes: Role and task index of each node.
+        readers: How many nodes share the feeds: the first ones.
+        servers: Roles that run TensorFlow's server, and not main.
+    """
+
+    nodes: tuple[tuple[str, int], ...]
+    readers: int
+    servers: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the nodes, such as `worker:1`."""
+        return [node_name(*node) for node in self.nodes]
+
+    @property
+    def with_main(self) -> list[int]:
+        """Ranks of the nodes that run main."""
+        return [rank for rank, (role, _) in enumerate(self.nodes) if role not in self.servers]
+
+    @property
+    def training(self) -> list[int]:
+        """Ranks of the nodes whose mains are the training: when all have returned, it has ended."""
+        return [rank for rank in self.with_main if self.nodes[rank][0] in (CHIEF, WORKER)]
+
+
+def make_roles(
+    num_workers: int, num_ps: int = 0, evaluator: bool = False, between_graph: bool = False
+) -> Roles:
+    """Return the roles of a cluster.
+
+    With parameter servers, main runs on the chief alone, which hands steps to the workers; or, in
+    between-graph replication, on the chief and on all workers.
+
+    Args:
+        num_workers: Number of nodes that train, the chief included.
+        num_ps: Number of parameter servers.
+        evaluator: Whether there is an evaluator.
+        between_graph: Whether workers run main although there are parameter servers.
+    """
+    chief = [(CHIEF, 0)]
+    workers = [(WORKER, index) for index in range(num_workers - 1)]
+    others = [(EVALUATOR, 0)] if evaluator else []
+    others += [(PARAMETER_SERVER, index) for index in range(num_ps)]
+    if num_ps and not between_graph:
+        servers = (WORKER, PARAMETER_SERVER)
+        return Roles((*workers, *chief, *others), max(1, len(workers)), servers)
+    return Roles((*chief, *workers, *others), num_workers, (PARAMETER_SERVER,))
+
+
+def node_name(role: str, task_index: int) -> str:
+    """Return a node's name in logs and errors, such as `worker:1`."""
+    return f"{role}:{task_index}"
