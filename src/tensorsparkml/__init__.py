@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tensorsparkml.data.column_options import Column
     from tensorsparkml.driver.cluster import Cluster
     from tensorsparkml.driver.feeding import FeedReport
+    from tensorsparkml.driver.parallel import run_parallel
     from tensorsparkml.driver.run import run
     from tensorsparkml.driver.streaming import StreamFeed
     from tensorsparkml.inference.predict import predict
@@ -32,6 +33,7 @@ __all__ = [
     "errors",
     "predict",
     "run",
+    "run_parallel",
 ]
 
 _HOMES = {
@@ -43,6 +45,7 @@ _HOMES = {
     "ensure_java": "tensorsparkml.java",
     "predict": "tensorsparkml.inference.predict",
     "run": "tensorsparkml.driver.run",
+    "run_parallel": "tensorsparkml.driver.parallel",
 }
 
 

@@ -20,6 +20,7 @@ PUBLIC_NAMES = [
     "errors",
     "predict",
     "run",
+    "run_parallel",
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self
 
 from tensorsparkml.config import make_config
 from tensorsparkml.control.feed_ledger import FeedLedger
@@ -18,7 +18,7 @@ from tensorsparkml.driver.feeding import (
     read_files,
     source_uris,
 )
-from tensorsparkml.driver.inference import JobGuard, infer_elements, infer_rows
+from tensorsparkml.driver.inference_calls import InferenceCalls
 from tensorsparkml.driver.pickling import pickle_main, unpickle_results
 from tensorsparkml.driver.replay import Replay
 from tensorsparkml.driver.row_sources import check_direct, row_source
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pyspark import RDD
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.readwriter import DataStreamWriter
-    from pyspark.sql.types import StructType
     from pyspark.streaming import DStream
 
 
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 Files = str | Sequence[str]
 
 
-class Cluster:
+class Cluster(InferenceCalls):
     """One run of a main function on the executors of a Spark application.
 
     ```python
@@ -96,7 +95,6 @@ class Cluster:
         self._replays: list[Replay] = []
         self._fed = fed and direct is None
         self._running: RunningCluster | None = None
-        self._guard: JobGuard | None = None
         self._ended = False
         self._streams: list[StreamFeed] = []
         self._results: list[Any] | None = None
@@ -254,63 +252,19 @@ class Cluster:
         self._streams.append(stream)
         return stream
 
-    # Inference
+    # Shutdown
 
-    @overload
-    def inference(
-        self,
-        data: DataFrame,
-        schema: str | StructType = ...,
-        *,
-        keep: Sequence[str] = ...,
-        feed: str = ...,
-    ) -> DataFrame: ...
-
-    @overload
-    def inference(self, data: RDD[Any], *, feed: str = ...) -> RDD[Any]: ...
-
-    def inference(
-        self,
-        data: DataFrame | RDD[Any],
-        schema: str | StructType = "prediction float",
-        *,
-        keep: Sequence[str] = (),
-        feed: str = "inference",
-    ) -> DataFrame | RDD[Any]:
-        """Return what the nodes reply to the rows, lazily, in their order and partitions.
-
-        The programs get the rows from `ctx.inference(...)`. An action on the result runs them, as
-        often as there are actions, and must end before the with block does.
+    def wait(self, seconds: float) -> bool:
+        """Wait until every main that is waited for has returned, and return whether they have.
 
         Args:
-            data: The rows. Elements of an RDD and their results may be anything that can be
-                pickled.
-            schema: Names and types of the columns that programs reply with, for a DataFrame.
-            keep: Columns of the DataFrame that stand before the results, unchanged; there must
-                then be one result for each row.
-            feed: Name by which programs ask for the rows.
+            seconds: How long to wait at most.
 
         Raises:
-            MissingColumnError: A column to keep does not exist.
-            ConfigurationError: The cluster does not run, or keeps no task slot for Spark's tasks.
+            NodeError: A node failed.
         """
-        from pyspark.sql import DataFrame
-
-        running = self._require_fed()
-        token, peers = running.plan.token, running.coordinator.readers()
-        if self._guard is None:
-            tag = f"tensorsparkml-{running.plan.cluster_id}-inference"
-            self._guard = JobGuard(self._spark.sparkContext, tag, running.coordinator)
-        if isinstance(data, DataFrame):
-            rows = infer_rows(token, peers, data, schema, feed, keep)
-            self._guard.cover()
-            return rows
-        if keep:
-            raise ConfigurationError("an RDD has no columns to keep; reply with the elements")
-        self._guard.cover()
-        return infer_elements(token, peers, data, feed)
-
-    # Shutdown
+        running = self._require_running()
+        return running.coordinator.require(lambda state: state.all_finished, seconds)
 
     def shutdown(self) -> None:
         """Wait until streams have ended and every main has returned, and end the nodes.

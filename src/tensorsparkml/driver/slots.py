@@ -78,6 +78,12 @@ class SlotRegistry:
         self._lock = threading.Lock()
         self._held: dict[str, int] = {}
 
+    @property
+    def taken(self) -> int:
+        """How many slots are held."""
+        with self._lock:
+            return sum(self._held.values())
+
     def reserve(self, cluster_id: str, slots: int, decide: Callable[[int], bool]) -> bool:
         """Take slots for a cluster if it is to hold them.
 

@@ -44,6 +44,16 @@ _TASK_SECONDS = 1.0  # for launch tasks to end after their agents
 _JOB_SECONDS = 30.0  # for Spark to end the launch job once it is cancelled
 
 
+def free_slots(spark: SparkSession, needed: int) -> int:
+    """Return the number of task slots that no cluster of this driver holds.
+
+    Args:
+        spark: The session.
+        needed: With fewer, executors get a moment to register.
+    """
+    return slots.available_slots(spark, needed) - _slot_registry.taken
+
+
 class RunningCluster:
     """The coordinator and the launch job of one cluster.
 

@@ -1,0 +1,101 @@
+"""`run_parallel`: independent programs of one node each, side by side."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
+
+from tensorsparkml.config import make_config
+from tensorsparkml.driver.cluster import Cluster
+from tensorsparkml.driver.session import active_session
+from tensorsparkml.driver.startup import free_slots
+from tensorsparkml.errors import ConfigurationError, NotEnoughSlotsError, TensorSparkMLError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_LOOK_SECONDS = 0.25  # between two looks whether another instance has failed
+
+
+class _Ended(Exception):
+    """Ends an instance because another one has failed."""
+
+
+def run_parallel(
+    main: Callable[[Any, Any], Any],
+    args: Sequence[Any],
+    *,
+    spark: SparkSession | None = None,
+    at_once: bool = False,
+    **settings: Any,
+) -> list[Any]:
+    """Run a main function several times, each a program of its own on one node.
+
+    The instances know nothing of each other: each has a context with `num_workers` 1. Where there
+    are more of them than free task slots, they run in turn.
+
+    Args:
+        main: The program, `main(args, ctx)`.
+        args: The first argument of each instance; there are as many instances as arguments.
+        spark: The session; by default the active one.
+        at_once: Whether all instances must run at the same time.
+        settings: The fields of `ClusterConfig` that have a meaning for one node: `log_dir`,
+            `environment`, `gpus` and so on.
+
+    Returns:
+        What each instance returned, in the order of `args`.
+
+    Raises:
+        NotEnoughSlotsError: There is no free task slot; or, with `at_once`, fewer than instances.
+        TensorSparkMLError: An instance failed; the message begins with its place in `args`. The
+            others were ended.
+    """
+    many = list(args)
+    config = make_config(settings)
+    if len(config.roles.nodes) > 1 or "num_workers" in settings:
+        raise ConfigurationError(
+            "run_parallel runs programs of one node each; their number is that of args"
+        )
+    session = spark or active_session()
+    free = free_slots(session, len(many))
+    if free < (len(many) if at_once else min(1, len(many))):
+        raise NotEnoughSlotsError(
+            f"{len(many)} instances need {len(many) if at_once else 1} free task slots"
+            f"{' at the same time' if at_once else ''}, but this Spark application has {free}; "
+            "raise spark.executor.instances, spark.executor.cores or spark.cores.max, or run "
+            "fewer instances"
+        )
+    failed = threading.Event()
+
+    def run_one(place: int) -> Any:
+        if failed.is_set():
+            raise _Ended
+        try:
+            cluster = Cluster(main, many[place], spark=session, fed=False, **settings)
+            with cluster:
+                while not cluster.wait(_LOOK_SECONDS):
+                    if failed.is_set():
+                        raise _Ended
+            return cluster.results[0]
+        except TensorSparkMLError as error:
+            error.message = f"instance {place} of {len(many)}: {error.message}"
+            raise
+
+    with ThreadPoolExecutor(max(1, min(free, len(many)))) as pool:
+        instances = [pool.submit(run_one, place) for place in range(len(many))]
+        try:
+            done, _ = wait(instances, return_when=FIRST_EXCEPTION)
+        except BaseException:
+            failed.set()
+            raise
+        if cause := _cause(done):
+            failed.set()
+            raise cause
+    return [instance.result() for instance in instances]
+
+
+def _cause(instances: set[Future[Any]]) -> BaseException | None:
+    errors = (instance.exception() for instance in instances)
+    return next((error for error in errors if error and not isinstance(error, _Ended)), None)
