@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tensorsparkml.data.column_options import Column
     from tensorsparkml.driver.cluster import Cluster
     from tensorsparkml.driver.feeding import FeedReport
+    from tensorsparkml.driver.growing import GrowingFeed
     from tensorsparkml.driver.parallel import run_parallel
     from tensorsparkml.driver.run import run
     from tensorsparkml.driver.streaming import StreamFeed
@@ -27,6 +28,7 @@ __all__ = [
     "Column",
     "Context",
     "FeedReport",
+    "GrowingFeed",
     "StreamFeed",
     "__version__",
     "ensure_java",
@@ -41,6 +43,7 @@ _HOMES = {
     "Column": "tensorsparkml.data.column_options",
     "Context": "tensorsparkml.trainer.context",
     "FeedReport": "tensorsparkml.driver.feeding",
+    "GrowingFeed": "tensorsparkml.driver.growing",
     "StreamFeed": "tensorsparkml.driver.streaming",
     "ensure_java": "tensorsparkml.java",
     "predict": "tensorsparkml.inference.predict",

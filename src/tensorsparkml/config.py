@@ -14,6 +14,7 @@ BoardPlace = Literal["chief", "driver"]
 
 _SWITCHES = (
     "between_graph",
+    "main_on_ps",
     "evaluator",
     "driver_ps_nodes",
     "legacy_keras",
@@ -32,6 +33,8 @@ class ClusterConfig:
             to the workers (`ctx.strategy` is a `ParameterServerStrategy`); see `between_graph`.
         between_graph: Run main on the chief and on every worker although there are parameter
             servers, as programs of TensorFlow 1 do, which build a graph on each.
+        main_on_ps: With `between_graph`: run main on the parameter servers, too, as programs need
+            that start TensorFlow's server themselves. It is ended with the training.
         evaluator: Whether one more node runs main beside training, with the role `evaluator`.
         driver_ps_nodes: Whether the parameter servers run on the driver's host, outside of Spark's
             task slots.
@@ -64,6 +67,7 @@ class ClusterConfig:
     num_workers: int = 1
     num_ps: int = 0
     between_graph: bool = False
+    main_on_ps: bool = False
     evaluator: bool = False
     driver_ps_nodes: bool = False
     legacy_keras: bool = False
@@ -103,6 +107,8 @@ class ClusterConfig:
         for name in ("between_graph", "driver_ps_nodes"):
             if getattr(self, name) and not self.num_ps:
                 raise ConfigurationError(f"{name} has no meaning without num_ps")
+        if self.main_on_ps and not self.between_graph:
+            raise ConfigurationError("main_on_ps has no meaning without between_graph")
         if self.slots not in ("auto", "hold", "release"):
             raise ConfigurationError(
                 f'slots must be "auto", "hold" or "release", not {self.slots!r}'
@@ -170,7 +176,9 @@ class ClusterConfig:
     @property
     def roles(self) -> Roles:
         """The nodes, and what each is there for."""
-        return make_roles(self.num_workers, self.num_ps, self.evaluator, self.between_graph)
+        return make_roles(
+            self.num_workers, self.num_ps, self.evaluator, self.between_graph, self.main_on_ps
+        )
 
 
 def make_config(settings: dict[str, Any]) -> ClusterConfig:

@@ -40,7 +40,11 @@ class Roles:
 
 
 def make_roles(
-    num_workers: int, num_ps: int = 0, evaluator: bool = False, between_graph: bool = False
+    num_workers: int,
+    num_ps: int = 0,
+    evaluator: bool = False,
+    between_graph: bool = False,
+    main_on_ps: bool = False,
 ) -> Roles:
     """Return the roles of a cluster.
 
@@ -52,6 +56,7 @@ def make_roles(
         num_ps: Number of parameter servers.
         evaluator: Whether there is an evaluator.
         between_graph: Whether workers run main although there are parameter servers.
+        main_on_ps: Whether the parameter servers run main, too; nobody waits for it.
     """
     chief = [(CHIEF, 0)]
     workers = [(WORKER, index) for index in range(num_workers - 1)]
@@ -60,7 +65,8 @@ def make_roles(
     if num_ps and not between_graph:
         servers = (WORKER, PARAMETER_SERVER)
         return Roles((*workers, *chief, *others), max(1, len(workers)), servers)
-    return Roles((*chief, *workers, *others), num_workers, (PARAMETER_SERVER,))
+    alone = () if main_on_ps else (PARAMETER_SERVER,)
+    return Roles((*chief, *workers, *others), num_workers, alone)
 
 
 def node_name(role: str, task_index: int) -> str:

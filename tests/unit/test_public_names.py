@@ -14,6 +14,7 @@ PUBLIC_NAMES = [
     "Column",
     "Context",
     "FeedReport",
+    "GrowingFeed",
     "StreamFeed",
     "__version__",
     "ensure_java",

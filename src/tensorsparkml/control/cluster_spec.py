@@ -9,14 +9,22 @@ from tensorsparkml.control.messages import Peer
 from tensorsparkml.roles import CHIEF, EVALUATOR, WORKER
 
 
+def addresses(peers: Sequence[Peer]) -> dict[str, str]:
+    """Return the addresses for the nodes' TensorFlow servers by name of the node."""
+    found = {}
+    for peer in peers:
+        host = f"[{peer.host}]" if ":" in peer.host else peer.host
+        found[peer.name] = f"{host}:{peer.tensorflow_port}"
+    return found
+
+
 def cluster_spec(peers: Sequence[Peer]) -> dict[str, list[str]]:
     """Return the addresses of the nodes' TensorFlow servers by role, as TF_CONFIG has them."""
+    by_name = addresses(peers)
     spec: dict[str, list[str]] = {}
     for peer in peers:
-        if peer.role == EVALUATOR:
-            continue
-        host = f"[{peer.host}]" if ":" in peer.host else peer.host
-        spec.setdefault(peer.role, []).append(f"{host}:{peer.tensorflow_port}")
+        if peer.role != EVALUATOR:
+            spec.setdefault(peer.role, []).append(by_name[peer.name])
     return spec
 
 

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tensorsparkml.config import make_config
+from tensorsparkml.control.cluster_spec import addresses
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.driver.board import wait_for_board
 from tensorsparkml.driver.feeding import (
@@ -18,6 +19,7 @@ from tensorsparkml.driver.feeding import (
     read_files,
     source_uris,
 )
+from tensorsparkml.driver.growing import GrowingFeed
 from tensorsparkml.driver.inference_calls import InferenceCalls
 from tensorsparkml.driver.pickling import pickle_main, unpickle_results
 from tensorsparkml.driver.replay import Replay
@@ -26,7 +28,7 @@ from tensorsparkml.driver.session import active_session
 from tensorsparkml.driver.startup import DIRECT_FEED, RunningCluster
 from tensorsparkml.driver.stream_sources import stream_source
 from tensorsparkml.driver.streaming import StreamFeed
-from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.errors import ConfigurationError, NodeError
 
 if TYPE_CHECKING:
     from pyspark import RDD
@@ -97,6 +99,7 @@ class Cluster(InferenceCalls):
         self._running: RunningCluster | None = None
         self._ended = False
         self._streams: list[StreamFeed] = []
+        self._growing: list[GrowingFeed] = []
         self._results: list[Any] | None = None
 
     @property
@@ -113,6 +116,11 @@ class Cluster(InferenceCalls):
     def nodes(self) -> list[str]:
         """The nodes' names by rank, such as `chief:0` and `worker:0`."""
         return self.config.roles.names
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Address for the TensorFlow server of each node, by name, once all nodes run."""
+        return addresses(self._require_running().coordinator.peers())
 
     @property
     def tensorboard_url(self) -> str | None:
@@ -252,6 +260,24 @@ class Cluster(InferenceCalls):
         self._streams.append(stream)
         return stream
 
+    def open_feed(self, feed: str = "train") -> GrowingFeed:
+        """Open a feed to which rows are added as often as needed, and return it at once.
+
+        It is one feed to the nodes, with batches that span what was added, until it is closed, or
+        the with block is left.
+
+        Args:
+            feed: Name of the feed. A feed is opened once.
+
+        Returns:
+            The feed, with `add(data)` and `close()`.
+        """
+        running = self._require_fed()
+        ledger = self._new_ledger(feed, cache=False, replayable=False)
+        opened = OpenFeed(running.coordinator, running.plan, ledger)
+        self._growing.append(GrowingFeed(running.coordinator, opened))
+        return self._growing[-1]
+
     # Shutdown
 
     def wait(self, seconds: float) -> bool:
@@ -266,21 +292,26 @@ class Cluster(InferenceCalls):
         running = self._require_running()
         return running.coordinator.require(lambda state: state.all_finished, seconds)
 
-    def shutdown(self) -> None:
+    def shutdown(self, timeout: float | None = None) -> None:
         """Wait until streams have ended and every main has returned, and end the nodes.
+
+        Args:
+            timeout: Seconds that the mains have to return; None for as long as they need.
 
         Raises:
             FeedError: A stream failed.
-            NodeError: A node failed.
+            NodeError: A node failed, or its main has not returned in time.
         """
         if self._ended:
             return
         running = self._require_running()
         running.coordinator.end_inference()
         try:
+            for growing in self._growing:
+                growing.close()
             for stream in self._streams:
                 stream.wait()
-            running.coordinator.require(lambda state: state.all_finished)
+            self._await_mains(running, timeout)
         except BaseException:
             self.stop()
             raise
@@ -294,6 +325,8 @@ class Cluster(InferenceCalls):
 
     def stop(self) -> None:
         """End the nodes at once, whatever they are doing."""
+        if self._guard is not None:
+            self._guard.release()
         if self._running is not None and not self._ended:
             self._ended = True
             for stream in self._streams:
@@ -330,6 +363,17 @@ class Cluster(InferenceCalls):
             self.stop()
             if cause is not None:
                 raise cause from error
+
+    def _await_mains(self, running: RunningCluster, timeout: float | None) -> None:
+        if timeout is None:
+            running.coordinator.require(lambda state: state.all_finished)
+        elif not self.wait(timeout):
+            ended = running.coordinator.finished()
+            late = [name for name in self.nodes if name not in ended]
+            raise NodeError(
+                f"main has not returned on {', '.join(late)} {timeout:g} s after the end of the "
+                "feeds; a loop in it does not end, or needs a longer timeout"
+            )
 
     def _end_replays(self) -> None:
         for replay in self._replays:

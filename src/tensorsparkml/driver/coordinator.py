@@ -124,6 +124,11 @@ class Coordinator:
         with self._changed:
             return at(self._state)
 
+    def peers(self) -> list[Peer]:
+        """Return where the nodes are that have started, by rank."""
+        with self._changed:
+            return self._state.peers
+
     def readers(self) -> list[Peer]:
         """Return where the nodes are that share the feeds, by rank."""
         with self._changed:

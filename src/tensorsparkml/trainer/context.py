@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tensorsparkml.control.cluster_spec import cluster_spec
+from tensorsparkml.control.cluster_spec import addresses, cluster_spec
 from tensorsparkml.control.messages import Peer
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.errors import ConfigurationError, DataError
@@ -72,7 +72,9 @@ class Context(FileContext):
         is_chief: Whether this node is the one that writes.
         cluster_spec: Addresses of the nodes' TensorFlow servers by role, as in TF_CONFIG. An
             evaluator is not among them.
+        addresses: Address for the TensorFlow server of each node, by name (`worker:0`).
         default_fs: Hadoop's default filesystem, such as `hdfs://nameservice` or `file:///`.
+        working_dir: The driver's working directory.
         log_dir: Local folder for event files and logs; where the cluster's is a URI, the agent
             copies what is in it there.
     """
@@ -86,9 +88,10 @@ class Context(FileContext):
         self.num_ps = sum(peer.role == PARAMETER_SERVER for peer in settings.peers)
         self.is_chief = node.role == CHIEF
         self.cluster_spec = cluster_spec(settings.peers)
+        self.addresses = addresses(settings.peers)
         self.default_fs = settings.default_fs
+        self.working_dir = settings.working_dir
         self.log_dir = settings.log_dir
-        self._working_dir = settings.working_dir
         self._agent = agent
         # An evaluator reads files alone.
         self._shares = settings.readers if self.rank < settings.readers else 1
@@ -267,7 +270,7 @@ class Context(FileContext):
 
     def absolute_path(self, path: str) -> str:
         """Return a path as every node and the driver can use it; see `storage.absolute_path`."""
-        return absolute_path(path, self.default_fs, self._working_dir)
+        return absolute_path(path, self.default_fs, self.working_dir)
 
     def _explain(self, error: BaseException) -> DataError | None:
         """Return what is known about an error of TensorFlow's, or None."""

@@ -1,0 +1,259 @@
+"""Clusters of the old API."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import tensorsparkml as tsm
+from tensorflowonspark.arguments import gpus_of, session_of
+from tensorflowonspark.feeds import COLUMN, pickled
+from tensorflowonspark.nodes import Cast
+from tensorflowonspark.TFSparkNode import Program
+from tensorsparkml.errors import ConfigurationError, TensorSparkMLError
+
+if TYPE_CHECKING:
+    from pyspark import RDD, SparkContext
+    from pyspark.streaming import DStream, StreamingContext
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0  # between looks at a cluster that nobody waits for
+_CANCEL_SECONDS = 3.0  # in which Spark's jobs of a failed cluster are cancelled
+_DEFAULT_EPOCHS = 10  # as many as num_epochs=0 has always been
+_NO_FEEDS = ("output", "error", "control")
+
+
+class InputMode:
+    """Who reads the data: the program itself, or Spark."""
+
+    TENSORFLOW = 0
+    SPARK = 1
+
+
+class TFCluster:
+    """A cluster that runs.
+
+    Attributes:
+        sc: The application.
+        input_mode: See `InputMode`.
+        cluster_info: Of each node a dict of `executor_id`, `host`, `job_name`, `task_index`,
+            `port`, `tb_port` and `tb_pid`.
+    """
+
+    def __init__(
+        self,
+        sc: SparkContext,
+        cluster: tsm.Cluster,
+        cast: Cast,
+        input_mode: int,
+        queues: Sequence[str],
+    ) -> None:
+        self.sc = sc
+        self.input_mode = input_mode
+        self.queues = list(queues)
+        self.num_executors = cast.nodes
+        self._cluster = cluster
+        self._url = cluster.tensorboard_url
+        port = (self._url and urlsplit(self._url).port) or 0
+        self.cluster_info = cast.cluster_info(cluster.addresses, port)
+        names = [name for name in queues if name not in _NO_FEEDS]
+        self._feeds = {name: cluster.open_feed(name) for name in names} if self._fed else {}
+        self._error: TensorSparkMLError | None = None
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, name="TFCluster", daemon=True).start()
+
+    def train(
+        self,
+        dataRDD: RDD[Any] | DStream[Any],
+        num_epochs: int = 0,
+        feed_timeout: float = 600,
+        qname: str = "input",
+    ) -> None:
+        """Feed an RDD, or the RDDs of a DStream as they come.
+
+        Args:
+            dataRDD: The rows: of any type that can be pickled.
+            num_epochs: How often; 0 for ten times. Spark computes the rows again each time.
+            feed_timeout: Ignored: a node that fails ends the feed at once.
+            qname: Name of the feed.
+
+        Raises:
+            NodeError: A node failed.
+        """
+        from pyspark.streaming import DStream
+
+        if num_epochs < 0:
+            raise ConfigurationError(f"num_epochs cannot be negative, as {num_epochs} is")
+        feed = self._feed(qname, "train")
+        if isinstance(dataRDD, DStream):
+            dataRDD.foreachRDD(lambda rdd: feed.add(rdd.mapPartitions(pickled), [COLUMN]))
+            return
+        rows = dataRDD.mapPartitions(pickled)
+        for _ in range(num_epochs or _DEFAULT_EPOCHS):
+            if not feed.add(rows, [COLUMN]):
+                break
+
+    def inference(
+        self,
+        dataRDD: RDD[Any],
+        feed_timeout: float = 600,
+        qname: str = "input",
+    ) -> RDD[Any]:
+        """Return the programs' results for the rows, lazily, in their order and partitions.
+
+        Args:
+            dataRDD: The rows: of any type that can be pickled.
+            feed_timeout: Ignored, as in `train`.
+            qname: Name of the feed.
+        """
+        self._feed(qname, "inference")
+        return self._cluster.inference(dataRDD, feed=qname)
+
+    def shutdown(
+        self,
+        ssc: StreamingContext | None = None,
+        grace_secs: float = 0,
+        timeout: float = 259200,
+    ) -> None:
+        """Wait until every program has ended, and end the nodes.
+
+        Args:
+            ssc: The context of DStreams that feed the cluster; it is waited for first, and stopped
+                when the programs want no more.
+            grace_secs: Ignored: programs always have the time that they need after their last row.
+            timeout: Seconds in which the programs must end once no more rows come; -1 for any
+                time.
+
+        Raises:
+            NodeError: A node failed, or has not ended in time.
+        """
+        try:
+            if ssc is not None:
+                self._await_stream(ssc)
+            self._require()
+            self._ended.set()
+            self._cluster.shutdown(timeout if timeout > 0 else None)
+        except TensorSparkMLError as error:
+            self._ended.set()
+            self._cluster.stop()
+            raise self._error or error from None
+        except BaseException:
+            self._ended.set()
+            self._cluster.stop()
+            raise
+
+    def tensorboard_url(self) -> str | None:
+        """Return where TensorBoard serves, or None."""
+        return self._url
+
+    @property
+    def _fed(self) -> bool:
+        return self.input_mode == InputMode.SPARK
+
+    def _feed(self, name: str, method: str) -> tsm.GrowingFeed:
+        self._require()
+        if not self._fed:
+            raise ConfigurationError(f"TFCluster.{method} needs input_mode=InputMode.SPARK")
+        if name not in self._feeds:
+            raise ConfigurationError(
+                f"there is no queue {name!r}; there are {', '.join(self._feeds)}"
+            )
+        return self._feeds[name]
+
+    def _require(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _await_stream(self, ssc: StreamingContext) -> None:
+        while not ssc.awaitTerminationOrTimeout(1):
+            if self._error is not None or not any(f.wanted for f in self._feeds.values()):
+                ssc.stop(stopSparkContext=False, stopGraceFully=self._error is None)
+                return
+
+    def _watch(self) -> None:
+        """Clean up after a failure, because old programs end without `shutdown` then."""
+        while not self._ended.is_set():
+            try:
+                if self._cluster.wait(_LOOK_SECONDS):
+                    self._ended.wait(_LOOK_SECONDS)
+            except TensorSparkMLError as error:
+                if not self._ended.is_set():
+                    self._error = error
+                    logger.error("the cluster has failed: %s", error.message)
+                    if not self._ended.wait(_CANCEL_SECONDS):
+                        self._cluster.stop()
+                return
+
+
+def run(
+    sc: SparkContext,
+    map_fun: Callable[[Any, Any], Any],
+    tf_args: Any,
+    num_executors: int,
+    num_ps: int,
+    tensorboard: bool = False,
+    input_mode: int = InputMode.TENSORFLOW,
+    log_dir: str | None = None,
+    driver_ps_nodes: bool = False,
+    master_node: str | None = None,
+    reservation_timeout: float = 600,
+    queues: Sequence[str] = ("input", "output", "error"),
+    eval_node: bool = False,
+    release_port: bool = True,
+) -> TFCluster:
+    """Start the nodes of a cluster, and return when all run.
+
+    Args:
+        sc: The application.
+        map_fun: The program, `map_fun(tf_args, ctx)`; it runs on every node.
+        tf_args: Its first argument: anything that can be pickled. A list is in `sys.argv`, too.
+        num_executors: Number of all nodes.
+        num_ps: Number of parameter servers among them.
+        tensorboard: Whether a TensorBoard serves `log_dir`.
+        input_mode: See `InputMode`.
+        log_dir: Folder for event files and logs.
+        driver_ps_nodes: Whether parameter servers run on the driver's host.
+        master_node: Job name of the chief, `chief` or `master`; None for workers alone.
+        reservation_timeout: Seconds in which the nodes must run.
+        queues: Names of feeds.
+        eval_node: Whether one node is an evaluator.
+        release_port: Whether TensorFlow can bind the node's port from the beginning, rather than
+            after `ctx.release_port()`.
+
+    Raises:
+        NotEnoughSlotsError: The application has too few task slots.
+        TensorSparkMLError: A node could not be started.
+    """
+    fed = input_mode == InputMode.SPARK
+    for name, given in (("driver_ps_nodes", driver_ps_nodes), ("eval_node", eval_node)):
+        if fed and given:
+            raise ConfigurationError(f"{name} works with InputMode.TENSORFLOW only")
+    cast = Cast(num_executors, num_ps, master_node, eval_node)
+    cluster = tsm.Cluster(
+        Program(map_fun, cast, release_port),
+        tf_args,
+        spark=session_of(sc),
+        fed=fed,
+        num_workers=cast.training,
+        num_ps=num_ps,
+        between_graph=num_ps > 0,
+        main_on_ps=num_ps > 0,
+        evaluator=eval_node,
+        driver_ps_nodes=driver_ps_nodes and num_ps > 0,
+        log_dir=log_dir,
+        tensorboard=tensorboard,
+        gpus=gpus_of(tf_args),
+        start_seconds=reservation_timeout,
+    )
+    cluster.start()
+    try:
+        return TFCluster(sc, cluster, cast, input_mode, queues)
+    except BaseException:
+        with suppress(TensorSparkMLError):
+            cluster.stop()
+        raise

@@ -1,0 +1,178 @@
+"""What a program of the old API uses on its node."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+from tensorflowonspark.feeds import InferenceBatches, TrainingBatches, first_to_come
+from tensorsparkml.errors import ConfigurationError
+
+logger = logging.getLogger(__name__)
+
+
+def hdfs_path(ctx: Any, path: str) -> str:
+    """Return a path as a URI: with the default filesystem where it names none.
+
+    Args:
+        ctx: Any object with `defaultFS` and `working_dir`.
+        path: A URI, which stays as it is; an absolute path; or one relative to the user's home on
+            HDFS, or to the driver's working directory where the default filesystem is local.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
+        return path
+    root = str(ctx.defaultFS)
+    if path.startswith("/"):
+        return root + path
+    if root.startswith("file:"):
+        return f"{root}/{ctx.working_dir[1:]}/{path}"
+    if root.startswith(("hdfs://", "viewfs://")):
+        return f"{root}/user/{getpass.getuser()}/{path}"
+    logger.warning("%s has no home folders; %r is taken for a path from its root", root, path)
+    return f"{root}/{path}"
+
+
+def start_cluster_server(ctx: Any, num_gpus: int = 1, rdma: bool = False) -> tuple[Any, Any]:
+    """Return the `tf.train.ClusterSpec` of the cluster and this node's server, which runs.
+
+    Args:
+        ctx: The node.
+        num_gpus: Ignored: the node has its GPUs already, see `tf_args.num_gpus`.
+        rdma: Not supported by TensorFlow 2.
+
+    Raises:
+        ConfigurationError: For `rdma`.
+    """
+    if rdma:
+        raise ConfigurationError(
+            "rdma=True needs the protocol grpc+verbs, which TensorFlow 2 lacks; leave it out"
+        )
+    import tensorflow as tf
+
+    spec = tf.train.ClusterSpec(ctx.cluster_spec)
+    server = tf.distribute.Server(
+        spec, job_name=ctx.job_name, task_index=ctx.task_index, protocol="grpc"
+    )
+    return spec, server
+
+
+def release_port(ctx: Any) -> None:
+    """Let TensorFlow have the node's port, which `release_port=False` has kept."""
+    if ctx.tmp_socket is None:
+        logger.warning("release_port() has nothing to release")
+        return
+    ctx.tmp_socket.close()
+    ctx.tmp_socket = None
+
+
+def export_saved_model(sess: Any, export_dir: str, tag_set: str, signatures: Any) -> NoReturn:
+    """Raise: TensorFlow 2 has no sessions to export.
+
+    Raises:
+        ConfigurationError: Always.
+    """
+    raise ConfigurationError(
+        "export_saved_model exports a session of TensorFlow 1; use "
+        "compat.export_saved_model(model, export_dir, is_chief) with a Keras model, or "
+        "tf.saved_model.save(module, export_dir, signatures=…)"
+    )
+
+
+def next_batch(mgr: Any, batch_size: int, qname: str = "input") -> NoReturn:
+    """Raise: use `DataFeed`."""
+    _gone("next_batch(mgr, …)")
+
+
+def batch_results(mgr: Any, results: Iterable[Any], qname: str = "output") -> NoReturn:
+    """Raise: use `DataFeed`."""
+    _gone("batch_results(mgr, …)")
+
+
+def terminate(mgr: Any, qname: str = "input") -> NoReturn:
+    """Raise: use `DataFeed`."""
+    _gone("terminate(mgr)")
+
+
+def _gone(name: str) -> NoReturn:
+    raise ConfigurationError(
+        f"TFNode.{name} was deprecated in TensorFlowOnSpark; use the methods of ctx.get_data_feed()"
+    )
+
+
+class DataFeed:
+    """The rows that the driver feeds to this node, as they were in the RDD.
+
+    Args:
+        mgr: `ctx.mgr`.
+        train_mode: As in TensorFlowOnSpark. Batches of `TFCluster.inference` always end with
+            their partition, and those of `TFCluster.train` never do, whatever this says.
+        qname_in: Name of the feed.
+        qname_out: Ignored: results go to where the rows came from.
+        input_mapping: Names of columns to names of tensors, for rows that are tuples with one
+            value for each column, in the sorted order of the columns' names.
+
+    Attributes:
+        done_feeding: Whether the end of the rows has been reached.
+    """
+
+    def __init__(
+        self,
+        mgr: Any,
+        train_mode: bool = True,
+        qname_in: str = "input",
+        qname_out: str = "output",
+        input_mapping: Mapping[str, str] | None = None,
+    ) -> None:
+        self.mgr = mgr
+        self.train_mode = train_mode
+        self.qname_in = qname_in
+        self.qname_out = qname_out
+        self.done_feeding = False
+        self.input_tensors = (
+            None
+            if input_mapping is None
+            else [tensor for _, tensor in sorted(input_mapping.items())]
+        )
+        self._feed = mgr.feed(qname_in)
+        self._inference = mgr.inference(qname_in)
+        self._source: TrainingBatches | InferenceBatches | None = None
+
+    def next_batch(self, batch_size: int) -> Any:
+        """Wait for rows and return them.
+
+        Returns:
+            A list of rows, or with `input_mapping` a dict of lists by tensor; fewer than
+            `batch_size`, or none, at the end of the rows or of a partition of an inference.
+        """
+        rows = [] if self.done_feeding else self._next_rows(batch_size)
+        if self.input_tensors is None:
+            return rows
+        return {
+            tensor: [row[place] for row in rows] for place, tensor in enumerate(self.input_tensors)
+        }
+
+    def should_stop(self) -> bool:
+        """Whether the end of the rows has been reached; does not wait."""
+        return self.done_feeding
+
+    def batch_results(self, results: Iterable[Any]) -> None:
+        """Send results of an inference: one for each row that `next_batch` has returned."""
+        if self._source is not None:
+            self._source.answer(list(results))
+
+    def terminate(self) -> None:
+        """Want no more rows; Spark stops when every node has said so."""
+        self._feed.terminate()
+        self.done_feeding = True
+
+    def _next_rows(self, batch_size: int) -> list[Any]:
+        if self._source is None:
+            self._source = first_to_come(
+                TrainingBatches(self._feed), InferenceBatches(self._inference), batch_size
+            )
+        rows = self._source.next_batch(batch_size)
+        self.done_feeding = self._source.ended
+        return rows

@@ -1,0 +1,27 @@
+"""What the old API's arguments say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+
+def session_of(sc: SparkContext) -> SparkSession:
+    """Return the session of an application."""
+    from pyspark.sql import SparkSession
+
+    return SparkSession.getActiveSession() or SparkSession(sc)
+
+
+def gpus_of(tf_args: Any) -> int | None:
+    """Return the `num_gpus` of a program's arguments, or None where they have none."""
+    found = (
+        tf_args.get("num_gpus")
+        if isinstance(tf_args, Mapping)
+        else getattr(tf_args, "num_gpus", None)
+    )
+    return None if found is None else int(found)

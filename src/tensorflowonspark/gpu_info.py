@@ -1,0 +1,44 @@
+"""The GPUs of this host."""
+
+from __future__ import annotations
+
+from tensorsparkml.errors import NotEnoughGpusError
+from tensorsparkml.executor.gpu_driver import free_gpu_memory
+
+AS_STRING = "string"
+AS_LIST = "list"
+
+
+def is_gpu_available() -> bool:
+    """Whether this host has a GPU; needs the package `nvidia-ml-py`."""
+    return bool(free_gpu_memory())
+
+
+def get_gpus(
+    num_gpu: int = 1,
+    worker_index: int = -1,
+    format: str = AS_STRING,  # the old name
+) -> str | list[str]:
+    """Return GPUs of this host for `CUDA_VISIBLE_DEVICES`, as UUIDs, most free memory first.
+
+    Args:
+        num_gpu: How many.
+        worker_index: Place of the caller among those of this host that ask, so that they do not
+            choose the same ones; -1 for the first.
+        format: `AS_STRING` for a text with commas, or `AS_LIST`.
+
+    Raises:
+        NotEnoughGpusError: The host has fewer.
+    """
+    free = free_gpu_memory()
+    gpus = sorted(free, key=lambda gpu: -free[gpu])
+    if len(gpus) < num_gpu:
+        raise NotEnoughGpusError(
+            f"{num_gpu} GPUs were asked for, but this host has {len(gpus)} (no GPU, no driver, or "
+            "the package nvidia-ml-py is missing)"
+        )
+    first = max(worker_index, 0) * num_gpu
+    if first + num_gpu > len(gpus):
+        first = first % len(gpus) if (first % len(gpus)) + num_gpu <= len(gpus) else 0
+    chosen = gpus[first : first + num_gpu]
+    return chosen if format == AS_LIST else ",".join(chosen)

@@ -1,0 +1,83 @@
+"""`GrowingFeed`: a feed that takes rows as often as the driver adds some, until it is closed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.driver.feeding import FeedReport, OpenFeed
+from tensorsparkml.driver.row_sources import row_source
+from tensorsparkml.driver.spark_failures import feed_failure
+
+if TYPE_CHECKING:
+    from pyspark import RDD
+    from pyspark.sql import DataFrame
+
+logger = logging.getLogger(__name__)
+
+_CANCEL_SECONDS = 3.0  # for Spark to end tasks that nobody needs any more
+
+
+class GrowingFeed:
+    """A feed that is one to the nodes, however often rows are added.
+
+    Its rows are not kept once they are read. Leaving the cluster's with block closes it.
+
+    Args:
+        coordinator: The cluster's coordinator.
+        feed: The feed.
+    """
+
+    def __init__(self, coordinator: Coordinator, feed: OpenFeed) -> None:
+        self._coordinator = coordinator
+        self._feed = feed
+        self._added = 0
+        self._complete = True
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a node still wants rows."""
+        return not self._coordinator.feed_unwanted(self._feed.name)
+
+    @property
+    def report(self) -> FeedReport:
+        """What has become of the feed so far."""
+        return self._feed.report(self._complete)
+
+    def add(self, data: DataFrame | RDD[Any], columns: Sequence[str] | None = None) -> bool:
+        """Feed rows, and return when all of them are on the nodes, or the nodes want no more.
+
+        Args:
+            data: The rows.
+            columns: As for `Cluster.train`.
+
+        Returns:
+            Whether all rows were delivered.
+
+        Raises:
+            TensorSparkMLError: The feed or a node failed.
+        """
+        name, outcome = self._feed.name, list[Exception | None]()
+
+        def on_end(error: Exception | None) -> None:
+            outcome.append(error)
+            if error is not None and not self._coordinator.feed_unwanted(name):
+                self._coordinator.fail(feed_failure(error, name))
+
+        job = self._feed.job(row_source(data, columns), on_end, part=str(self._added))
+        self._added += 1
+        job.start()
+        try:
+            self._coordinator.require(lambda state: state.feed_unwanted(name) or bool(outcome))
+        finally:
+            if not job.cancel(_CANCEL_SECONDS):
+                logger.warning("Spark still runs the tasks of feed %r", name)
+        delivered = outcome == [None]
+        self._complete = self._complete and delivered
+        return delivered
+
+    def close(self) -> None:
+        """Add no more rows, and let the nodes read to the end."""
+        self._feed.close()
