@@ -95,7 +95,11 @@ class InferenceBatches:
                 f"{self._batch.describe()}, which has {self._batch.rows} rows; give one result "
                 "for each row before the next batch"
             )
-        self._batch, self._first = self._first or self._inference.next_batch(size), None
+        # Not `or`: a batch of elements is a mapping without keys.
+        if self._first is None:
+            self._batch = self._inference.next_batch(size)
+        else:
+            self._batch, self._first = self._first, None
         self.ended = self._batch is None
         return [] if self._batch is None else self._batch.elements
 
