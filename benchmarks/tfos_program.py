@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from benchmarks.data import NODES
 def main(arguments: dict[str, Any]) -> None:
     """Feed rows twice, and print when which batches arrived and when what had ended."""
     from pyspark.sql import SparkSession
-    from tensorflowonspark import TFCluster
 
+    # TensorFlowOnSpark itself, and not the package of the same name in this distribution.
+    TFCluster: Any = import_module("tensorflowonspark.TFCluster")  # noqa: N806
     spark = (
         SparkSession.builder.master(f"local-cluster[{NODES},1,2048]")
         .appName("tensorflowonspark")

@@ -106,7 +106,7 @@ class Cluster(InferenceCalls):
     def results(self) -> list[Any]:
         """What each node's main returned, by rank, of those that run main.
 
-        There once the cluster has ended. None of an evaluator that had to be ended.
+        There once the cluster has ended. None of a main that was not waited for.
         """
         if self._results is None:
             raise ConfigurationError("results are there once the cluster has ended")
@@ -304,6 +304,7 @@ class Cluster(InferenceCalls):
         """
         if self._ended:
             return
+        self._release_guard()
         running = self._require_running()
         running.coordinator.end_inference()
         try:
@@ -325,8 +326,7 @@ class Cluster(InferenceCalls):
 
     def stop(self) -> None:
         """End the nodes at once, whatever they are doing."""
-        if self._guard is not None:
-            self._guard.release()
+        self._release_guard()
         if self._running is not None and not self._ended:
             self._ended = True
             for stream in self._streams:
@@ -354,8 +354,7 @@ class Cluster(InferenceCalls):
                 that failed because of it.
             InferenceError: A main returned while Spark asked for inference.
         """
-        if self._guard is not None:
-            self._guard.release()
+        self._release_guard()
         if kind is None:
             self.shutdown()
         else:

@@ -10,6 +10,7 @@ from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import FeedReport, OpenFeed
 from tensorsparkml.driver.row_sources import row_source
 from tensorsparkml.driver.spark_failures import feed_failure
+from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pyspark import RDD
@@ -35,6 +36,7 @@ class GrowingFeed:
         self._feed = feed
         self._added = 0
         self._complete = True
+        self._closed = False
 
     @property
     def wanted(self) -> bool:
@@ -57,8 +59,11 @@ class GrowingFeed:
             Whether all rows were delivered.
 
         Raises:
+            ConfigurationError: The feed was closed.
             TensorSparkMLError: The feed or a node failed.
         """
+        if self._closed:
+            raise ConfigurationError(f"feed {self._feed.name!r} was closed; open another one")
         name, outcome = self._feed.name, list[Exception | None]()
 
         def on_end(error: Exception | None) -> None:
@@ -80,4 +85,5 @@ class GrowingFeed:
 
     def close(self) -> None:
         """Add no more rows, and let the nodes read to the end."""
+        self._closed = True
         self._feed.close()

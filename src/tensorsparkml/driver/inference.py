@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.control.messages import Peer
@@ -55,8 +56,9 @@ class JobGuard:
 
     def release(self) -> None:
         """Cover no more jobs of this thread, and end."""
-        self._context.removeJobTag(self._tag)
         self._released.set()
+        with suppress(Exception):  # Py4J raises its own where the application has ended before
+            self._context.removeJobTag(self._tag)
 
     def explain(self, error: BaseException) -> TensorSparkMLError | None:
         """Return why an inference failed, where that is what Spark has raised; else None."""
@@ -77,8 +79,9 @@ class JobGuard:
         self._coordinator.wait_for(
             lambda state: bool(state.failures) or self._released.is_set(), _FOREVER
         )
-        while not self._released.wait(_CANCEL_SECONDS):
-            self._context.cancelJobsWithTag(self._tag)
+        with suppress(Exception):  # as above
+            while not self._released.wait(_CANCEL_SECONDS):
+                self._context.cancelJobsWithTag(self._tag)
 
 
 def infer_rows(

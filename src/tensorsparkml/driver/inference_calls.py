@@ -24,6 +24,10 @@ class InferenceCalls:
     def _require_fed(self) -> RunningCluster:
         raise NotImplementedError
 
+    def _release_guard(self) -> None:
+        if self._guard is not None:
+            self._guard.release()
+
     @overload
     def inference(
         self,

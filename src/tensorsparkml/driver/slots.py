@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _REGISTRATION_SECONDS = 5.0  # executors may still be starting when the first cluster is asked for
+_FIRST_SECONDS = 60.0  # for the first of them, before which nobody knows how many there will be
 
 
 def holds_slots(mode: SlotMode, nodes: int, feeds: bool, slots: int, taken: int) -> bool:
@@ -64,9 +65,11 @@ def check_settings(spark: SparkSession) -> None:
 
 
 def available_slots(spark: SparkSession, needed: int) -> int:
-    """Return the number of slots, giving executors a moment to register if there are too few."""
-    deadline = time.monotonic() + _REGISTRATION_SECONDS
+    """Return the number of slots, giving executors time to register if there are too few."""
+    deadline, any_yet = time.monotonic() + _FIRST_SECONDS, False
     while (slots := task_slots(spark)) < needed and time.monotonic() < deadline:
+        if slots and not any_yet:
+            deadline, any_yet = time.monotonic() + _REGISTRATION_SECONDS, True
         time.sleep(0.1)
     return slots
 

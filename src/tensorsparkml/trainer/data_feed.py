@@ -8,6 +8,7 @@ from typing import Any
 from tensorsparkml.data.assembly import Assembler
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.lockstep import PassCursor
+from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.trainer.source import Source
 
 
@@ -67,12 +68,13 @@ class DataFeed:
         """
         if self.should_stop():
             return {}
-        if self._assembler is None:
-            sample = self._reader.first_row()
-            self._assembler = Assembler(self._columns, self._convert, sample)
         assert self._cursor is not None  # should_stop has just looked
         rows = self._reader.next_batches(self._cursor, batch_size, drop_remainder=False)
         assert rows is not None
+        if self._assembler is None:
+            # A node without any row learns here that there are fewer rows than nodes.
+            sample = _first(rows.slices[0]) if rows.slices else self._reader.first_row()
+            self._assembler = Assembler(self._columns, self._convert, sample)
         return self._assembler.assemble(rows.slices)
 
     def should_stop(self) -> bool:
@@ -96,3 +98,7 @@ class DataFeed:
         When every node has said so, or has ended, Spark stops delivering.
         """
         self._reader.terminate()
+
+
+def _first(located: LocatedBatch) -> LocatedBatch:
+    return LocatedBatch(located.batch.slice(0, 1), located.origin)
