@@ -90,8 +90,13 @@ class TFCluster:
         if num_epochs < 0:
             raise ConfigurationError(f"num_epochs cannot be negative, as {num_epochs} is")
         feed = self._feed(qname, "train")
+
+        def add(rdd: RDD[Any]) -> None:
+            if feed.wanted and rdd.getNumPartitions():  # without, nothing has come
+                feed.add(rdd.mapPartitions(pickled), [COLUMN])
+
         if isinstance(dataRDD, DStream):
-            dataRDD.foreachRDD(lambda rdd: feed.add(rdd.mapPartitions(pickled), [COLUMN]))
+            dataRDD.foreachRDD(add)
             return
         rows = dataRDD.mapPartitions(pickled)
         for _ in range(num_epochs or _DEFAULT_EPOCHS):
@@ -169,11 +174,15 @@ class TFCluster:
         if self._error is not None:
             raise self._error
 
-    def _await_stream(self, ssc: StreamingContext) -> None:
-        while not ssc.awaitTerminationOrTimeout(1):
-            if self._error is not None or not any(f.wanted for f in self._feeds.values()):
-                ssc.stop(stopSparkContext=False, stopGraceFully=self._error is None)
-                return
+    def _await_stream(self, ssc: Any) -> None:  # annotated in PySpark as if it returned nothing
+        try:
+            while not ssc.awaitTerminationOrTimeout(_LOOK_SECONDS):
+                if self._error is not None or not any(f.wanted for f in self._feeds.values()):
+                    ssc.stop(stopSparkContext=False, stopGraceFully=self._error is None)
+                    return
+        except Exception:  # of Spark, which a node's failure may be the cause of
+            self._cluster.wait(0.0)
+            raise
 
     def _watch(self) -> None:
         """Clean up after a failure, because old programs end without `shutdown` then."""

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-from tensorflowonspark.feeds import InferenceBatches, TrainingBatches, first_to_come
 from tensorsparkml.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -136,9 +135,6 @@ class DataFeed:
             if input_mapping is None
             else [tensor for _, tensor in sorted(input_mapping.items())]
         )
-        self._feed = mgr.feed(qname_in)
-        self._inference = mgr.inference(qname_in)
-        self._source: TrainingBatches | InferenceBatches | None = None
 
     def next_batch(self, batch_size: int) -> Any:
         """Wait for rows and return them.
@@ -147,7 +143,9 @@ class DataFeed:
             A list of rows, or with `input_mapping` a dict of lists by tensor; fewer than
             `batch_size`, or none, at the end of the rows or of a partition of an inference.
         """
-        rows = [] if self.done_feeding else self._next_rows(batch_size)
+        rows: list[Any] = []
+        if not self.done_feeding:
+            rows, self.done_feeding = self.mgr.incoming(self.qname_in).next_rows(batch_size)
         if self.input_tensors is None:
             return rows
         return {
@@ -160,19 +158,9 @@ class DataFeed:
 
     def batch_results(self, results: Iterable[Any]) -> None:
         """Send results of an inference: one for each row that `next_batch` has returned."""
-        if self._source is not None:
-            self._source.answer(list(results))
+        self.mgr.incoming(self.qname_in).answer(list(results))
 
     def terminate(self) -> None:
         """Want no more rows; Spark stops when every node has said so."""
-        self._feed.terminate()
+        self.mgr.incoming(self.qname_in).terminate()
         self.done_feeding = True
-
-    def _next_rows(self, batch_size: int) -> list[Any]:
-        if self._source is None:
-            self._source = first_to_come(
-                TrainingBatches(self._feed), InferenceBatches(self._inference), batch_size
-            )
-        rows = self._source.next_batch(batch_size)
-        self.done_feeding = self._source.ended
-        return rows

@@ -6,10 +6,10 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from tensorflowonspark import TFNode
-from tensorflowonspark.feeds import COLUMN
+from tensorflowonspark.feeds import COLUMN, Incoming
 from tensorflowonspark.nodes import Cast
 from tensorsparkml import Context
 from tensorsparkml.errors import ConfigurationError
@@ -92,22 +92,20 @@ class NodeFeeds:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._feeds: dict[str, Any] = {}
-        self._inferences: dict[str, Any] = {}
+        self._incoming: dict[str, Incoming] = {}
 
-    def feed(self, name: str) -> Any:
-        """Return the rows of `TFCluster.train`, the same object each time."""
-        if name not in self._feeds:
-            self._feeds[name] = self._context.feed(name, columns=[COLUMN])
-        return self._feeds[name]
+    def incoming(self, name: str) -> Incoming:
+        """Return the rows of a feed, the same object each time.
 
-    def inference(self, name: str) -> Any:
-        """Return the rows of `TFCluster.inference`, the same object each time."""
-        if name not in self._inferences:
-            self._inferences[name] = self._context.inference(name, batch_size=1)
-        return self._inferences[name]
+        Raises:
+            ConfigurationError: The node is a parameter server or an evaluator.
+        """
+        if name not in self._incoming:
+            feed = self._context.feed(name, columns=[COLUMN])
+            self._incoming[name] = Incoming(feed, self._context.inference(name, batch_size=1))
+        return self._incoming[name]
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
             f"ctx.mgr has no {name!r}: there are no queues of a manager any more; use the methods "
             "of ctx.get_data_feed()"
@@ -172,9 +170,9 @@ def call(map_fun: Callable[[Any, Any], Any], tf_args: Any, ctx: TFNodeContext) -
 
 
 def default_fs(context: Context) -> str:
-    """Return the default filesystem without the slash of a local one."""
+    """Return the default filesystem as old programs know it: a local one without the root."""
     root = context.default_fs
-    return root.rstrip("/") + "//" * (root.rstrip("/") == "file:") if root.endswith("/") else root
+    return "file://" if root.startswith("file:") else root
 
 
 def keep_port(address: str) -> socket.socket:

@@ -14,7 +14,8 @@ def session_of(sc: SparkContext) -> SparkSession:
     """Return the session of an application."""
     from pyspark.sql import SparkSession
 
-    return SparkSession.getActiveSession() or SparkSession(sc)
+    session = SparkSession.getActiveSession()
+    return SparkSession(sc) if session is None or session.sparkContext is not sc else session
 
 
 def gpus_of(tf_args: Any) -> int | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pickle
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import cloudpickle
 
@@ -20,29 +21,18 @@ def pickled(rows: Iterable[Any]) -> Iterator[bytes]:
     for row in rows:
         try:
             yield pickle.dumps(row, pickle.HIGHEST_PROTOCOL)
-        except (pickle.PicklingError, AttributeError, TypeError):  # such as a local class
+        except (pickle.PicklingError, AttributeError, TypeError):  # of a class that is not imported
             yield cloudpickle.dumps(row)
 
 
-class Batches(Protocol):
-    """Where a program's rows come from."""
-
-    def next_batch(self, size: int) -> list[Any]:
-        """Wait for the next rows and return them; at the end fewer, or none."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether it is known that no more will come."""
-
-    def answer(self, results: list[Any]) -> None:
-        """Take results for the rows that were given out."""
-
-
-class TrainingBatches:
+class TrainingRows:
     """Rows of `TFCluster.train`.
 
     Args:
         feed: The node's `DataFeed`.
+
+    Attributes:
+        ended: Whether it is known that no more will come.
     """
 
     def __init__(self, feed: Any) -> None:
@@ -53,95 +43,139 @@ class TrainingBatches:
         """Wait for rows, and return whether there are any."""
         return not self._feed.should_stop()
 
-    def next_batch(self, size: int) -> list[Any]:
-        """Wait for the next rows and return them; at the end fewer, or none."""
+    def next_rows(self, size: int) -> list[Any]:
+        """Wait for the next rows and return them; fewer, or none, at the end."""
         try:
             values = self._feed.next_batch(size).get(COLUMN, ())
-        except EmptyFeedError:
+        except EmptyFeedError:  # fewer rows than nodes, and none for this one
             values = ()
         if len(values) < size:
-            # Nodes get the same number of batches, so the last but one may be smaller, too.
+            # Not yet the end where another node has one row more, and so one batch more.
             self.ended = self._feed.should_stop()
         return [pickle.loads(value) for value in values]
 
     def answer(self, results: list[Any]) -> None:
-        """Drop results, which nobody waits for."""
+        """Drop results, for which nobody waits."""
+
+    def terminate(self) -> None:
+        """Want no more rows."""
+        self._feed.terminate()
 
 
-class InferenceBatches:
-    """Rows of `TFCluster.inference`, each batch of one partition.
+class InferenceRows:
+    """Rows of `TFCluster.inference`, of one partition at a time.
 
     Args:
         inference: The node's `Inference`.
+
+    Attributes:
+        ended: Whether it is known that no more will come.
     """
 
     def __init__(self, inference: Any) -> None:
         self._inference = inference
-        self._first: Any = None
         self._batch: Any = None
+        self._rows: deque[Any] = deque()  # of the batch, that are not given out yet
         self._results: list[Any] = []
         self.ended = False
 
-    def wait(self, size: int) -> bool:
-        """Wait for a batch, and return whether there is any."""
-        self._first = self._inference.next_batch(size)
-        return self._first is not None
+    def wait(self) -> bool:
+        """Wait for rows, and return whether there are any."""
+        self._take(1)
+        return not self.ended
 
-    def next_batch(self, size: int) -> list[Any]:
-        """Wait for the next rows and return them; none at the end."""
+    def next_rows(self, size: int) -> list[Any]:
+        """Wait for the next rows and return them; fewer at the end of a partition, none at all."""
+        if not self._rows and not self.ended:
+            self._take(size)
+        return [self._rows.popleft() for _ in range(min(size, len(self._rows)))]
+
+    def answer(self, results: list[Any]) -> None:
+        """Take results, and send them to Spark when there is one for each row of the batch.
+
+        Raises:
+            InferenceError: There are more results than rows.
+        """
+        self._results += results
+        rows = 0 if self._batch is None else self._batch.rows - len(self._rows)
+        if len(self._results) > rows:
+            raise InferenceError(
+                f"batch_results was given {len(self._results)} results for {rows} rows; give one "
+                "for each row that next_batch has returned"
+            )
+        if self._batch is not None and len(self._results) == self._batch.rows:
+            self._batch.reply(self._results)
+            self._batch, self._results = None, []
+
+    def _take(self, size: int) -> None:
         if self._batch is not None:
             raise InferenceError(
                 f"batch_results was given {len(self._results)} results for "
                 f"{self._batch.describe()}, which has {self._batch.rows} rows; give one result "
-                "for each row before the next batch"
+                "for each row before you ask for the next batch"
             )
-        # Not `or`: a batch of elements is a mapping without keys.
-        if self._first is None:
-            self._batch = self._inference.next_batch(size)
-        else:
-            self._batch, self._first = self._first, None
+        self._batch = self._inference.next_batch(size)
         self.ended = self._batch is None
-        return [] if self._batch is None else self._batch.elements
+        self._rows.extend(() if self._batch is None else self._batch.elements)
+
+
+class Incoming:
+    """The rows of one feed on a node, whichever way the driver sends them.
+
+    Args:
+        feed: The node's `DataFeed`.
+        inference: The node's `Inference`.
+    """
+
+    def __init__(self, feed: Any, inference: Any) -> None:
+        self._training = TrainingRows(feed)
+        self._inference = InferenceRows(inference)
+        self._rows: TrainingRows | InferenceRows | None = None
+        self._came: queue.SimpleQueue[TrainingRows | InferenceRows | Exception | None] = (
+            queue.SimpleQueue()
+        )
+        self._awaited = 2
+        self._watching = False
+
+    def next_rows(self, size: int) -> tuple[list[Any], bool]:
+        """Wait for rows, and return them and whether it is known that no more will come."""
+        if self._rows is None:
+            self._rows = self._first_to_come()
+        if self._rows is None:
+            return [], True
+        found = self._rows.next_rows(size)
+        return found, self._rows.ended
 
     def answer(self, results: list[Any]) -> None:
-        """Send results to Spark once there is one for each row of the batch."""
-        self._results += results
-        rows = 0 if self._batch is None else self._batch.rows
-        if len(self._results) > rows:
-            raise InferenceError(
-                f"batch_results was given {len(self._results)} results for a batch of {rows} rows; "
-                "give one for each row that next_batch has returned"
-            )
-        if self._batch is not None and len(self._results) == rows:
-            self._batch.reply(self._results)
-            self._batch, self._results = None, []
+        """Send results of an inference."""
+        if self._rows is not None:
+            self._rows.answer(results)
 
+    def terminate(self) -> None:
+        """Want no more rows of the training; after it an inference may come."""
+        if self._rows is not self._inference:
+            self._training.terminate()
+            self._rows = None
 
-def first_to_come(
-    training: TrainingBatches, inference: InferenceBatches, size: int
-) -> TrainingBatches | InferenceBatches:
-    """Wait until the driver feeds rows one way or the other, and return which way it is."""
-    came: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    def _first_to_come(self) -> TrainingRows | InferenceRows | None:
+        if not self._watching:
+            self._watching = True
+            self._watch(self._training, self._training.wait)
+            self._watch(self._inference, self._inference.wait)
+        while self._awaited:
+            self._awaited -= 1
+            found = self._came.get()
+            if isinstance(found, Exception):
+                raise found
+            if found is not None:
+                return found
+        return None
 
-    def watch(source: Any, wait: Callable[[], bool]) -> None:
-        try:
-            if wait():
-                came.put(source)
-            else:
-                came.put(None)
-        except Exception as error:  # whatever it is, the program's own thread must raise it
-            came.put(error)
+    def _watch(self, rows: TrainingRows | InferenceRows, wait: Callable[[], bool]) -> None:
+        def watch() -> None:
+            try:
+                self._came.put(rows if wait() else None)
+            except Exception as error:  # whatever it is, the program's own thread must raise it
+                self._came.put(error)
 
-    for source, wait in (
-        (training, training.wait),
-        (inference, lambda: inference.wait(size)),
-    ):
-        threading.Thread(target=watch, args=(source, wait), name="feed", daemon=True).start()
-    for _ in range(2):
-        first = came.get()
-        if isinstance(first, Exception):
-            raise first
-        if first is not None:
-            assert isinstance(first, TrainingBatches | InferenceBatches)
-            return first
-    return training
+        threading.Thread(target=watch, name="incoming rows", daemon=True).start()
