@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import tensorsparkml as tsm
 from tensorflowonspark.arguments import gpus_of, session_of
 from tensorflowonspark.feeds import COLUMN, pickled
-from tensorflowonspark.nodes import Cast
+from tensorflowonspark.nodes import NodeNames
 from tensorflowonspark.TFSparkNode import Program
 from tensorsparkml.errors import ConfigurationError, TensorSparkMLError
 
@@ -49,20 +49,20 @@ class TFCluster:
         self,
         sc: SparkContext,
         cluster: tsm.Cluster,
-        cast: Cast,
+        names: NodeNames,
         input_mode: int,
         queues: Sequence[str],
     ) -> None:
         self.sc = sc
         self.input_mode = input_mode
         self.queues = list(queues)
-        self.num_executors = cast.nodes
+        self.num_executors = names.nodes
         self._cluster = cluster
         self._url = cluster.tensorboard_url
         port = (self._url and urlsplit(self._url).port) or 0
-        self.cluster_info = cast.cluster_info(cluster.addresses, port)
-        names = [name for name in queues if name not in _NO_FEEDS]
-        self._feeds = {name: cluster.open_feed(name) for name in names} if self._fed else {}
+        self.cluster_info = names.cluster_info(cluster.addresses, port)
+        feeds = [name for name in queues if name not in _NO_FEEDS] if self._fed else []
+        self._feeds = {name: cluster.open_feed(name) for name in feeds}
         self._error: TensorSparkMLError | None = None
         self._ended = threading.Event()
         threading.Thread(target=self._watch, name="TFCluster", daemon=True).start()
@@ -242,13 +242,13 @@ def run(
     for name, given in (("driver_ps_nodes", driver_ps_nodes), ("eval_node", eval_node)):
         if fed and given:
             raise ConfigurationError(f"{name} works with InputMode.TENSORFLOW only")
-    cast = Cast(num_executors, num_ps, master_node, eval_node)
+    names = NodeNames(num_executors, num_ps, master_node, eval_node)
     cluster = tsm.Cluster(
-        Program(map_fun, cast, release_port),
+        Program(map_fun, names, release_port),
         tf_args,
         spark=session_of(sc),
         fed=fed,
-        num_workers=cast.training,
+        num_workers=names.training,
         num_ps=num_ps,
         between_graph=num_ps > 0,
         main_on_ps=num_ps > 0,
@@ -261,7 +261,7 @@ def run(
     )
     cluster.start()
     try:
-        return TFCluster(sc, cluster, cast, input_mode, queues)
+        return TFCluster(sc, cluster, names, input_mode, queues)
     except BaseException:
         with suppress(TensorSparkMLError):
             cluster.stop()

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from tensorflowonspark import TFNode
 from tensorflowonspark.feeds import COLUMN, Incoming
-from tensorflowonspark.nodes import Cast
+from tensorflowonspark.nodes import NodeNames
 from tensorsparkml import Context
 from tensorsparkml.errors import ConfigurationError
 
@@ -117,15 +117,15 @@ class Program:
 
     Args:
         map_fun: The function.
-        cast: The cluster's nodes.
+        names: The cluster's nodes.
         release_port: Whether the node's port is TensorFlow's from the beginning.
     """
 
     def __init__(
-        self, map_fun: Callable[[Any, Any], Any], cast: Cast, release_port: bool = True
+        self, map_fun: Callable[[Any, Any], Any], names: NodeNames, release_port: bool = True
     ) -> None:
         self._map_fun = map_fun
-        self._cast = cast
+        self._names = names
         self._release_port = release_port
         # So that a function of a module that executors lack is sent by value.
         self.__module__ = getattr(map_fun, "__module__", None) or __name__
@@ -133,14 +133,14 @@ class Program:
     def __call__(self, tf_args: Any, context: Context) -> None:
         """Run it."""
         name = f"{context.role}:{context.task_index}"
-        executor_id = self._cast.executor_id(name)
-        job, index, _ = self._cast.jobs()[executor_id]
+        executor_id = self._names.executor_id(name)
+        job, index, _ = self._names.jobs()[executor_id]
         kept = None if self._release_port else keep_port(context.addresses[name])
         ctx = TFNodeContext(
             executor_id,
             job,
             index,
-            self._cast.cluster_spec(context.addresses),
+            self._names.cluster_spec(context.addresses),
             default_fs(context),
             context.working_dir,
             NodeFeeds(context),
@@ -160,7 +160,7 @@ def call(map_fun: Callable[[Any, Any], Any], tf_args: Any, ctx: TFNodeContext) -
     try:
         map_fun(tf_args, ctx)
     except (AttributeError, ImportError) as error:
-        if not re.search(r"['\"_]estimator\b", str(error)):
+        if "tensorflow" not in str(error) or not re.search(r"(\b|_)estimator\b", str(error)):
             raise
         raise ConfigurationError(
             f"{error}: TensorFlow has no tf.estimator since 2.16. Use Keras: model.fit under "

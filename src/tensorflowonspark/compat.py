@@ -18,7 +18,7 @@ def export_saved_model(model: Any, export_dir: str, is_chief: bool = False) -> N
     """
     if is_chief:
         write_directory(export_dir, lambda path: _save(model, path))
-    elif not hasattr(model, "export"):  # of Keras 2, whose saving all nodes take part in
+    elif _of_keras_2(model):  # whose saving all nodes take part in
         with TemporaryDirectory() as folder:
             _save(model, folder)
 
@@ -38,7 +38,11 @@ def is_gpu_available() -> bool:
 
 
 def _save(model: Any, path: str) -> None:
-    if hasattr(model, "export"):
-        model.export(path, verbose=False)
-    else:
+    if _of_keras_2(model):
         model.save(path, save_format="tf")
+    else:
+        model.export(path, verbose=False)
+
+
+def _of_keras_2(model: Any) -> bool:
+    return any(kind.__module__.startswith("tf_keras.") for kind in type(model).__mro__)

@@ -37,8 +37,10 @@ def get_gpus(
             f"{num_gpu} GPUs were asked for, but this host has {len(gpus)} (no GPU, no driver, or "
             "the package nvidia-ml-py is missing)"
         )
-    first = max(worker_index, 0) * num_gpu
-    if first + num_gpu > len(gpus):
-        first = first % len(gpus) if (first % len(gpus)) + num_gpu <= len(gpus) else 0
-    chosen = gpus[first : first + num_gpu]
+    if not num_gpu:
+        chosen: list[str] = []
+    else:
+        turns = len(gpus) // num_gpu  # after which they are shared
+        first = max(worker_index, 0) % turns * num_gpu
+        chosen = gpus[first : first + num_gpu]
     return chosen if format == AS_LIST else ",".join(chosen)

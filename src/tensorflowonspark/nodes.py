@@ -10,8 +10,8 @@ from tensorsparkml.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
-class Cast:
-    """How many nodes of which kind a cluster has.
+class NodeNames:
+    """The nodes of a cluster by their old names and numbers.
 
     Attributes:
         nodes: Number of all nodes.

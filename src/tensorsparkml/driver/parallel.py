@@ -69,11 +69,14 @@ def run_parallel(
         )
     failed = threading.Event()
 
+    # Made here, because pickling by value is not for several threads at a time.
+    clusters = [Cluster(main, each, spark=session, fed=False, **settings) for each in many]
+
     def run_one(place: int) -> Any:
         if failed.is_set():
             raise _Ended
         try:
-            cluster = Cluster(main, many[place], spark=session, fed=False, **settings)
+            cluster = clusters[place]
             with cluster:
                 while not cluster.wait(_LOOK_SECONDS):
                     if failed.is_set():
