@@ -73,7 +73,7 @@ def test_a_failure_of_a_node_is_raised(spark):
 def test_a_failure_of_spark_is_raised(spark):
     rows = spark.sparkContext.parallelize(range(4), 2).map(lambda n: (n // (n - 3),))
     with (
-        pytest.raises(errors.FeedError, match="division by zero"),
+        pytest.raises(errors.FeedError, match="ZeroDivisionError"),
         tsm.Cluster(read_ids, 8, spark=spark, num_workers=2) as cluster,
     ):
         cluster.open_feed().add(rows, columns=["id"])

@@ -44,6 +44,16 @@ MAY_IMPORT = {
     },
 }
 
+# What the package tensorflowonspark may import of this one.
+FOR_THE_OLD_API = {
+    "tensorsparkml",
+    "tensorsparkml.Context",
+    "tensorsparkml.__version__",
+    "tensorsparkml.errors",
+    "tensorsparkml.executor.gpu_driver",
+    "tensorsparkml.storage",
+}
+
 PRIVATE_SPARK = "driver/spark_internals.py"
 PRIVATE_KERAS = "trainer/keras_fix.py"
 ENTRY_POINT = "executor/agent.py"
@@ -80,10 +90,15 @@ class Import:
     for_types: bool
 
 
-SOURCES = [
-    Source(path.relative_to(ROOT).as_posix(), path.read_text("utf-8"))
-    for path in sorted(ROOT.rglob("*.py"))
-]
+def sources_of(root: Path) -> list[Source]:
+    return [
+        Source(path.relative_to(root).as_posix(), path.read_text("utf-8"))
+        for path in sorted(root.rglob("*.py"))
+    ]
+
+
+SOURCES = sources_of(ROOT)
+OLD_API = sources_of(ROOT.parent / "tensorflowonspark")
 MODULES = {source.module for source in SOURCES}
 
 
@@ -213,12 +228,38 @@ def root_logging(source: Source) -> Iterator[str]:
             yield f"{source.path}:{node.lineno}: {name}"
 
 
+def needs_of_the_old_api(source: Source) -> Iterator[str]:
+    """What the old API imports of this library and of others: public things, heavy ones late."""
+    for found in imports(source):
+        if found.module.startswith(PACKAGE) and found.module not in FOR_THE_OLD_API:
+            yield f"{source.path}:{found.line}: imports {found.module}"
+    for found in foreign_imports(source, "pyspark", "py4j", "tensorflow", "keras"):
+        if not found.lazy and not found.for_types:
+            yield f"{source.path}:{found.line}: imports {found.module}"
+
+
+def imports_of_the_old_api(source: Source) -> Iterator[str]:
+    for found in foreign_imports(source, "tensorflowonspark"):
+        yield f"{source.path}:{found.line}: imports {found.module}"
+
+
 Rule = Callable[[Source], Iterator[str]]
 
 RULES: list[Rule] = [
     imports_against_the_order,
     imports_of_spark,
     imports_of_tensorflow,
+    private_spark,
+    private_tensorflow,
+    long_files,
+    prints,
+    signal_handlers,
+    log_handlers,
+    root_logging,
+    imports_of_the_old_api,
+]
+RULES_OF_THE_OLD_API: list[Rule] = [
+    needs_of_the_old_api,
     private_spark,
     private_tensorflow,
     long_files,
@@ -233,6 +274,12 @@ RULES: list[Rule] = [
 def test_the_source_keeps_the_rule(rule: Rule) -> None:
     assert len(SOURCES) > 30
     assert [found for source in SOURCES for found in rule(source)] == []
+
+
+@pytest.mark.parametrize("rule", RULES_OF_THE_OLD_API, ids=lambda rule: rule.__name__)
+def test_the_old_api_keeps_the_rule(rule: Rule) -> None:
+    assert len(OLD_API) > 5
+    assert [found for source in OLD_API for found in rule(source)] == []
 
 
 def cycle(edges: dict[str, set[str]]) -> list[str] | None:
@@ -308,6 +355,10 @@ def test_handlers_are_set_where_the_process_begins() -> None:
         (log_handlers, "driver/x.py", "logger.addHandler(handler)"),
         (root_logging, "executor/agent.py", "logging.getLogger().info('x')"),
         (root_logging, "executor/agent.py", "logging.warning('x')"),
+        (imports_of_the_old_api, "driver/x.py", "def f():\n import tensorflowonspark.TFNode"),
+        (needs_of_the_old_api, "x.py", "from tensorsparkml.driver.cluster import Cluster"),
+        (needs_of_the_old_api, "x.py", "from pyspark import RDD"),
+        (needs_of_the_old_api, "x.py", "import tensorflow as tf"),
     ],
 )
 def test_a_rule_sees_what_breaks_it(rule: Rule, path: str, text: str) -> None:
@@ -328,6 +379,10 @@ def test_a_rule_sees_what_breaks_it(rule: Rule, path: str, text: str) -> None:
         (long_files, "driver/x.py", "x = 1\n" * 400),
         (log_handlers, "executor/agent.py", "logging.basicConfig()"),
         (root_logging, "driver/x.py", "logging.getLogger(__name__).info('x')"),
+        (needs_of_the_old_api, "x.py", "import tensorsparkml as tsm"),
+        (needs_of_the_old_api, "x.py", "from tensorsparkml import Context, __version__"),
+        (needs_of_the_old_api, "x.py", "from tensorsparkml.errors import DataError"),
+        (needs_of_the_old_api, "x.py", "def f():\n import tensorflow as tf"),
     ],
 )
 def test_a_rule_lets_the_rest_pass(rule: Rule, path: str, text: str) -> None:

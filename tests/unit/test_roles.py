@@ -26,6 +26,13 @@ def test_between_graphs_all_but_the_servers_run_main() -> None:
     assert (roles.readers, roles.with_main, roles.training) == (2, [0, 1], [0, 1])
 
 
+def test_parameter_servers_may_run_main_and_nobody_waits_for_it() -> None:
+    roles = make_roles(2, num_ps=2, evaluator=True, between_graph=True, main_on_ps=True)
+    assert roles.names == ["chief:0", "worker:0", "evaluator:0", "ps:0", "ps:1"]
+    assert (roles.readers, roles.with_main) == (2, [0, 1, 2, 3, 4])
+    assert roles.training == [0, 1]
+
+
 @given(st.builds(make_roles, st.integers(2, 5), st.integers(0, 3), st.booleans(), st.booleans()))
 def test_readers_come_first_and_compute(roles: Roles) -> None:
     assert all(role in ("chief", "worker") for role, _ in roles.nodes[: roles.readers])

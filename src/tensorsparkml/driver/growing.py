@@ -67,19 +67,19 @@ class GrowingFeed:
         name, outcome = self._feed.name, list[Exception | None]()
 
         def on_end(error: Exception | None) -> None:
-            outcome.append(error)
             if error is not None and not self._coordinator.feed_unwanted(name):
                 self._coordinator.fail(feed_failure(error, name))
+            outcome.append(error)
 
         job = self._feed.job(row_source(data, columns), on_end, part=str(self._added))
         self._added += 1
         job.start()
         try:
             self._coordinator.require(lambda state: state.feed_unwanted(name) or bool(outcome))
+            delivered = outcome == [None]
         finally:
             if not job.cancel(_CANCEL_SECONDS):
                 logger.warning("Spark still runs the tasks of feed %r", name)
-        delivered = outcome == [None]
         self._complete = self._complete and delivered
         return delivered
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tensorsparkml.control.cluster_spec import cluster_spec, node_environment
+from tensorsparkml.control.cluster_spec import addresses, cluster_spec, node_environment
 from tensorsparkml.control.messages import Peer
 
 PEERS = [
@@ -19,6 +19,17 @@ def test_the_cluster_spec_has_the_addresses_by_role() -> None:
         "chief": ["10.0.0.1:8000"],
         "worker": ["10.0.0.2:8001", "[fd00::3]:8002"],
     }
+
+
+def test_every_node_has_an_address() -> None:
+    evaluator = Peer(3, "evaluator", 0, "10.0.0.1", 7001, 8003, "/spool")
+    assert addresses([*PEERS, evaluator]) == {
+        "chief:0": "10.0.0.1:8000",
+        "worker:0": "10.0.0.2:8001",
+        "worker:1": "[fd00::3]:8002",
+        "evaluator:0": "10.0.0.1:8003",
+    }
+    assert "evaluator" not in cluster_spec([*PEERS, evaluator])
 
 
 def test_tf_config_names_the_cluster_and_the_task() -> None:

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from tensorsparkml.config import SlotMode
-from tensorsparkml.driver.slots import SlotRegistry, check_settings, holds_slots
+from tensorsparkml.driver import slots as slots_module
+from tensorsparkml.driver.slots import (
+    SlotRegistry,
+    available_slots,
+    check_settings,
+    holds_slots,
+)
 from tensorsparkml.errors import ConfigurationError, NotEnoughSlotsError
 
 
@@ -88,6 +94,7 @@ def test_the_registry_counts_who_holds() -> None:
     registry.give_back("b")
     assert reserve("d", 1, True)
     assert seen == [0, 2, 2, 3]
+    assert registry.taken == 4
 
 
 def test_a_cluster_that_does_not_fit_takes_no_slots() -> None:
@@ -95,6 +102,40 @@ def test_a_cluster_that_does_not_fit_takes_no_slots() -> None:
     with pytest.raises(NotEnoughSlotsError):
         registry.reserve("a", 4, lambda taken: holds_slots("auto", 4, False, 3, taken))
     assert registry.reserve("b", 3, lambda taken: holds_slots("auto", 3, False, 3, taken))
+
+
+@pytest.mark.parametrize(
+    ("registered", "needed", "found", "seconds"),
+    [
+        ([(0.0, 4)], 2, 4, 0.0),
+        ([(3.0, 2)], 2, 2, 3.0),
+        # The first one may take its time, and the others follow soon or not at all.
+        ([(40.0, 1), (43.0, 2)], 2, 2, 43.0),
+        ([(40.0, 1), (50.0, 2)], 2, 1, 45.0),
+        ([(0.0, 1)], 2, 1, 5.0),
+        ([], 2, 0, 60.0),
+    ],
+)
+def test_executors_get_time_to_register(
+    monkeypatch: pytest.MonkeyPatch,
+    registered: list[tuple[float, int]],
+    needed: int,
+    found: int,
+    seconds: float,
+) -> None:
+    now = [0.0]
+
+    def sleep(duration: float) -> None:
+        now[0] += duration
+
+    def task_slots(_: Any) -> int:
+        return max((slots for at, slots in registered if now[0] >= at), default=0)
+
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
+    monkeypatch.setattr(slots_module, "time", clock)
+    monkeypatch.setattr(slots_module, "task_slots", task_slots)
+    assert available_slots(session(), needed) == found
+    assert now[0] == pytest.approx(seconds, abs=0.3)
 
 
 def session(**conf: str) -> Any:
