@@ -106,6 +106,38 @@ def test_between_graph_replication(spark):
     assert sum(taken for _, taken, _ in results) >= 100
 
 
+def serve_or_count(folder, ctx):
+    """Each node starts its own server, and those of the parameter servers never end."""
+    import tensorflow.compat.v1 as tf
+
+    spec = tf.train.ClusterSpec(ctx.cluster_spec)
+    server = tf.train.Server(spec, job_name=ctx.role, task_index=ctx.task_index)
+    if ctx.role == "ps":
+        Path(folder, f"ps-{ctx.task_index}").touch()
+        server.join()
+    with tf.Graph().as_default():
+        with tf.device("/job:ps/task:0"):
+            count = tf.get_variable("count", initializer=0)
+        add = tf.assign_add(count, 1)
+        with tf.train.MonitoredTrainingSession(server.target, ctx.is_chief) as session:
+            return int(session.run(add))
+
+
+def test_main_on_parameter_servers_is_ended_with_the_training(spark, tmp_path):
+    results = tsm.run(
+        serve_or_count,
+        str(tmp_path),
+        spark=spark,
+        num_workers=2,
+        num_ps=1,
+        between_graph=True,
+        main_on_ps=True,
+    )
+    assert sorted(results[:2]) == [1, 2]
+    assert results[2] is None
+    assert Path(tmp_path, "ps-0").exists()
+
+
 def write_or_watch(folder, ctx):
     """Training writes files, and the evaluator reads each, also the one that comes last."""
     if ctx.role == "evaluator":

@@ -47,8 +47,6 @@ MAY_IMPORT = {
 # What the package tensorflowonspark may import of this one.
 FOR_THE_OLD_API = {
     "tensorsparkml",
-    "tensorsparkml.Context",
-    "tensorsparkml.__version__",
     "tensorsparkml.errors",
     "tensorsparkml.executor.gpu_driver",
     "tensorsparkml.storage",

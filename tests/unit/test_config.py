@@ -43,6 +43,7 @@ from tensorsparkml.errors import ConfigurationError
         ("gpu_memory_growth", 1),
         ("progress", "bar"),
         ("progress", None),
+        ("main_on_ps", 1),
     ],
 )
 def test_a_bad_value_is_named_with_its_setting(setting: str, value: Any) -> None:
@@ -77,6 +78,13 @@ def test_the_first_node_is_the_chief() -> None:
     assert ClusterConfig().roles.nodes == (("chief", 0),)
     nodes = (("chief", 0), ("worker", 0), ("worker", 1))
     assert ClusterConfig(num_workers=3).roles.nodes == nodes
+
+
+def test_main_on_parameter_servers_is_for_between_graph_replication() -> None:
+    config = ClusterConfig(num_workers=2, num_ps=1, between_graph=True, main_on_ps=True)
+    assert config.roles.with_main == [0, 1, 2]
+    with pytest.raises(ConfigurationError, match="main_on_ps has no meaning without between_graph"):
+        ClusterConfig(num_workers=2, num_ps=1, main_on_ps=True)
 
 
 def test_unknown_settings_are_named_with_those_there_are() -> None:

@@ -1,0 +1,393 @@
+"""Programs of TensorFlowOnSpark, with the package tensorflowonspark of this distribution."""
+
+import argparse
+import json
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from node_processes import node_processes, wait_until
+
+from tensorflowonspark import TFCluster, TFNode, TFParallel, compat
+from tensorsparkml import errors
+
+SECONDS = 60.0  # which only a hang needs
+
+
+def start(spark, map_fun, tf_args, num_executors=2, num_ps=0, **options):
+    return TFCluster.run(spark.sparkContext, map_fun, tf_args, num_executors, num_ps, **options)
+
+
+def fed(spark, map_fun, tf_args, **options):
+    return start(spark, map_fun, tf_args, input_mode=TFCluster.InputMode.SPARK, **options)
+
+
+def found(folder):
+    """What the nodes have written, by executor id."""
+    return {int(path.stem): json.loads(path.read_text()) for path in Path(folder).glob("*.json")}
+
+
+def save(folder, ctx, content):
+    staged = Path(folder, f"{ctx.executor_id}.part")
+    staged.write_text(json.dumps(content))
+    staged.rename(Path(folder, f"{ctx.executor_id}.json"))
+
+
+# InputMode.TENSORFLOW
+
+
+def describe(args, ctx):
+    save(
+        args.folder,
+        ctx,
+        {
+            "job": [ctx.job_name, ctx.task_index, ctx.worker_num, ctx.num_workers],
+            "spec": ctx.cluster_spec,
+            "task": json.loads(os.environ["TF_CONFIG"])["task"],
+            "path": [ctx.defaultFS, ctx.working_dir, ctx.absolute_path("model")],
+            "socket": ctx.tmp_socket,
+        },
+    )
+    if ctx.job_name in ("ps", "evaluator"):
+        threading.Event().wait()
+
+
+def test_every_node_runs_the_program_and_knows_who_it_is(spark, tmp_path):
+    args = argparse.Namespace(folder=str(tmp_path))
+    cluster = start(spark, describe, args, 4, 1, master_node="master", eval_node=True)
+    assert wait_until(lambda: len(found(tmp_path)) == 4, SECONDS)
+    cluster.shutdown()
+    cluster.shutdown()
+    nodes = found(tmp_path)
+    assert [nodes[number]["job"] for number in range(4)] == [
+        ["ps", 0, 0, 2],
+        ["master", 0, 1, 2],
+        ["evaluator", 0, 2, 2],
+        ["worker", 0, 3, 2],
+    ]
+    spec = {
+        job: [f"{node['host']}:{node['port']}"]
+        for node in cluster.cluster_info
+        for job in [node["job_name"]]
+    }
+    assert all(node["spec"] == spec for node in nodes.values())
+    assert nodes[1]["task"] == {"type": "chief", "index": 0}
+    here = os.getcwd()
+    assert nodes[0]["path"] == ["file://", here, f"file://{here}/model"]
+    assert nodes[0]["socket"] is None
+    assert [node["executor_id"] for node in cluster.cluster_info] == [0, 1, 2, 3]
+    assert cluster.tensorboard_url() is None
+    assert not node_processes()
+
+
+def test_without_a_master_all_are_workers(spark, tmp_path):
+    start(spark, describe, argparse.Namespace(folder=str(tmp_path))).shutdown()
+    nodes = found(tmp_path)
+    assert [nodes[number]["job"] for number in (0, 1)] == [
+        ["worker", 0, 0, 2],
+        ["worker", 1, 1, 2],
+    ]
+    assert list(nodes[0]["spec"]) == ["worker"]
+
+
+def count_steps(args, ctx):
+    """A program of TensorFlow 1 as the old documentation has it, with the names of today."""
+    import tensorflow.compat.v1 as tf
+
+    cluster, server = ctx.start_cluster_server(1)
+    if ctx.job_name == "ps":
+        server.join()
+    tf.disable_eager_execution()
+    here = f"/job:worker/task:{ctx.task_index}"
+    with tf.device(tf.train.replica_device_setter(worker_device=here, cluster=cluster)):
+        step = tf.train.get_or_create_global_step()
+        train = tf.assign_add(step, 1)
+    hooks = [tf.train.StopAtStepHook(last_step=20)]
+    with tf.train.MonitoredTrainingSession(
+        server.target, is_chief=ctx.task_index == 0, hooks=hooks
+    ) as session:
+        while not session.should_stop():
+            session.run(train)
+    save(args["folder"], ctx, step.device)
+
+
+def test_parameter_servers_that_never_return_are_ended(spark, tmp_path):
+    start(spark, count_steps, {"folder": str(tmp_path)}, 3, 1).shutdown()
+    assert found(tmp_path) == {1: "/job:ps/task:0", 2: "/job:ps/task:0"}
+
+
+def test_parameter_servers_on_the_drivers_host_take_no_slot(spark, tmp_path):
+    args = {"folder": str(tmp_path)}
+    start(spark, count_steps, args, 5, 2, driver_ps_nodes=True).shutdown()
+    assert sorted(found(tmp_path)) == [2, 3, 4]
+
+
+def keep_the_port(args, ctx):
+    host, _, port = ctx.cluster_spec["worker"][ctx.task_index].rpartition(":")
+
+    def can_bind():
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                other.bind((host, int(port)))
+                other.listen()
+            except OSError:
+                return False
+            return True
+
+    kept = ctx.tmp_socket.getsockname() == (host, int(port)) and not can_bind()
+    ctx.release_port()
+    save(args["folder"], ctx, [kept, can_bind(), ctx.tmp_socket])
+
+
+def test_the_program_releases_its_port(spark, tmp_path):
+    start(spark, keep_the_port, {"folder": str(tmp_path)}, release_port=False).shutdown()
+    assert found(tmp_path) == {number: [True, True, None] for number in (0, 1)}
+
+
+def use_an_estimator(args, ctx):
+    import tensorflow as tf
+
+    tf.estimator.RunConfig()
+
+
+def test_estimators_are_an_error_that_says_what_to_use(spark):
+    cluster = start(spark, use_an_estimator, {}, 1)
+    with pytest.raises(errors.MainError, match=r"no tf\.estimator since 2\.16\. Use Keras"):
+        cluster.shutdown()
+
+
+def wait_for_ever(args, ctx):
+    threading.Event().wait()
+
+
+def test_a_shutdown_may_take_only_so_long(spark):
+    cluster = start(spark, wait_for_ever, {})
+    with pytest.raises(errors.NodeError, match=r"not returned on chief:0, worker:0 1 s after"):
+        cluster.shutdown(timeout=1)
+    assert not node_processes()
+
+
+def export(args, ctx):
+    import keras
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    compat.export_saved_model(model, args["export_dir"], ctx.job_name == "chief")
+
+
+def test_the_chief_exports_a_model(spark, tmp_path):
+    target = tmp_path / "model"
+    start(spark, export, {"export_dir": f"file://{target}"}, master_node="chief").shutdown()
+    assert (target / "saved_model.pb").exists()
+
+
+# InputMode.SPARK: training
+
+
+def collect(args, ctx):
+    feed, batches = ctx.get_data_feed(), []
+    while not feed.should_stop():
+        batches.append(feed.next_batch(args["size"]))
+    save(args["folder"], ctx, batches)
+
+
+def rows_of(batches):
+    return sorted(row for batch in batches for row in batch)
+
+
+def test_epochs_and_several_rdds_are_one_feed(spark, tmp_path):
+    cluster = fed(spark, collect, {"folder": str(tmp_path), "size": 16})
+    cluster.train(spark.sparkContext.parallelize(range(50), 5), num_epochs=2)
+    cluster.train(spark.sparkContext.parallelize(range(50, 80), 3), 1)
+    cluster.shutdown(grace_secs=1)
+    nodes = found(tmp_path)
+    assert rows_of([*nodes[0], *nodes[1]]) == sorted([*range(50), *range(50), *range(50, 80)])
+    assert (
+        [len(batch) for batch in nodes[0]] == [len(batch) for batch in nodes[1]] == [16] * 4 + [1]
+    )
+
+
+def describe_rows(args, ctx):
+    feed = TFNode.DataFeed(ctx.mgr)
+    rows = []
+    while not feed.should_stop():
+        rows += feed.next_batch(3)
+    save(args, ctx, sorted(f"{type(row).__name__} {row!r}" for row in rows))
+
+
+def test_rows_keep_their_python_types(spark, tmp_path):
+    rows = [(1, [2.0]), [3, "x"], {"a": None}, np.arange(3), np.float32(0.5), b"\0\0", "text", 7]
+    cluster = fed(spark, describe_rows, str(tmp_path), num_executors=1)
+    cluster.train(spark.sparkContext.parallelize(rows, 2), num_epochs=1)
+    cluster.shutdown()
+    assert found(tmp_path) == {0: sorted(f"{type(row).__name__} {row!r}" for row in rows)}
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_fewer_rows_than_nodes(spark, tmp_path, rows):
+    cluster = fed(spark, collect, {"folder": str(tmp_path), "size": 4})
+    cluster.train(spark.sparkContext.parallelize(range(rows), 1), num_epochs=1)
+    cluster.shutdown()
+    nodes = found(tmp_path)
+    assert rows_of([*nodes[0], *nodes[1]]) == list(range(rows))
+
+
+def read_columns(args, ctx):
+    feed = ctx.get_data_feed(input_mapping={"b": "x", "a": "y"})
+    save(args, ctx, [feed.next_batch(2), feed.next_batch(2)])
+
+
+def test_an_input_mapping_names_tensors(spark, tmp_path):
+    cluster = fed(spark, read_columns, str(tmp_path), num_executors=1)
+    cluster.train(spark.sparkContext.parallelize([(1, 10), (2, 20), (3, 30)], 1), num_epochs=1)
+    cluster.shutdown()
+    assert found(tmp_path) == {0: [{"y": [1, 2], "x": [10, 20]}, {"y": [3], "x": [30]}]}
+
+
+def stop_after(args, ctx):
+    feed, rows = ctx.get_data_feed(train_mode=True), 0
+    while not feed.should_stop():
+        rows += len(feed.next_batch(10))
+        if rows >= 30:
+            feed.terminate()
+    save(args, ctx, rows)
+
+
+def test_a_program_that_wants_no_more_ends_the_feed(spark, tmp_path):
+    cluster = fed(spark, stop_after, str(tmp_path))
+    computed = spark.sparkContext.accumulator(0)
+
+    def slowly(number):
+        computed.add(1)
+        time.sleep(0.005)
+        return number
+
+    cluster.train(spark.sparkContext.parallelize(range(20_000), 40).map(slowly))
+    cluster.shutdown()
+    assert found(tmp_path) == {0: 30, 1: 30}
+    assert computed.value < 20_000
+
+
+def fail_at_ten(args, ctx):
+    feed = ctx.get_data_feed()
+    rows = 0
+    while not feed.should_stop():
+        rows += len(feed.next_batch(5))
+        if rows >= 10:
+            raise ValueError("ten rows are enough")
+
+
+def test_a_failure_surfaces_in_train_and_leaves_nothing(spark):
+    cluster = fed(spark, fail_at_ten, {})
+    with pytest.raises(errors.MainError, match="ten rows are enough"):
+        cluster.train(spark.sparkContext.parallelize(range(1000), 4), num_epochs=1000)
+    # Nobody calls shutdown, as in old programs.
+    assert wait_until(lambda: not node_processes(), 15.0)
+    assert spark.sparkContext.parallelize(range(4)).sum() == 6
+    with pytest.raises(errors.MainError, match="ten rows are enough"):
+        cluster.shutdown()
+
+
+def fail_in_the_end(args, ctx):
+    feed = ctx.get_data_feed()
+    while not feed.should_stop():
+        feed.next_batch(5)
+    raise ValueError("too late")
+
+
+def test_a_failure_after_the_last_row_surfaces_in_shutdown(spark):
+    cluster = fed(spark, fail_in_the_end, {})
+    cluster.train(spark.sparkContext.parallelize(range(20), 2), num_epochs=1)
+    with pytest.raises(errors.MainError, match="too late"):
+        cluster.shutdown(grace_secs=3)
+
+
+def test_streams(spark, tmp_path):
+    from pyspark.streaming import StreamingContext
+
+    with pytest.warns(FutureWarning, match="DStream is deprecated"):
+        context = StreamingContext(spark.sparkContext, 1)
+    numbers = [spark.sparkContext.parallelize(range(n, n + 20), 2) for n in range(0, 2000, 20)]
+    cluster = fed(spark, stop_after, str(tmp_path))
+    cluster.train(context.queueStream(numbers))
+    context.start()
+    cluster.shutdown(context)
+    assert StreamingContext.getActive() is None
+    assert found(tmp_path) == {0: 30, 1: 30}
+
+
+# InputMode.SPARK: inference
+
+
+def answer(args, ctx):
+    feed = ctx.get_data_feed(train_mode=args["train_mode"])
+    while not feed.should_stop():
+        batch = feed.next_batch(7)
+        feed.batch_results([(row, np.float32(row) / 2) for row in batch])
+
+
+@pytest.mark.parametrize("train_mode", [False, True])
+def test_results_are_one_to_one_in_order(spark, train_mode):
+    rows = spark.sparkContext.parallelize(range(100), 6)
+    cluster = fed(spark, answer, {"train_mode": train_mode})
+    results = cluster.inference(rows)
+    expected = rows.map(lambda row: (row, np.float32(row) / 2)).glom().collect()
+    assert results.glom().collect() == expected
+    assert {type(half) for _, half in results.collect()} == {np.float32}
+    cluster.shutdown()
+
+
+def fail_while_asked(args, ctx):
+    feed = ctx.get_data_feed(False)
+    feed.batch_results(feed.next_batch(5))
+    raise ValueError("no more")
+
+
+def test_a_failure_of_an_inference_leaves_the_application_usable(spark):
+    cluster = fed(spark, fail_while_asked, {})
+    rows = spark.sparkContext.parallelize(range(100), 4)
+    with pytest.raises(Exception, match=r"no more|cancel|gives no results"):
+        cluster.inference(rows).count()
+    assert wait_until(lambda: not node_processes(), 15.0)
+    assert wait_until(lambda: rows.count() == 100, 15.0)
+    with pytest.raises(errors.MainError, match="no more"):
+        cluster.shutdown()
+
+
+# TFParallel
+
+
+def tell(args, ctx):
+    save(args["folder"], ctx, [ctx.worker_num, ctx.num_workers, ctx.defaultFS])
+
+
+@pytest.mark.parametrize(("instances", "use_barrier"), [(4, True), (6, False)])
+def test_parallel_instances(spark, tmp_path, instances, use_barrier):
+    args = {"folder": str(tmp_path)}
+    TFParallel.run(spark.sparkContext, tell, args, instances, use_barrier=use_barrier)
+    assert found(tmp_path) == {
+        number: [number, instances, "file://"] for number in range(instances)
+    }
+
+
+def test_a_barrier_needs_a_slot_for_each(spark, tmp_path):
+    with pytest.raises(errors.NotEnoughSlotsError, match="5 instances need 5"):
+        TFParallel.run(spark.sparkContext, tell, {"folder": str(tmp_path)}, 5)
+    assert found(tmp_path) == {}
+
+
+@pytest.mark.parametrize("option", ["driver_ps_nodes", "eval_node"])
+def test_what_only_works_without_feeds(spark, option):
+    with pytest.raises(errors.ConfigurationError, match=option):
+        fed(spark, describe, {}, num_executors=3, num_ps=1, **{option: True})
+
+
+def test_feeding_needs_its_mode(spark, tmp_path):
+    cluster = start(spark, describe, argparse.Namespace(folder=str(tmp_path)))
+    with pytest.raises(errors.ConfigurationError, match=r"InputMode\.SPARK"):
+        cluster.train(spark.sparkContext.parallelize([1]))
+    cluster.shutdown()
