@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import tensorsparkml as tsm
 from tensorflowonspark.arguments import gpus_of, session_of
@@ -65,6 +66,7 @@ class TFCluster:
         self._feeds = {name: cluster.open_feed(name) for name in feeds}
         self._error: TensorSparkMLError | None = None
         self._ended = threading.Event()
+        _live.add(self)
         threading.Thread(target=self._watch, name="TFCluster", daemon=True).start()
 
     def train(
@@ -184,6 +186,15 @@ class TFCluster:
             self._cluster.wait(0.0)
             raise
 
+    def clean_up(self) -> None:
+        """End what is left of a cluster that has failed; does nothing to one that runs."""
+        try:
+            if not self._ended.is_set():
+                self._cluster.wait(0.0)
+        except TensorSparkMLError as error:
+            self._error = self._error or error
+            self._cluster.stop()
+
     def _watch(self) -> None:
         """Clean up after a failure, because old programs end without `shutdown` then."""
         while not self._ended.is_set():
@@ -192,11 +203,15 @@ class TFCluster:
                     self._ended.wait(_LOOK_SECONDS)
             except TensorSparkMLError as error:
                 if not self._ended.is_set():
-                    self._error = error
+                    self._error = self._error or error
                     logger.error("the cluster has failed: %s", error.message)
                     if not self._ended.wait(_CANCEL_SECONDS):
                         self._cluster.stop()
                 return
+
+
+# Those that may have failed without anybody having called `shutdown`.
+_live: WeakSet[TFCluster] = WeakSet()
 
 
 def run(
@@ -238,12 +253,14 @@ def run(
         NotEnoughSlotsError: The application has too few task slots.
         TensorSparkMLError: A node could not be started.
     """
+    for cluster in list(_live):  # from this thread, whose jobs they may still cancel
+        cluster.clean_up()
     fed = input_mode == InputMode.SPARK
     for name, given in (("driver_ps_nodes", driver_ps_nodes), ("eval_node", eval_node)):
         if fed and given:
             raise ConfigurationError(f"{name} works with InputMode.TENSORFLOW only")
-    names = NodeNames(num_executors, num_ps, master_node, eval_node)
-    cluster = tsm.Cluster(
+    names = NodeNames(num_executors, num_ps, master_node, bool(eval_node))
+    nodes = tsm.Cluster(
         Program(map_fun, names, release_port),
         tf_args,
         spark=session_of(sc),
@@ -252,17 +269,17 @@ def run(
         num_ps=num_ps,
         between_graph=num_ps > 0,
         main_on_ps=num_ps > 0,
-        evaluator=eval_node,
-        driver_ps_nodes=driver_ps_nodes and num_ps > 0,
+        evaluator=bool(eval_node),
+        driver_ps_nodes=bool(driver_ps_nodes) and num_ps > 0,
         log_dir=log_dir,
-        tensorboard=tensorboard,
+        tensorboard=bool(tensorboard),
         gpus=gpus_of(tf_args),
         start_seconds=reservation_timeout,
     )
-    cluster.start()
+    nodes.start()
     try:
-        return TFCluster(sc, cluster, names, input_mode, queues)
+        return TFCluster(sc, nodes, names, input_mode, queues)
     except BaseException:
         with suppress(TensorSparkMLError):
-            cluster.stop()
+            nodes.stop()
         raise
