@@ -175,7 +175,16 @@ def test_every_public_name_is_in_the_reference():
 
 @pytest.mark.parametrize(
     "documented",
-    [tsm.Cluster, tsm.Context, tsm.FeedReport, tsm.StreamFeed, DataFeed, Inference, InferenceBatch],
+    [
+        tsm.Cluster,
+        tsm.Context,
+        tsm.FeedReport,
+        tsm.GrowingFeed,
+        tsm.StreamFeed,
+        DataFeed,
+        Inference,
+        InferenceBatch,
+    ],
 )
 def test_every_public_member_is_in_the_reference(documented):
     words = code_words("docs/api.md")
@@ -204,6 +213,7 @@ def test_every_public_member_is_in_the_reference(documented):
         tsm.Context.export,
         tsm.Context.absolute_path,
         tsm.run,
+        tsm.run_parallel,
         tsm.predict,
     ],
     ids=lambda function: function.__qualname__,

@@ -4,11 +4,13 @@ Run as `python old_programs_script.py MASTER`; prints what came of each, as a li
 """
 
 import json
+import os
 import sys
 
 import numpy as np
-from pyspark import SparkContext
+from pyspark import SparkConf, SparkContext
 
+import tensorsparkml as tsm
 from tensorflowonspark import TFCluster, TFNode, TFParallel
 
 NODES = 2
@@ -51,8 +53,11 @@ def outcome(program):
 
 
 def main(master):
-    sc = SparkContext(master, "old programs")
-    sc.setLogLevel("OFF")
+    tsm.ensure_java()
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    conf = SparkConf().setMaster(master).setAppName("old programs")
+    conf.set("spark.driver.host", "127.0.0.1").set("spark.ui.enabled", "false")
+    sc = SparkContext(conf=conf.set("spark.log.level", "OFF"))
     rows = sc.parallelize([[number] for number in range(1000)], 10)
 
     def run(map_fun, tf_args, **options):
