@@ -145,7 +145,8 @@ class DataFeed:
         """
         rows: list[Any] = []
         if not self.done_feeding:
-            rows, self.done_feeding = self.mgr.incoming(self.qname_in).next_rows(batch_size)
+            rows, ended = self.mgr.incoming(self.qname_in).next_rows(batch_size)
+            self.done_feeding |= ended  # another thread may have terminated the feed meanwhile
         if self.input_tensors is None:
             return rows
         return {

@@ -79,9 +79,13 @@ class InferenceRows:
         self._results: list[Any] = []
         self.ended = False
 
-    def wait(self) -> bool:
-        """Wait for rows, and return whether there are any."""
-        self._take(1)
+    def wait(self, size: int) -> bool:
+        """Wait for rows, and return whether there are any.
+
+        Args:
+            size: How many rows will probably be asked for.
+        """
+        self._take(size)
         return not self.ended
 
     def next_rows(self, size: int) -> list[Any]:
@@ -139,12 +143,12 @@ class Incoming:
 
     def next_rows(self, size: int) -> tuple[list[Any], bool]:
         """Wait for rows, and return them and whether it is known that no more will come."""
-        if self._rows is None:
-            self._rows = self._first_to_come()
-        if self._rows is None:
+        rows = self._rows or self._first_to_come(size)
+        if rows is None:
             return [], True
-        found = self._rows.next_rows(size)
-        return found, self._rows.ended
+        self._rows = rows
+        found = rows.next_rows(size)
+        return found, rows.ended
 
     def answer(self, results: list[Any]) -> None:
         """Send results of an inference."""
@@ -157,11 +161,11 @@ class Incoming:
             self._training.terminate()
             self._rows = None
 
-    def _first_to_come(self) -> TrainingRows | InferenceRows | None:
+    def _first_to_come(self, size: int) -> TrainingRows | InferenceRows | None:
         if not self._watching:
             self._watching = True
             self._watch(self._training, self._training.wait)
-            self._watch(self._inference, self._inference.wait)
+            self._watch(self._inference, lambda: self._inference.wait(size))
         while self._awaited:
             self._awaited -= 1
             found = self._came.get()
