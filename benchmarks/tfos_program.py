@@ -22,7 +22,7 @@ def main(arguments: dict[str, Any]) -> None:
     from pyspark.sql import SparkSession
 
     # TensorFlowOnSpark itself, and not the package of the same name in this distribution.
-    TFCluster: Any = import_module("tensorflowonspark.TFCluster")  # noqa: N806
+    TFCluster: Any = import_module("tensorflowonspark.TFCluster")
     spark = (
         SparkSession.builder.master(f"local-cluster[{NODES},1,2048]")
         .appName("tensorflowonspark")
