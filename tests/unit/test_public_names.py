@@ -74,3 +74,12 @@ def test_agents_and_feeders_load_neither_tensorflow_nor_spark(module: str) -> No
     loaded = loaded_by(f"import tensorsparkml.{module}")
     assert "pyarrow" in loaded
     assert not loaded & {"tensorflow", "keras", "pyspark", "pandas"}
+
+
+@pytest.mark.parametrize(
+    "module", ["TFCluster", "TFNode", "TFParallel", "TFSparkNode", "compat", "gpu_info", "util"]
+)
+def test_the_old_api_loads_neither_tensorflow_nor_spark(module: str) -> None:
+    loaded = loaded_by(f"from tensorflowonspark import {module}")
+    assert "tensorsparkml" in loaded
+    assert not loaded & {"tensorflow", "keras", "pyspark", "pandas"}
