@@ -58,6 +58,12 @@ def test_a_failure_names_the_instance_and_ends_the_others(spark, tmp_path):
         tsm.run_parallel(fail_or_go_on, args, spark=spark)
 
 
+def test_each_instance_has_a_folder_of_logs(spark, tmp_path):
+    tsm.run_parallel(report, range(2), spark=spark, log_dir=str(tmp_path))
+    found = sorted(path.parents[1].name for path in tmp_path.rglob("chief-0.log"))
+    assert found == ["instance-0", "instance-1"]
+
+
 def test_no_instances_are_no_results(spark):
     assert tsm.run_parallel(report, [], spark=spark) == []
 

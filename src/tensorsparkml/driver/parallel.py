@@ -41,8 +41,9 @@ def run_parallel(
         args: The first argument of each instance; there are as many instances as arguments.
         spark: The session; by default the active one.
         at_once: Whether all instances must run at the same time.
-        settings: The fields of `ClusterConfig` that have a meaning for one node: `log_dir`,
-            `environment`, `gpus` and so on.
+        settings: The fields of `ClusterConfig` that have a meaning for one node: `environment`,
+            `gpus` and so on. Below `log_dir` each instance has a folder of its own, such as
+            `instance-2`.
 
     Returns:
         What each instance returned, in the order of `args`.
@@ -70,7 +71,10 @@ def run_parallel(
     failed = threading.Event()
 
     # Made here, because pickling by value is not for several threads at a time.
-    clusters = [Cluster(main, each, spark=session, fed=False, **settings) for each in many]
+    clusters = [
+        Cluster(main, each, spark=session, fed=False, **_settings_of(place, settings))
+        for place, each in enumerate(many)
+    ]
 
     def run_one(place: int) -> Any:
         if failed.is_set():
@@ -97,6 +101,11 @@ def run_parallel(
             failed.set()
             raise cause
     return [instance.result() for instance in instances]
+
+
+def _settings_of(place: int, settings: dict[str, Any]) -> dict[str, Any]:
+    folder = settings.get("log_dir")
+    return settings if folder is None else {**settings, "log_dir": f"{folder}/instance-{place}"}
 
 
 def _cause(instances: set[Future[Any]]) -> BaseException | None:
