@@ -272,6 +272,55 @@ def test_a_program_that_wants_no_more_ends_the_feed(spark, tmp_path):
     assert computed.value < 20_000
 
 
+def fit_from_the_feed(args, ctx):
+    """Synchronous training as the examples of TensorFlowOnSpark have it."""
+    import tensorflow as tf
+
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    feed = TFNode.DataFeed(ctx.mgr)
+
+    def rows():
+        while not feed.should_stop():
+            batch = feed.next_batch(1)
+            if not batch:
+                return
+            x, y = batch[0]
+            yield np.array([x], np.float32), np.array([y], np.float32)
+
+    one = tf.TensorSpec((1,), tf.float32)
+    options = tf.data.Options()
+    compat.disable_auto_shard(options)
+    dataset = tf.data.Dataset.from_generator(rows, output_signature=(one, one))
+    dataset = dataset.batch(args["batch_size"]).with_options(options)
+    with strategy.scope():
+        model = tf.keras.Sequential([tf.keras.Input((1,)), tf.keras.layers.Dense(1)])
+        model.compile(optimizer=tf.keras.optimizers.SGD(0.2), loss="mse")
+    model.fit(dataset, epochs=2, steps_per_epoch=args["steps"], verbose=0)
+    feed.terminate()
+    compat.export_saved_model(model, args["export_dir"], ctx.job_name == "chief")
+    save(args["folder"], ctx, [float(np.ravel(weight)[0]) for weight in model.get_weights()])
+
+
+def test_keras_is_fed_by_a_generator(spark, tmp_path):
+    nodes = tmp_path / "nodes"
+    nodes.mkdir()
+    args = {
+        "folder": str(nodes),
+        "export_dir": str(tmp_path / "model"),
+        "batch_size": 16,
+        "steps": 40,
+    }
+    numbers = np.random.default_rng(1).uniform(-1, 1, 2000).tolist()
+    rows = spark.sparkContext.parallelize([(x, 3 * x + 1) for x in numbers], 4)
+    cluster = fed(spark, fit_from_the_feed, args, master_node="chief")
+    cluster.train(rows, num_epochs=2)
+    cluster.shutdown(grace_secs=5)
+    weights = found(nodes)
+    assert weights[0] == weights[1]
+    assert weights[0] == pytest.approx([3.0, 1.0], abs=0.1)
+    assert (tmp_path / "model" / "saved_model.pb").exists()
+
+
 def fail_at_ten(args, ctx):
     feed = ctx.get_data_feed()
     rows = 0
