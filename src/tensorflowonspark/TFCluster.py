@@ -66,6 +66,7 @@ class TFCluster:
         self._feeds = {name: cluster.open_feed(name) for name in feeds}
         self._error: TensorSparkMLError | None = None
         self._ended = threading.Event()
+        self._stopping = threading.Lock()
         _live.add(self)
         threading.Thread(target=self._watch, name="TFCluster", daemon=True).start()
 
@@ -147,11 +148,11 @@ class TFCluster:
             self._cluster.shutdown(timeout if timeout > 0 else None)
         except TensorSparkMLError as error:
             self._ended.set()
-            self._cluster.stop()
+            self._stop()
             raise self._error or error from None
         except BaseException:
             self._ended.set()
-            self._cluster.stop()
+            self._stop()
             raise
 
     def tensorboard_url(self) -> str | None:
@@ -171,6 +172,10 @@ class TFCluster:
                 f"there is no queue {name!r}; there are {', '.join(self._feeds)}"
             )
         return self._feeds[name]
+
+    def _stop(self) -> None:
+        with self._stopping:  # whoever comes second waits until the slots are free
+            self._cluster.stop()
 
     def _require(self) -> None:
         if self._error is not None:
@@ -193,7 +198,7 @@ class TFCluster:
                 self._cluster.wait(0.0)
         except TensorSparkMLError as error:
             self._error = self._error or error
-            self._cluster.stop()
+            self._stop()
 
     def _watch(self) -> None:
         """Clean up after a failure, because old programs end without `shutdown` then."""
@@ -206,7 +211,7 @@ class TFCluster:
                     self._error = self._error or error
                     logger.error("the cluster has failed: %s", error.message)
                     if not self._ended.wait(_CANCEL_SECONDS):
-                        self._cluster.stop()
+                        self._stop()
                 return
 
 
