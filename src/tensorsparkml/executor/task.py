@@ -106,6 +106,7 @@ def run_task(
         address = agent.address()
         if address is None:
             failure = Failure("LaunchError", f"the agent did not start: {agent.wait()}")
+            agent = None
     try:
         met = meet(
             {"failure": encode_failure(failure)}
