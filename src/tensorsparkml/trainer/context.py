@@ -255,13 +255,8 @@ class Context(FileContext):
         """Whether the nodes that train have all returned from main; for an evaluator.
 
         An evaluator that never asks is ended with the training. One that asks may finish what it
-        is doing, and must return when this is True:
-
-        ```python
-        checkpoints = tf.train.checkpoints_iterator(
-            folder, timeout=1, timeout_fn=ctx.training_ended
-        )
-        ```
+        is doing, and must return when this is True. It should ask first and look for a checkpoint
+        then, so that it does not miss the last one.
 
         Args:
             wait_seconds: How long to wait for it.
@@ -280,6 +275,7 @@ class Context(FileContext):
         return self._data_errors[-1] if self._data_errors else self._files.explain(error)
 
     def _feed(self, name: str) -> Feed:
+        self._check_reads()
         if not self._reads_feeds:
             raise ConfigurationError(
                 f"the {self.role} has no share of feed {name!r}, which the nodes share that train; "

@@ -50,7 +50,7 @@ class FileContext:
         """
         import tensorflow as tf
 
-        if self.num_ps and self.is_chief and not self._reads_feeds:
+        if self._hands_out_steps:
             return self.parameter_server_strategy()
         if self._synchronous:
             return all_workers_strategy(self.cluster_spec, self.is_chief)
@@ -59,6 +59,18 @@ class FileContext:
     @property
     def _synchronous(self) -> bool:
         return self._shares > 1 and not self.num_ps
+
+    @property
+    def _hands_out_steps(self) -> bool:
+        return self.is_chief and not self._reads_feeds
+
+    def _check_reads(self) -> None:
+        if self._hands_out_steps:
+            raise ConfigurationError(
+                "rows that the chief reads do not reach the workers' steps; make datasets inside "
+                "of coordinator.create_per_worker_dataset(...), of TensorFlow's own operations, or "
+                "use between_graph=True"
+            )
 
     def parameter_server_strategy(self, variable_partitioner: Any = None) -> Any:
         """Return a `ParameterServerStrategy` that is connected to all servers; on the chief.
@@ -69,12 +81,14 @@ class FileContext:
                 None for whole variables.
 
         Raises:
-            ConfigurationError: There are no parameter servers, or this is not the chief.
+            ConfigurationError: This is not the chief of a cluster in which it hands steps to the
+                workers.
         """
-        if not self.num_ps or not self.is_chief:
+        if not self._hands_out_steps:
             raise ConfigurationError(
-                f"this is the {self.role} of a cluster with {self.num_ps} parameter servers; the "
-                "chief of one with num_ps=1 or more has such a strategy"
+                f"this is the {self.role} of a cluster with {self.num_ps} parameter servers; only "
+                "the chief of one with num_ps=1 or more, and without between_graph, has servers "
+                "on its workers and such a strategy"
             )
         return connected_strategy(self.cluster_spec, variable_partitioner)
 
@@ -130,6 +144,7 @@ class FileContext:
             DataError: There are no files, one is not Parquet, they differ in a column, or a
                 column does not exist or does not become tensors.
         """
+        self._check_reads()
         layout = BatchLayout(features, label, sample_weight)
         names = layout.columns()
         if names is None and columns is not None:
@@ -194,6 +209,7 @@ class FileContext:
             EmptyFeedError: There are fewer records than nodes.
             DataError: There are no files, one is no TFRecord file, or the features are others.
         """
+        self._check_reads()
         layout = BatchLayout(features, label, sample_weight)
         strategy = self.strategy  # before the first operation, which making a dataset is
         how = self._files.shuffle(shuffle, seed, shuffle_rows)

@@ -39,10 +39,10 @@ def phases(state: ClusterState) -> list[Phase]:
 def test_all_have_started_when_the_last_one_has(state: ClusterState) -> None:
     state.started(1, WORKER)
     assert not state.all_started
-    assert state.peers == [WORKER]
+    assert state.readers == [WORKER]
     state.started(0, CHIEF)
     assert state.all_started
-    assert state.peers == [CHIEF, WORKER]
+    assert state.readers == [CHIEF, WORKER]
     assert phases(state) == [Phase.RUNNING, Phase.RUNNING]
 
 
