@@ -6,13 +6,15 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tensorflowonspark import TFNode
 from tensorflowonspark.feeds import COLUMN, Incoming
 from tensorflowonspark.nodes import NodeNames
-from tensorsparkml import Context
 from tensorsparkml.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from tensorsparkml import Context
 
 
 class TFNodeContext:
