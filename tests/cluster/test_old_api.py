@@ -139,7 +139,7 @@ def use_an_estimator(args, ctx):
 
 def test_estimators_are_an_error_that_says_what_to_use(spark):
     cluster = start(spark, use_an_estimator, {}, 1)
-    with pytest.raises(errors.MainError, match=r"no tf\.estimator since 2\.16\. Use Keras"):
+    with pytest.raises(errors.ConfigurationError, match=r"no tf\.estimator since 2\.16. Use Keras"):
         cluster.shutdown()
 
 

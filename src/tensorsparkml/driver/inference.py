@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.control.messages import Peer
 from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.driver.spark_internals import cancel_jobs
 from tensorsparkml.errors import (
     ConfigurationError,
     InferenceError,
@@ -79,9 +80,12 @@ class JobGuard:
         self._coordinator.wait_for(
             lambda state: bool(state.failures) or self._released.is_set(), _FOREVER
         )
+        failure = self._coordinator.failure(0.0)
+        cause = "" if failure is None else f": [{failure.node or 'driver'}] {failure.message}"
+        reason = f"by {self._tag}{cause}"
         with suppress(Exception):  # as above
             while not self._released.wait(_CANCEL_SECONDS):
-                self._context.cancelJobsWithTag(self._tag)
+                cancel_jobs(self._context, self._tag, reason)
 
 
 def infer_rows(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tensorsparkml.errors import ConfigurationError, UnsupportedVersionError
 
 if TYPE_CHECKING:
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
 
@@ -44,4 +45,14 @@ def default_filesystem(spark: SparkSession) -> str:
     except Exception as error:  # as above
         raise UnsupportedVersionError(
             f"Spark {context.version} does not tell its Hadoop configuration: {error}"
+        ) from error
+
+
+def cancel_jobs(context: SparkContext, tag: str, reason: str) -> None:
+    """End the jobs that have a tag, with a reason that is in the exception of their actions."""
+    try:
+        context._jsc.cancelJobsWithTag(tag, reason)
+    except Exception as error:  # as above
+        raise UnsupportedVersionError(
+            f"Spark {context.version} does not cancel jobs by their tag: {error}"
         ) from error

@@ -194,7 +194,11 @@ class Node:
                 if self._reported is not None:
                     self._report_failure(self._reported)
                 # After the report, so that the driver knows the cause before Spark's tasks fail.
-                self._desk.close("its program has ended; the driver's error says why")
+                self._desk.close(
+                    "its program has ended; the driver's error says why"
+                    if self._reported is None
+                    else f"its program has failed: {self._reported.message}"
+                )
                 return True
             case End():
                 self._training_ended.set()
