@@ -23,7 +23,7 @@ from tensorsparkml.control.frames import read_frame
 from tensorsparkml.control.messages import Failure, encode_failure
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.control.verdict import from_exception
-from tensorsparkml.trainer import keras_fix
+from tensorsparkml.trainer import keras_fix, legacy_keras_fix
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.context import Context, Settings
 from tensorsparkml.trainer.strategies import serve
@@ -49,6 +49,7 @@ def main() -> None:
     context = Context(node, agent)
     if context._synchronous:
         keras_fix.install()
+        legacy_keras_fix.install()
     outcome = run_main(pickled, context)
     failed = isinstance(outcome, Failure)
     if isinstance(outcome, Failure):
