@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _REGISTRATION_SECONDS = 5.0  # executors may still be starting when the first cluster is asked for
 _FIRST_SECONDS = 60.0  # for the first of them, before which nobody knows how many there will be
 
+# Applications that had the time to register more slots than these, and have not.
+_in_vain: set[tuple[str, int]] = set()
+
 
 def holds_slots(mode: SlotMode, nodes: int, feeds: bool, slots: int, taken: int) -> bool:
     """Decide whether the launch tasks keep their slots.
@@ -65,12 +68,19 @@ def check_settings(spark: SparkSession) -> None:
 
 
 def available_slots(spark: SparkSession, needed: int) -> int:
-    """Return the number of slots, giving executors time to register if there are too few."""
+    """Return the number of slots, giving executors time to register if there are too few.
+
+    An application that has as few as it had after an earlier wait gets no more time.
+    """
     deadline, any_yet = time.monotonic() + _FIRST_SECONDS, False
     while (slots := task_slots(spark)) < needed and time.monotonic() < deadline:
+        if (spark.sparkContext.applicationId, slots) in _in_vain:
+            break
         if slots and not any_yet:
             deadline, any_yet = time.monotonic() + _REGISTRATION_SECONDS, True
         time.sleep(0.1)
+    if any_yet and slots < needed:
+        _in_vain.add((spark.sparkContext.applicationId, slots))
     return slots
 
 

@@ -134,12 +134,41 @@ def test_executors_get_time_to_register(
     clock = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
     monkeypatch.setattr(slots_module, "time", clock)
     monkeypatch.setattr(slots_module, "task_slots", task_slots)
+    monkeypatch.setattr(slots_module, "_in_vain", set())
     assert available_slots(session(), needed) == found
     assert now[0] == pytest.approx(seconds, abs=0.3)
 
 
-def session(**conf: str) -> Any:
-    return SimpleNamespace(conf=SimpleNamespace(get=lambda key, default: conf.get(key, default)))
+def test_an_application_is_waited_for_once_unless_it_has_shrunk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, slots = [0.0], [2]
+
+    def sleep(duration: float) -> None:
+        now[0] += duration
+
+    def seconds(application: str = "first") -> float:
+        before = now[0]
+        assert available_slots(session(application), 3) == slots[0]
+        return now[0] - before
+
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
+    monkeypatch.setattr(slots_module, "time", clock)
+    monkeypatch.setattr(slots_module, "task_slots", lambda _: slots[0])
+    monkeypatch.setattr(slots_module, "_in_vain", set())
+    waits = [seconds(), seconds(), seconds("second")]
+    slots[0] = 1  # an executor has ended, and will perhaps come back
+    waits.append(seconds())
+    slots[0] = 3
+    waits.append(seconds())
+    assert waits == pytest.approx([5.0, 0.0, 5.0, 5.0, 0.0], abs=0.3)
+
+
+def session(application: str = "application", **conf: str) -> Any:
+    return SimpleNamespace(
+        conf=SimpleNamespace(get=lambda key, default: conf.get(key, default)),
+        sparkContext=SimpleNamespace(applicationId=application),
+    )
 
 
 def test_dynamic_allocation_is_refused_with_the_settings_to_change() -> None:
