@@ -12,14 +12,18 @@ from tensorsparkml.errors import ConfigurationError, DataError
 from tensorsparkml.trainer.dataset import (
     BatchLayout,
     Columns,
-    distributed,
     local_dataset,
     transformed,
 )
 from tensorsparkml.trainer.file_reader import FileReader
 from tensorsparkml.trainer.node_files import NodeFiles
+from tensorsparkml.trainer.replicas import replicated
 from tensorsparkml.trainer.source import Source
-from tensorsparkml.trainer.strategies import all_workers_strategy, connected_strategy
+from tensorsparkml.trainer.strategies import (
+    all_workers_strategy,
+    connected_strategy,
+    local_strategy,
+)
 from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
 
 
@@ -42,19 +46,18 @@ class FileContext:
     def strategy(self) -> Any:
         """The `tf.distribute` strategy.
 
-        Several nodes train under `MultiWorkerMirroredStrategy`; with parameter servers, the chief
-        has a `ParameterServerStrategy` (see `parameter_server_strategy`); a single node, an
-        evaluator, and every node in between-graph replication have TensorFlow's default one.
+        Several nodes train under `MultiWorkerMirroredStrategy`, with a replica on each of their
+        GPUs; with parameter servers, the chief has a `ParameterServerStrategy` (see
+        `parameter_server_strategy`); a single node, an evaluator, and every node in between-graph
+        replication have TensorFlow's default one, or a `MirroredStrategy` over several GPUs.
         TensorFlow lets a program make a strategy only before its first operation: use
         `ctx.strategy` early in main.
         """
-        import tensorflow as tf
-
         if self._hands_out_steps:
             return self.parameter_server_strategy()
         if self._synchronous:
             return all_workers_strategy(self.cluster_spec, self.is_chief)
-        return tf.distribute.get_strategy()
+        return local_strategy(several_gpus=not self.num_ps)
 
     @property
     def _synchronous(self) -> bool:
@@ -226,7 +229,7 @@ class FileContext:
             shuffle=how,
             record=record,
         )
-        return distributed(strategy, local) if self._synchronous else local
+        return replicated(strategy, local, layout.weight is not None)
 
     def _distributed(
         self,
@@ -242,4 +245,4 @@ class FileContext:
             source, layout, convert, batch_size, drop_remainder, self._data_errors.append
         )
         local = transformed(local, transform)
-        return distributed(strategy, local) if self._synchronous else local
+        return replicated(strategy, local, layout.weight is not None)

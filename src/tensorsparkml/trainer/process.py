@@ -23,10 +23,9 @@ from tensorsparkml.control.frames import read_frame
 from tensorsparkml.control.messages import Failure, encode_failure
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.control.verdict import from_exception
-from tensorsparkml.trainer import keras_fix, legacy_keras_fix
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.context import Context, Settings
-from tensorsparkml.trainer.strategies import serve
+from tensorsparkml.trainer.strategies import repair_keras, serve
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +47,7 @@ def main() -> None:
         _serve(node, agent, may_exit)
     context = Context(node, agent)
     if context._synchronous:
-        keras_fix.install()
-        legacy_keras_fix.install()
+        repair_keras()
     outcome = run_main(pickled, context)
     failed = isinstance(outcome, Failure)
     if isinstance(outcome, Failure):
