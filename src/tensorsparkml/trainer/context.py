@@ -19,7 +19,7 @@ from tensorsparkml.trainer.dataset import BatchLayout, Columns
 from tensorsparkml.trainer.epoch_report import epoch_report
 from tensorsparkml.trainer.exchange import Exchange
 from tensorsparkml.trainer.feed_source import Feed
-from tensorsparkml.trainer.file_context import FileContext
+from tensorsparkml.trainer.file_context import FileContext, on_workers
 from tensorsparkml.trainer.inference import Inference
 from tensorsparkml.trainer.node_files import NodeFiles
 
@@ -104,6 +104,7 @@ class Context(FileContext):
         self._feeds: dict[str, Feed] = {}
         self._data_errors = []
 
+    @on_workers
     def dataset(
         self,
         feed: str = "train",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, Concatenate, ParamSpec
 
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.shuffling import WINDOW_ROWS
@@ -18,9 +18,31 @@ from tensorsparkml.trainer.dataset import (
 )
 from tensorsparkml.trainer.file_reader import FileReader
 from tensorsparkml.trainer.node_files import NodeFiles
+from tensorsparkml.trainer.remote_datasets import RemoteDatasets
 from tensorsparkml.trainer.source import Source
 from tensorsparkml.trainer.strategies import all_workers_strategy, connected_strategy
 from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
+
+Parameters = ParamSpec("Parameters")
+
+
+def on_workers(
+    method: Callable[Concatenate[Any, Parameters], Any],
+) -> Callable[Concatenate[Any, Parameters], Any]:
+    """Let a method of the context that makes datasets run on the workers, where they have the rows.
+
+    Where main runs on the chief alone, the dataset stands for those of all workers.
+    """
+
+    @wraps(method)
+    def call(self: Any, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Any:
+        if not self._coordinates:
+            return method(self, *args, **kwargs)
+        strategy = self.strategy  # connects to the workers
+        del strategy
+        return self._remote.dataset(method.__name__, args, kwargs)
+
+    return call
 
 
 class FileContext:
@@ -50,11 +72,20 @@ class FileContext:
         """
         import tensorflow as tf
 
-        if self.num_ps and self.is_chief and not self._reads_feeds:
+        if self._coordinates:
             return self.parameter_server_strategy()
         if self._synchronous:
             return all_workers_strategy(self.cluster_spec, self.is_chief)
         return tf.distribute.get_strategy()
+
+    @property
+    def _coordinates(self) -> bool:
+        """Whether main runs on this node alone, which hands steps to the workers."""
+        return bool(self.num_ps) and self.is_chief and not self._reads_feeds
+
+    @cached_property
+    def _remote(self) -> RemoteDatasets:
+        return RemoteDatasets(len(self.cluster_spec["worker"]))
 
     @property
     def _synchronous(self) -> bool:
@@ -63,21 +94,31 @@ class FileContext:
     def parameter_server_strategy(self, variable_partitioner: Any = None) -> Any:
         """Return a `ParameterServerStrategy` that is connected to all servers; on the chief.
 
+        From then on it is `ctx.strategy`. A program can be connected once.
+
         Args:
             variable_partitioner: How variables are cut into shards, one for each parameter server
                 at most, such as `tf.distribute.experimental.partitioners.MinSizePartitioner()`;
                 None for whole variables.
 
         Raises:
-            ConfigurationError: There are no parameter servers, or this is not the chief.
+            ConfigurationError: There are no parameter servers, or this is not the chief, or it
+                already has a strategy.
         """
         if not self.num_ps or not self.is_chief:
             raise ConfigurationError(
                 f"this is the {self.role} of a cluster with {self.num_ps} parameter servers; the "
                 "chief of one with num_ps=1 or more has such a strategy"
             )
-        return connected_strategy(self.cluster_spec, variable_partitioner)
+        if "strategy" in vars(self):
+            raise ConfigurationError(
+                "the program is connected to the parameter servers already; call "
+                "ctx.parameter_server_strategy(...) once, before ctx.strategy and datasets are used"
+            )
+        self.strategy = connected_strategy(self.cluster_spec, variable_partitioner)
+        return self.strategy
 
+    @on_workers
     def read_parquet(
         self,
         uri: str | Sequence[str],
@@ -150,6 +191,7 @@ class FileContext:
             source, layout, convert or {}, batch_size, drop_remainder, transform
         )
 
+    @on_workers
     def read_tfrecord(
         self,
         uri: str | Sequence[str],

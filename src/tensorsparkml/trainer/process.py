@@ -23,9 +23,11 @@ from tensorsparkml.control.frames import read_frame
 from tensorsparkml.control.messages import Failure, encode_failure
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.control.verdict import from_exception
+from tensorsparkml.roles import WORKER
 from tensorsparkml.trainer import keras_fix
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.context import Context, Settings
+from tensorsparkml.trainer.served_datasets import ServedDatasets
 from tensorsparkml.trainer.strategies import serve
 
 logger = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ def main() -> None:
     threading.Thread(target=_watch, args=(lifeline, node, may_exit), daemon=True).start()
     agent = AgentClient(node.agent, node.token)
     if node.serves:
-        _serve(node, agent, may_exit)
+        _serve(node, agent, may_exit)  # does not return
     if len(node.peers) > 1:
         keras_fix.install()
     outcome = run_main(pickled, Context(node, agent))
@@ -64,7 +66,16 @@ def main() -> None:
 def _serve(node: Settings, agent: AgentClient, may_exit: threading.Event) -> None:
     """Run TensorFlow's server until the training has ended, and exit."""
     peer = node.peers[node.rank]
+
+    def fail(error: BaseException) -> None:
+        agent.failed(_failure(error, context, "a dataset that main made"))
+        os._exit(1)
+
+    context = Context(node, agent)
+    datasets = ServedDatasets(context, fail)
     try:
+        if peer.role == WORKER:
+            datasets.register()
         server = serve(cluster_spec(node.peers), peer.role, peer.task_index)
     except Exception as error:  # of TensorFlow: whatever it raises is why the node cannot serve
         message = f"TensorFlow's server does not start: {error}"
@@ -94,13 +105,7 @@ def run_main(pickled: bytes, context: Context) -> bytes | Failure:
         message = f"main called sys.exit({error.code!r})"
         return from_exception(error, kind="MainExitError", message=message)
     except BaseException as error:  # main is the user's: whatever it raises is reported
-        if (explained := context._explain(error)) is not None:
-            explained.__cause__ = error
-            return from_exception(explained, kind="MainError", message=explained.message)
-        message = f"main raised {type(error).__qualname__}: {error}"
-        return from_exception(
-            error, kind="MainError", message=message, consequence=_follows_from_peer(error)
-        )
+        return _failure(error, context, "main")
     try:
         return bytes(cloudpickle.dumps(result))
     except Exception as error:  # objects raise whatever they like when they are pickled
@@ -109,6 +114,16 @@ def run_main(pickled: bytes, context: Context) -> bytes | Failure:
             f"{error}; return plain values, such as history.history instead of history"
         )
         return from_exception(error, kind="UnpicklableError", message=message)
+
+
+def _failure(error: BaseException, context: Context, what: str) -> Failure:
+    if (explained := context._explain(error)) is not None:
+        explained.__cause__ = error
+        return from_exception(explained, kind="MainError", message=explained.message)
+    message = f"{what} raised {type(error).__qualname__}: {error}"
+    return from_exception(
+        error, kind="MainError", message=message, consequence=_follows_from_peer(error)
+    )
 
 
 def _follows_from_peer(error: BaseException) -> bool:
