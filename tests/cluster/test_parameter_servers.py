@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import tensorsparkml as tsm
-from tensorsparkml import errors
 
 ROWS = 1000
 
@@ -41,7 +40,7 @@ def read_rows(args, ctx):
         if not optional.has_value():
             empty = tf.zeros([0])
             return False, tf.zeros([0, 2], tf.int32), tf.zeros([0], tf.string), empty, empty
-        many, name, x, (ids, y) = optional.get_value()
+        many, name, x, (ids, _) = optional.get_value()
         return True, many, name, x, tf.cast(ids, tf.float32)
 
     found = []
@@ -70,3 +69,99 @@ def test_every_row_of_a_dataframe_reaches_one_step_of_a_worker_in_each_pass(spar
         assert many[order].tolist() == [
             [row] * (row % 3) + [0] * (2 - row % 3) for row in range(ROWS)
         ]
+
+
+EPOCHS = 3
+
+
+def build(optimizer):
+    import keras
+
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            keras.Input((1,)),
+            keras.layers.Dense(8, activation="tanh"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dense(1),
+        ]
+    )
+    chosen = {"sgd": keras.optimizers.SGD(0.05), "adam": keras.optimizers.Adam(0.01)}[optimizer]
+    model.compile(chosen, "mse", metrics=["mae"])
+    return model
+
+
+def fit_on_workers(folder, ctx):
+    """Fit a model for each optimizer, with a checkpoint after each epoch."""
+    found = {}
+    with ctx.strategy.scope():
+        models = {optimizer: build(optimizer) for optimizer in ("sgd", "adam")}
+    for optimizer, model in models.items():
+        found[optimizer] = ctx.asynchronous_fit(
+            model,
+            lambda: ctx.dataset(batch_size=64, features=["x"], label="y").map(
+                lambda x, y: (x[0][:, None], y)
+            ),
+            epochs=EPOCHS,
+            validation=lambda: ctx.dataset("holdout", batch_size=64, features="x", label="y"),
+            callbacks=ctx.callbacks(checkpoint=f"{folder}/{optimizer}-{{epoch}}.keras"),
+        ).history
+    devices = {
+        variable.value.device.partition("/device")[0]
+        for model in models.values()
+        for variable in (*model.variables, *model.optimizer.variables)
+    }
+    return found, sorted(devices)
+
+
+def fit_alone(ids, ctx):
+    """Train in one process, on the batches that the worker had, without anything of the library."""
+    import tensorflow as tf
+
+    def dataset(batches):
+        def elements():
+            for batch in batches:
+                x = np.asarray(batch, np.float64) / 500 - 1
+                yield x.astype(np.float32)[:, None], (3 * x + 1).astype(np.float32)
+
+        signature = (tf.TensorSpec([None, 1], tf.float32), tf.TensorSpec([None], tf.float32))
+        return tf.data.Dataset.from_generator(elements, output_signature=signature)
+
+    return {
+        optimizer: build(optimizer)
+        .fit(
+            dataset(ids["train"]),
+            validation_data=dataset(ids["holdout"]),
+            epochs=EPOCHS,
+            verbose=0,
+        )
+        .history
+        for optimizer in ("sgd", "adam")
+    }
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_keras_3_trains_on_parameter_servers(spark, table, tmp_path, workers):
+    table = table.select("id", "x", "y").coalesce(1)
+    holdout = table.where("id % 10 = 0")
+    with tsm.Cluster(
+        fit_on_workers, str(tmp_path), spark=spark, num_workers=workers + 1, num_ps=4 - 1 - workers
+    ) as cluster:
+        cluster.train(table, epochs=2 * EPOCHS)
+        cluster.train(holdout, feed="holdout", epochs=2 * EPOCHS)
+    ((found, devices),) = cluster.results
+    assert devices == [f"/job:ps/replica:0/task:{index}" for index in range(3 - workers)]
+    assert len(list(tmp_path.iterdir())) == 2 * EPOCHS
+    for history in found.values():
+        assert sorted(history) == ["loss", "mae", "val_loss", "val_mae"]
+        assert history["loss"][-1] < history["loss"][0]
+    if workers == 1:
+        order = [list(range(ROWS)), list(range(0, ROWS, 10))]
+        ids = {
+            name: [rows[start : start + 64] for start in range(0, len(rows), 64)]
+            for name, rows in zip(("train", "holdout"), order, strict=True)
+        }
+        (alone,) = tsm.run(fit_alone, ids, spark=spark, num_workers=1)
+        for optimizer, history in alone.items():
+            for name, values in history.items():
+                assert found[optimizer][name] == pytest.approx(values, rel=1e-5), (optimizer, name)

@@ -67,9 +67,7 @@ class WorkerPasses:
             calls = [self._coordinator.schedule(self._pass, args=(iterator,)) for _ in range(due)]
             self._coordinator.join()
             results += [call.fetch() for call in calls]
-        return {
-            name: sum(each["sums"][name] for each in results) for name in results[0]["sums"]
-        }
+        return {name: sum(each["sums"][name] for each in results) for name in results[0]["sums"]}
 
     def _whole_pass(self) -> Any:
         import tensorflow as tf

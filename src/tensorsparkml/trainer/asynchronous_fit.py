@@ -23,13 +23,20 @@ class AsynchronousFit:
         model: A compiled Keras 3 model, made under the strategy's scope.
         strategy: The chief's `ParameterServerStrategy`.
         workers: Number of workers.
+        count_rows: Gets the number of rows that the workers have read in a pass.
     """
 
-    def __init__(self, model: Any, strategy: Any, workers: int) -> None:
+    def __init__(
+        self,
+        model: Any,
+        strategy: Any,
+        workers: int,
+        count_rows: Callable[[int], object] = lambda _: None,
+    ) -> None:
         self._model = model
         self._strategy = strategy
         self._workers = workers
-        self.rows = 0
+        self._count_rows = count_rows
 
     def fit(
         self,
@@ -108,7 +115,7 @@ class AsynchronousFit:
 
         model = self._model
         rows = float(sums[_ROWS])
-        self.rows += int(rows)
+        self._count_rows(int(rows))
         states = [
             (state, tf.cast(sums[f"state {index}"], state.dtype))
             for index, state in enumerate(model.metrics_variables)
@@ -143,6 +150,6 @@ class AsynchronousFit:
         ]
         if elsewhere:
             raise ConfigurationError(
-                f"variables of the model are not on parameter servers: {', '.join(elsewhere)}; make "
-                "and compile the model under ctx.strategy.scope()"
+                f"variables of the model are not on parameter servers: {', '.join(elsewhere)}; "
+                "make and compile the model under ctx.strategy.scope()"
             )
