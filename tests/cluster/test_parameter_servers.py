@@ -103,7 +103,7 @@ def fit_on_workers(folder, ctx):
                 lambda x, y: (x[0][:, None], y)
             ),
             epochs=EPOCHS,
-            validation=lambda: ctx.dataset("holdout", batch_size=64, features="x", label="y"),
+            validation=lambda: ctx.dataset("validation", batch_size=64, features="x", label="y"),
             callbacks=ctx.callbacks(checkpoint=f"{folder}/{optimizer}-{{epoch}}.keras"),
         ).history
     devices = {
@@ -147,8 +147,8 @@ def test_keras_3_trains_on_parameter_servers(spark, table, tmp_path, workers):
     with tsm.Cluster(
         fit_on_workers, str(tmp_path), spark=spark, num_workers=workers + 1, num_ps=4 - 1 - workers
     ) as cluster:
-        cluster.train(table, epochs=2 * EPOCHS)
-        cluster.train(holdout, feed="holdout", epochs=2 * EPOCHS)
+        report = cluster.train(table, validation=holdout, epochs=2 * EPOCHS)
+    assert report.rows == ROWS
     ((found, devices),) = cluster.results
     assert devices == [f"/job:ps/replica:0/task:{index}" for index in range(3 - workers)]
     assert len(list(tmp_path.iterdir())) == 2 * EPOCHS

@@ -35,7 +35,7 @@ def on_workers(
     """
 
     @wraps(method)
-    def call(self: Any, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Any:
+    def call(self: Any, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Any:
         if not self._coordinates:
             return method(self, *args, **kwargs)
         strategy = self.strategy  # connects to the workers
