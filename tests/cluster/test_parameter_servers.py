@@ -12,8 +12,8 @@ ROWS = 1000
 def table(spark):
     return spark.range(ROWS, numPartitions=5).selectExpr(
         "id",
-        "cast(id / 500 - 1 as float) as x",
-        "cast(3 * (id / 500 - 1) + 1 as float) as y",
+        "cast(id * 617 % 1000 / 500 - 1 as float) as x",
+        "cast(3 * (id * 617 % 1000 / 500 - 1) + 1 as float) as y",
         "array_repeat(cast(id as int), cast(id % 3 as int)) as many",
         "concat('row ', id) as name",
     )
@@ -65,7 +65,7 @@ def test_every_row_of_a_dataframe_reaches_one_step_of_a_worker_in_each_pass(spar
         order = np.argsort(ids)
         assert ids[order].astype(int).tolist() == list(range(ROWS))
         assert [name.decode() for name in names[order]] == [f"row {row}" for row in range(ROWS)]
-        assert x[order] == pytest.approx(np.arange(ROWS) / 500 - 1)
+        assert x[order] == pytest.approx(np.arange(ROWS) * 617 % 1000 / 500 - 1)
         assert many[order].tolist() == [
             [row] * (row % 3) + [0] * (2 - row % 3) for row in range(ROWS)
         ]
@@ -121,7 +121,7 @@ def fit_alone(ids, ctx):
     def dataset(batches):
         def elements():
             for batch in batches:
-                x = np.asarray(batch, np.float64) / 500 - 1
+                x = np.asarray(batch) * 617 % 1000 / 500 - 1
                 yield x.astype(np.float32)[:, None], (3 * x + 1).astype(np.float32)
 
         signature = (tf.TensorSpec([None, 1], tf.float32), tf.TensorSpec([None], tf.float32))
