@@ -4,27 +4,30 @@ import numpy as np
 import pytest
 
 import tensorsparkml as tsm
+from tensorsparkml import errors
 
 ROWS = 1000
+EPOCHS = 3
+OPTIMIZERS = ("sgd", "adam")
 
 
 @pytest.fixture
 def table(spark):
+    x = "id * 617 % 1000 / 500 - 1"
     return spark.range(ROWS, numPartitions=5).selectExpr(
         "id",
-        "cast(id * 617 % 1000 / 500 - 1 as float) as x",
-        "cast(3 * (id * 617 % 1000 / 500 - 1) + 1 as float) as y",
+        f"cast({x} as float) as x",
+        f"cast(3 * ({x}) + 1 as float) as y",
         "array_repeat(cast(id as int), cast(id % 3 as int)) as many",
         "concat('row ', id) as name",
     )
 
 
 def read_rows(args, ctx):
-    """Read two passes of a fed DataFrame, and tell which worker's step had which rows."""
+    """Read two passes of a fed DataFrame, each in two steps more than there are batches."""
     import tensorflow as tf
 
-    strategy = ctx.strategy
-    coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
+    coordinator = tf.distribute.coordinator.ClusterCoordinator(ctx.strategy)
     dataset = coordinator.create_per_worker_dataset(
         lambda: ctx.dataset(
             batch_size=64,
@@ -51,14 +54,14 @@ def read_rows(args, ctx):
             results = [coordinator.schedule(step, args=(iterator,)) for _ in range(4)]
             fetched = [result.fetch() for result in results]
             rows += [part[1:] for part in fetched if part[0]]
-            if not any(part[0] for part in fetched):
+            if sum(len(part[-1]) for part in rows) == args:
                 break
         found.append([np.concatenate(column) for column in zip(*rows, strict=True)])
     return found
 
 
 def test_every_row_of_a_dataframe_reaches_one_step_of_a_worker_in_each_pass(spark, table):
-    with tsm.Cluster(read_rows, spark=spark, num_workers=3, num_ps=1) as cluster:
+    with tsm.Cluster(read_rows, ROWS, spark=spark, num_workers=3, num_ps=1) as cluster:
         cluster.train(table, epochs=2)
     (passes,) = cluster.results
     for many, names, x, ids in passes:
@@ -71,21 +74,13 @@ def test_every_row_of_a_dataframe_reaches_one_step_of_a_worker_in_each_pass(spar
         ]
 
 
-EPOCHS = 3
-
-
 def build(optimizer):
+    """A model without normalisation: Adam magnifies rounding where a gradient is little else."""
     import keras
 
     keras.utils.set_random_seed(3)
-    model = keras.Sequential(
-        [
-            keras.Input((1,)),
-            keras.layers.Dense(8, activation="tanh"),
-            keras.layers.BatchNormalization(),
-            keras.layers.Dense(1),
-        ]
-    )
+    layers = [keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((1,)), *layers])
     chosen = {"sgd": keras.optimizers.SGD(0.05), "adam": keras.optimizers.Adam(0.01)}[optimizer]
     model.compile(chosen, "mse", metrics=["mae"])
     return model
@@ -93,17 +88,21 @@ def build(optimizer):
 
 def fit_on_workers(folder, ctx):
     """Fit a model for each optimizer, with a checkpoint after each epoch."""
+    import tensorflow as tf
+
+    def column(x, y):
+        return x[:, tf.newaxis], y
+
+    columns = {"batch_size": 64, "features": "x", "label": "y", "transform": column}
     found = {}
     with ctx.strategy.scope():
-        models = {optimizer: build(optimizer) for optimizer in ("sgd", "adam")}
+        models = {optimizer: build(optimizer) for optimizer in OPTIMIZERS}
     for optimizer, model in models.items():
         found[optimizer] = ctx.asynchronous_fit(
             model,
-            lambda: ctx.dataset(batch_size=64, features=["x"], label="y").map(
-                lambda x, y: (x[0][:, None], y)
-            ),
+            lambda: ctx.dataset(**columns),
             epochs=EPOCHS,
-            validation=lambda: ctx.dataset("validation", batch_size=64, features="x", label="y"),
+            validation=lambda: ctx.dataset("validation", **columns),
             callbacks=ctx.callbacks(checkpoint=f"{folder}/{optimizer}-{{epoch}}.keras"),
         ).history
     devices = {
@@ -114,14 +113,14 @@ def fit_on_workers(folder, ctx):
     return found, sorted(devices)
 
 
-def fit_alone(ids, ctx):
+def fit_alone(batches, ctx):
     """Train in one process, on the batches that the worker had, without anything of the library."""
     import tensorflow as tf
 
-    def dataset(batches):
+    def dataset(name):
         def elements():
-            for batch in batches:
-                x = np.asarray(batch) * 617 % 1000 / 500 - 1
+            for ids in batches[name]:
+                x = np.asarray(ids) * 617 % 1000 / 500 - 1
                 yield x.astype(np.float32)[:, None], (3 * x + 1).astype(np.float32)
 
         signature = (tf.TensorSpec([None, 1], tf.float32), tf.TensorSpec([None], tf.float32))
@@ -129,39 +128,120 @@ def fit_alone(ids, ctx):
 
     return {
         optimizer: build(optimizer)
-        .fit(
-            dataset(ids["train"]),
-            validation_data=dataset(ids["holdout"]),
-            epochs=EPOCHS,
-            verbose=0,
-        )
+        .fit(dataset("train"), validation_data=dataset("validation"), epochs=EPOCHS, verbose=0)
         .history
-        for optimizer in ("sgd", "adam")
+        for optimizer in OPTIMIZERS
     }
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_keras_3_trains_on_parameter_servers(spark, table, tmp_path, workers):
-    table = table.select("id", "x", "y").coalesce(1)
-    holdout = table.where("id % 10 = 0")
+def train_through_servers(spark, table, folder, workers):
+    """Return the histories and the devices of the variables."""
+    rows = table.select("id", "x", "y").coalesce(1)
     with tsm.Cluster(
-        fit_on_workers, str(tmp_path), spark=spark, num_workers=workers + 1, num_ps=4 - 1 - workers
+        fit_on_workers, str(folder), spark=spark, num_workers=workers + 1, num_ps=3 - workers
     ) as cluster:
-        report = cluster.train(table, validation=holdout, epochs=2 * EPOCHS)
+        report = cluster.train(rows, validation=rows.where("id % 10 = 0"), epochs=2 * EPOCHS)
     assert report.rows == ROWS
-    ((found, devices),) = cluster.results
+    [(histories, devices)] = cluster.results
     assert devices == [f"/job:ps/replica:0/task:{index}" for index in range(3 - workers)]
-    assert len(list(tmp_path.iterdir())) == 2 * EPOCHS
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"{optimizer}-{epoch}.keras"
+        for optimizer in sorted(OPTIMIZERS)
+        for epoch in range(1, EPOCHS + 1)
+    ]
+    return histories
+
+
+def test_keras_3_with_one_worker_computes_what_one_process_computes(spark, table, tmp_path):
+    found = train_through_servers(spark, table, tmp_path, workers=1)
+    ids = {"train": list(range(ROWS)), "validation": list(range(0, ROWS, 10))}
+    batches = {
+        name: [rows[start : start + 64] for start in range(0, len(rows), 64)]
+        for name, rows in ids.items()
+    }
+    (alone,) = tsm.run(fit_alone, batches, spark=spark, num_workers=1)
+    assert set(alone["adam"]) == {"loss", "mae", "val_loss", "val_mae"}
+    for optimizer in OPTIMIZERS:
+        assert set(found[optimizer]) == set(alone[optimizer])
+        for name, values in alone[optimizer].items():
+            assert found[optimizer][name] == pytest.approx(values, rel=1e-5, abs=1e-5), name
+
+
+def test_keras_3_learns_with_two_workers(spark, table, tmp_path):
+    found = train_through_servers(spark, table, tmp_path, workers=2)
     for history in found.values():
-        assert sorted(history) == ["loss", "mae", "val_loss", "val_mae"]
+        assert len(history["loss"]) == EPOCHS
         assert history["loss"][-1] < history["loss"][0]
-    if workers == 1:
-        order = [list(range(ROWS)), list(range(0, ROWS, 10))]
-        ids = {
-            name: [rows[start : start + 64] for start in range(0, len(rows), 64)]
-            for name, rows in zip(("train", "holdout"), order, strict=True)
-        }
-        (alone,) = tsm.run(fit_alone, ids, spark=spark, num_workers=1)
-        for optimizer, history in alone.items():
-            for name, values in history.items():
-                assert found[optimizer][name] == pytest.approx(values, rel=1e-5), (optimizer, name)
+        assert history["val_loss"][-1] < history["val_loss"][0]
+
+
+def count_rows(uri, ctx):
+    """How often each row of the files was in a step, in two passes."""
+    import tensorflow as tf
+
+    with ctx.strategy.scope():
+        steps = tf.Variable(0, dtype=tf.int64)
+
+    def step(ids):
+        steps.assign_add(1)
+        seen = tf.math.unsorted_segment_sum(tf.ones_like(ids), ids, ROWS)
+        return {"seen": seen, "rows": tf.shape(ids)[0]}
+
+    passes = ctx.asynchronous_passes(
+        step, lambda: ctx.read_parquet(uri, batch_size=64, features="id", shuffle=True)
+    )
+    return [passes.run() for _ in range(2)], int(steps)
+
+
+def test_workers_read_their_shares_of_files(spark, table, tmp_path):
+    uri = str(tmp_path / "table")
+    table.select("id").write.parquet(uri)
+    [(passes, steps)] = tsm.run(count_rows, uri, spark=spark, num_workers=3, num_ps=1)
+    for sums in passes:
+        assert sums["rows"] == ROWS
+        assert sums["seen"].tolist() == [1] * ROWS
+    assert steps == 2 * 2 * 8  # passes, workers, batches of 500 rows
+
+
+def sum_up(args, ctx):
+    ctx.asynchronous_passes(
+        lambda batch: {"sum": batch["x"][0]}, lambda: ctx.dataset(batch_size=64)
+    ).run()
+
+
+def test_an_error_in_a_workers_rows_reaches_the_driver(spark, table):
+    rows = table.selectExpr("if(id = 250, null, x) as x").coalesce(1)
+    with (
+        pytest.raises(errors.NullValueError, match="row 250 of partition 0") as caught,
+        tsm.Cluster(sum_up, spark=spark, num_workers=2, num_ps=1) as cluster,
+    ):
+        cluster.train(rows)
+    assert caught.value.node == "worker:0"
+
+
+def ask_in_vain(args, ctx):
+    """What the chief of such a cluster cannot have, and why."""
+    import keras
+
+    found = []
+    with ctx.strategy.scope():
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    asked = [
+        lambda: ctx.feed(),
+        lambda: ctx.asynchronous_fit(model, lambda: ctx.dataset(batch_size=8)),
+        lambda: ctx.parameter_server_strategy(),
+    ]
+    for ask in asked:
+        try:
+            ask()
+        except errors.ConfigurationError as error:
+            found.append(error.message)
+    return found
+
+
+def test_what_the_chief_cannot_have_is_explained(spark):
+    [found] = tsm.run(ask_in_vain, spark=spark, num_workers=2, num_ps=1)
+    feed, fit, strategy = found
+    assert "are on the workers" in feed
+    assert "call model.compile(...)" in fit
+    assert "has its strategy already" in strategy

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tensorsparkml.trainer.remote_datasets import this_worker
+
 
 class WorkerPasses:
     """Runs a step for every batch of the workers' datasets, one pass at a time.
@@ -18,7 +20,8 @@ class WorkerPasses:
         workers: Number of workers.
         step: Gets a batch, in a replica of a worker, and returns a dict of numbers or tensors of
             numbers, which are added up over all steps of all workers. Their shapes must not
-            depend on the batch. Variables must be made before.
+            depend on the batch. It becomes a graph as it is, without AutoGraph. Variables must be
+            made before.
         make_dataset: Returns the dataset, such as `lambda: ctx.dataset(batch_size=64)`; it stands
             for those of all workers. Each iteration of it is a pass.
     """
@@ -61,13 +64,16 @@ class WorkerPasses:
             self._pass = self._whole_pass()
         iterator = iter(self._datasets)
         results: list[dict[str, Any]] = []
-        # Any idle worker takes a call, also one that is through. It answers at once, without a
-        # step, and the worker that did not get one is still due.
-        while (due := self._workers - sum(bool(each["began"]) for each in results)) > 0:
+        seen: set[int] = set()
+        # Any idle worker takes a call. One that is through with the pass already answers at once,
+        # without a step, and the worker that did not get one is still due.
+        while (due := self._workers - len(seen)) > 0:
             calls = [self._coordinator.schedule(self._pass, args=(iterator,)) for _ in range(due)]
             self._coordinator.join()
-            results += [call.fetch() for call in calls]
-        return {name: sum(each["sums"][name] for each in results) for name in results[0]["sums"]}
+            for worker, sums in (call.fetch() for call in calls):
+                seen.add(int(worker))
+                results.append(sums)
+        return {name: sum(sums[name] for sums in results) for name in results[0]}
 
     def _whole_pass(self) -> Any:
         import tensorflow as tf
@@ -76,11 +82,11 @@ class WorkerPasses:
             found = self._strategy.run(self._step, args=(batch,))
             return {name: tf.cast(value, tf.float64) for name, value in found.items()}
 
-        traced = tf.function(run_step).get_concrete_function(self.element_spec)
+        traced = tf.function(run_step, autograph=False).get_concrete_function(self.element_spec)
         shapes = {name: value.shape for name, value in traced.structured_outputs.items()}
 
         @tf.function(autograph=False)  # type: ignore[untyped-decorator]
-        def whole_pass(iterator: Any) -> dict[str, Any]:
+        def whole_pass(iterator: Any) -> tuple[Any, dict[str, Any]]:
             def has_next(optional: Any, _: Any) -> Any:
                 return optional.has_value()
 
@@ -93,6 +99,6 @@ class WorkerPasses:
             first = iterator.get_next_as_optional()
             zeros = {name: tf.zeros(shape, tf.float64) for name, shape in shapes.items()}
             _, sums = tf.while_loop(has_next, go_on, (first, zeros), parallel_iterations=1)
-            return {"began": first.has_value(), "sums": sums}
+            return this_worker(), sums
 
         return whole_pass

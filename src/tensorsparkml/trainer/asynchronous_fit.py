@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.errors import ConfigurationError, EmptyFeedError
 from tensorsparkml.trainer.asynchronous import WorkerPasses
 
 MakeDataset = Callable[[], Any]
@@ -50,6 +50,7 @@ class AsynchronousFit:
         import keras
 
         model = self._model
+        _check_model(model)
         training = WorkerPasses(self._strategy, self._workers, self._train_step, make_dataset)
         self._build(training.element_spec)
         validating = validation and WorkerPasses(
@@ -115,6 +116,8 @@ class AsynchronousFit:
 
         model = self._model
         rows = float(sums[_ROWS])
+        if not rows:
+            raise EmptyFeedError("the workers' datasets have no batch; see drop_remainder")
         self._count_rows(int(rows))
         states = [
             (state, tf.cast(sums[f"state {index}"], state.dtype))
@@ -133,8 +136,7 @@ class AsynchronousFit:
             return tf.zeros([size or 1 for size in spec.shape], spec.dtype)
 
         model = self._model
-        if not getattr(model, "compiled", False):
-            raise ConfigurationError("the model is not compiled; call model.compile(...) first")
+        _check_places(model.variables)
         with self._strategy.scope():
             x, y, weight = keras.utils.unpack_x_y_sample_weight(
                 tf.nest.map_structure(example, element_spec)
@@ -143,13 +145,36 @@ class AsynchronousFit:
             model.compute_metrics(x, y, predicted, weight)
             model.reset_metrics()
             model.optimizer.build(model.trainable_variables)
-        elsewhere = [
-            variable.path
-            for variable in (*model.variables, *model.optimizer.variables)
-            if "/job:ps" not in getattr(variable.value, "device", "")
-        ]
-        if elsewhere:
+        _check_places([*model.variables, *model.optimizer.variables])
+
+
+def _check_model(model: Any) -> None:
+    import keras
+
+    if not isinstance(model, keras.Model) or not model.compiled:
+        raise ConfigurationError(
+            f"this {type(model).__name__} is no compiled Keras 3 model; call model.compile(...) "
+            "first. A model of tf_keras is trained by its own fit, with a DatasetCreator"
+        )
+    for name in ("train_step", "test_step"):
+        if getattr(type(model), name) is not getattr(keras.Model, name):
             raise ConfigurationError(
-                f"variables of the model are not on parameter servers: {', '.join(elsewhere)}; "
-                "make and compile the model under ctx.strategy.scope()"
+                f"{type(model).__name__} has a {name} of its own, which is written for model.fit; "
+                "let the workers run such a step with ctx.asynchronous_passes(...)"
             )
+
+
+def _check_places(variables: Sequence[Any]) -> None:
+    """Raise an error unless Keras's variables are on parameter servers, each in one piece."""
+    cut = [variable.path for variable in variables if hasattr(variable.value, "variables")]
+    if cut:
+        raise ConfigurationError(
+            f"the variables {', '.join(cut)} are cut into shards, of which Keras 3 computes no "
+            "gradients; use ctx.strategy, or a variable_partitioner that leaves them whole"
+        )
+    elsewhere = [variable.path for variable in variables if "/job:ps" not in variable.value.device]
+    if elsewhere:
+        raise ConfigurationError(
+            f"the variables {', '.join(elsewhere)} are not on parameter servers; make and compile "
+            "the model under ctx.strategy.scope()"
+        )

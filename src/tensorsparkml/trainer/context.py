@@ -14,16 +14,15 @@ from tensorsparkml.errors import ConfigurationError, DataError
 from tensorsparkml.roles import CHIEF, PARAMETER_SERVER, WORKER
 from tensorsparkml.storage import absolute_path, write_directory
 from tensorsparkml.trainer.agent_client import AgentClient
-from tensorsparkml.trainer.asynchronous import WorkerPasses
-from tensorsparkml.trainer.asynchronous_fit import AsynchronousFit
 from tensorsparkml.trainer.data_feed import DataFeed
 from tensorsparkml.trainer.dataset import BatchLayout, Columns
 from tensorsparkml.trainer.epoch_report import epoch_report
 from tensorsparkml.trainer.exchange import Exchange
 from tensorsparkml.trainer.feed_source import Feed
-from tensorsparkml.trainer.file_context import FileContext, on_workers
+from tensorsparkml.trainer.file_context import FileContext
 from tensorsparkml.trainer.inference import Inference
 from tensorsparkml.trainer.node_files import NodeFiles
+from tensorsparkml.trainer.strategy_context import on_workers
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,6 @@ class Context(FileContext):
         )
         self._feeds: dict[str, Feed] = {}
         self._data_errors = []
-        self._rows_of_workers = 0  # that the chief knows of
 
     @on_workers
     def dataset(
@@ -145,7 +143,8 @@ class Context(FileContext):
 
         Returns:
             A `tf.data.Dataset`, or a `tf.distribute.DistributedDataset` where there are several
-            nodes. Elements are `x`, `(x, y)` or `(x, y, sample_weight)`; without
+            nodes. With parameter servers, the chief gets a `tf.data.Dataset` that stands for those
+            of the workers, and can be read in their steps alone. Elements are `x`, `(x, y)` or `(x, y, sample_weight)`; without
             `drop_remainder` the last batch of a pass may be smaller, and where batches have one
             row, empty.
 
@@ -236,67 +235,6 @@ class Context(FileContext):
             wanted.append(keras_callbacks.tensorboard(self.is_chief, self.log_dir))
         return wanted
 
-    def asynchronous_fit(
-        self,
-        model: Any,
-        make_dataset: Callable[[], Any],
-        *,
-        epochs: int = 1,
-        initial_epoch: int = 0,
-        validation: Callable[[], Any] | None = None,
-        callbacks: Sequence[Any] = (),
-    ) -> Any:
-        """Train a Keras 3 model through parameter servers, as `model.fit` does elsewhere.
-
-        In an epoch each worker goes through its own share, and applies each batch's gradients to
-        the variables on the parameter servers when it has them, without waiting for the others.
-
-        Args:
-            model: A compiled model, made and compiled under `ctx.strategy.scope()`.
-            make_dataset: Returns the dataset, such as `lambda: ctx.dataset(batch_size=64,
-                features="x", label="y")`. An iteration of it is an epoch.
-            epochs: Number of the last epoch.
-            initial_epoch: Number of epochs that were trained before.
-            validation: Returns the dataset to evaluate after each epoch, on the workers.
-            callbacks: Keras's callbacks, such as `ctx.callbacks(checkpoint=...)`; what they do
-                after batches does not happen.
-
-        Returns:
-            A `keras.callbacks.History`: loss and metrics, over all rows of each epoch.
-
-        Raises:
-            ConfigurationError: Main does not run on the chief alone, or the model is not compiled,
-                or its variables are not on the parameter servers.
-        """
-        workers = len(self.cluster_spec.get("worker", ()))
-        fitting = AsynchronousFit(
-            model, self._coordinated_strategy(), workers, self._count_rows_of_workers
-        )
-        return fitting.fit(make_dataset, epochs, initial_epoch, validation, callbacks)
-
-    def asynchronous_passes(
-        self, step: Callable[[Any], Mapping[str, Any]], make_dataset: Callable[[], Any]
-    ) -> WorkerPasses:
-        """Return passes over a dataset in which the workers run a step of the program's own.
-
-        ```python
-        passes = ctx.asynchronous_passes(step, lambda: ctx.dataset(batch_size=64))
-        for epoch in range(3):
-            sums = passes.run()
-        ```
-
-        Args:
-            step: Gets a batch, on a worker, and returns a dict of numbers, or of tensors whose
-                shape does not depend on the batch. They are added up over all steps of a pass.
-                Variables must be made before, under `ctx.strategy.scope()`.
-            make_dataset: As in `asynchronous_fit`.
-
-        Raises:
-            ConfigurationError: Main does not run on the chief alone.
-        """
-        workers = len(self.cluster_spec.get("worker", ()))
-        return WorkerPasses(self._coordinated_strategy(), workers, step, make_dataset)
-
     def export(self, model: Any, uri: str) -> str:
         """Write a model for serving, once, by the chief; on other nodes this does nothing.
 
@@ -341,15 +279,12 @@ class Context(FileContext):
             return None
         return self._data_errors[-1] if self._data_errors else self._files.explain(error)
 
-    def _coordinated_strategy(self) -> Any:
-        if not self._coordinates:
-            raise ConfigurationError(
-                f"this {self.role} hands no steps to workers; the chief of a cluster with num_ps=1 "
-                "or more, two or more num_workers, and without between_graph does"
-            )
-        return self.strategy
-
     def _feed(self, name: str) -> Feed:
+        if self._coordinates:
+            raise ConfigurationError(
+                f"the rows of feed {name!r} are on the workers, and main runs on the chief: read "
+                "them in the workers' steps, with ctx.dataset(...)"
+            )
         if not self._reads_feeds:
             raise ConfigurationError(
                 f"the {self.role} has no share of feed {name!r}, which the nodes share that train; "
@@ -364,9 +299,6 @@ class Context(FileContext):
     def _rows_read(self) -> int:
         rows = sum(feed.rows_read for feed in self._feeds.values())
         return (rows + self._files.rows_read) * self._shares + self._rows_of_workers
-
-    def _count_rows_of_workers(self, rows: int) -> None:
-        self._rows_of_workers += rows
 
 
 def _save(model: Any, path: str) -> None:

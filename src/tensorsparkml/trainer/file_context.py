@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.shuffling import WINDOW_ROWS
-from tensorsparkml.errors import ConfigurationError, DataError
+from tensorsparkml.errors import DataError
 from tensorsparkml.trainer.dataset import (
     BatchLayout,
     Columns,
@@ -18,105 +17,17 @@ from tensorsparkml.trainer.dataset import (
 )
 from tensorsparkml.trainer.file_reader import FileReader
 from tensorsparkml.trainer.node_files import NodeFiles
-from tensorsparkml.trainer.remote_datasets import RemoteDatasets
 from tensorsparkml.trainer.source import Source
-from tensorsparkml.trainer.strategies import all_workers_strategy, connected_strategy
+from tensorsparkml.trainer.strategy_context import StrategyContext, on_workers
 from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
 
-Parameters = ParamSpec("Parameters")
 
-
-def on_workers(
-    method: Callable[Concatenate[Any, Parameters], Any],
-) -> Callable[Concatenate[Any, Parameters], Any]:
-    """Let a method of the context that makes datasets run on the workers, where they have the rows.
-
-    Where main runs on the chief alone, the dataset stands for those of all workers.
-    """
-
-    @wraps(method)
-    def call(self: Any, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Any:
-        if not self._coordinates:
-            return method(self, *args, **kwargs)
-        strategy = self.strategy  # connects to the workers
-        del strategy
-        return self._remote.dataset(method.__name__, args, kwargs)
-
-    return call
-
-
-class FileContext:
+class FileContext(StrategyContext):
     """The part of `Context` that makes datasets, and reads files for them."""
 
-    rank: int
-    num_workers: int
-    num_ps: int
-    is_chief: bool
-    role: str
-    cluster_spec: dict[str, list[str]]
     _files: NodeFiles
     _share: int  # place among the nodes that share what is read
-    _shares: int  # how many these are
-    _reads_feeds: bool
     _data_errors: list[DataError]  # that TensorFlow wraps, beyond recognition, in its own
-
-    @cached_property
-    def strategy(self) -> Any:
-        """The `tf.distribute` strategy.
-
-        Several nodes train under `MultiWorkerMirroredStrategy`; with parameter servers, the chief
-        has a `ParameterServerStrategy` (see `parameter_server_strategy`); a single node, an
-        evaluator, and every node in between-graph replication have TensorFlow's default one.
-        TensorFlow lets a program make a strategy only before its first operation: use
-        `ctx.strategy` early in main.
-        """
-        import tensorflow as tf
-
-        if self._coordinates:
-            return self.parameter_server_strategy()
-        if self._synchronous:
-            return all_workers_strategy(self.cluster_spec, self.is_chief)
-        return tf.distribute.get_strategy()
-
-    @property
-    def _coordinates(self) -> bool:
-        """Whether main runs on this node alone, which hands steps to the workers."""
-        return bool(self.num_ps) and self.is_chief and not self._reads_feeds
-
-    @cached_property
-    def _remote(self) -> RemoteDatasets:
-        return RemoteDatasets(len(self.cluster_spec["worker"]))
-
-    @property
-    def _synchronous(self) -> bool:
-        return self._shares > 1 and not self.num_ps
-
-    def parameter_server_strategy(self, variable_partitioner: Any = None) -> Any:
-        """Return a `ParameterServerStrategy` that is connected to all servers; on the chief.
-
-        From then on it is `ctx.strategy`. A program can be connected once.
-
-        Args:
-            variable_partitioner: How variables are cut into shards, one for each parameter server
-                at most, such as `tf.distribute.experimental.partitioners.MinSizePartitioner()`;
-                None for whole variables.
-
-        Raises:
-            ConfigurationError: There are no parameter servers, or this is not the chief, or it
-                already has a strategy.
-        """
-        if not self.num_ps or not self.is_chief:
-            raise ConfigurationError(
-                f"this is the {self.role} of a cluster with {self.num_ps} parameter servers; the "
-                "chief of one with num_ps=1 or more has such a strategy"
-            )
-        if "strategy" in vars(self):
-            raise ConfigurationError(
-                "the program is connected to the parameter servers already; call "
-                "ctx.parameter_server_strategy(...) once, before ctx.strategy and datasets are used"
-            )
-        self.strategy = connected_strategy(self.cluster_spec, variable_partitioner)
-        return self.strategy
 
     @on_workers
     def read_parquet(

@@ -15,7 +15,7 @@ from typing import Any
 import cloudpickle
 
 from tensorsparkml.errors import DataError
-from tensorsparkml.trainer.served_datasets import BEGIN, NEXT, OPEN, TOKEN
+from tensorsparkml.trainer.served_datasets import BEGIN, NEXT, OPEN, TOKEN, WHO
 
 _PREFETCHED_BATCHES = 2
 
@@ -78,9 +78,17 @@ class RemoteDatasets:
             if spec != specs[0]:
                 raise DataError(
                     f"the workers read batches that differ: those of worker:0 are {specs[0]}, "
-                    f"those of worker:{worker} are {spec}; give the columns shapes, with convert="
+                    f"those of worker:{worker} are {spec}; give their columns shapes, with convert="
                 )
         return specs[0]
+
+
+def this_worker() -> Any:
+    """Return the task index, int64, of the worker on which TensorFlow runs this."""
+    import tensorflow as tf
+
+    (index,) = _call(WHO, tf.constant(0, tf.int64), b"", [tf.int64])
+    return tf.ensure_shape(index, [])
 
 
 def _open_on(number: int, body: bytes, worker: int) -> Any:

@@ -21,7 +21,7 @@ from tensorsparkml.errors import ConfigurationError
 
 # TensorFlow's name of the first Python function in a process, under which the chief calls it.
 TOKEN = "pyfunc_0"
-OPEN, BEGIN, NEXT = "open", "begin", "next"
+OPEN, BEGIN, NEXT, WHO = "open", "begin", "next", "who"
 
 
 @dataclass(frozen=True)
@@ -81,23 +81,25 @@ class ServedDatasets:
         """Do what the chief asks.
 
         Args:
-            operation: `open` to make a dataset, `begin` to begin a pass over it, or `next`.
+            operation: `open` to make a dataset, `begin` to begin a pass over it, `next` to go on
+                with the pass, or `who` to tell which worker this is.
             number: Number of the dataset; for `next`, of the pass.
             body: For `open`, the pickled name of the context's method and its arguments.
 
         Returns:
             For `open`, the pickled specification of an element. For `begin`, the number of the
             pass. For `next`, whether there is a further element, and the arrays of its tensors;
-            without one, arrays without rows.
+            without one, arrays without rows. For `who`, the worker's task index.
         """
         try:
-            match operation.decode():
-                case "open":
-                    return self._open(int(number), body)
-                case "begin":
-                    return self._begin(int(number))
-                case _:
-                    return self._next(int(number))
+            asked = operation.decode()
+            if asked == OPEN:
+                return self._open(int(number), body)
+            if asked == BEGIN:
+                return self._begin(int(number))
+            if asked == NEXT:
+                return self._next(int(number))
+            return [np.int64(self._context.task_index)]
         except BaseException as error:  # of the user's data and functions, which may raise anything
             self._fail(error)
             raise
@@ -126,6 +128,9 @@ class ServedDatasets:
 
         under_way = self._passes[handle]
         for element in under_way.elements:
+            # Only workers in lockstep need batches without rows.
+            if tf.nest.flatten(element)[0].shape[:1] == [0]:
+                continue
             tensors = tf.nest.flatten(element, expand_composites=True)
             return [np.bool_(True), *(_array(tensor) for tensor in tensors)]
         with self._lock:
