@@ -144,9 +144,9 @@ class Context(FileContext):
         Returns:
             A `tf.data.Dataset`, or a `tf.distribute.DistributedDataset` where there are several
             nodes. With parameter servers, the chief gets a `tf.data.Dataset` that stands for those
-            of the workers, and can be read in their steps alone. Elements are `x`, `(x, y)` or `(x, y, sample_weight)`; without
-            `drop_remainder` the last batch of a pass may be smaller, and where batches have one
-            row, empty.
+            of the workers, and can be read in their steps alone. Elements are `x`, `(x, y)` or
+            `(x, y, sample_weight)`; without `drop_remainder` the last batch of a pass may be
+            smaller, and where batches have one row, empty.
 
         Raises:
             EmptyFeedError: The feed has fewer rows than there are nodes.

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import cloudpickle
 
@@ -47,7 +47,7 @@ def main() -> None:
     threading.Thread(target=_watch, args=(lifeline, node, may_exit), daemon=True).start()
     agent = AgentClient(node.agent, node.token)
     if node.serves:
-        _serve(node, agent, may_exit)  # does not return
+        _serve(node, agent, may_exit)
     if len(node.peers) > 1:
         keras_fix.install()
     outcome = run_main(pickled, Context(node, agent))
@@ -57,19 +57,23 @@ def main() -> None:
     else:
         agent.finished(base64.b64encode(outcome).decode())
         may_exit.wait()  # others may still need this node's TensorFlow server
+    _leave(1 if failed else 0)
+
+
+def _leave(status: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     # Python's own way out takes TensorFlow up to ten seconds, in which it may wait for its peers.
-    os._exit(1 if failed else 0)
+    os._exit(status)
 
 
-def _serve(node: Settings, agent: AgentClient, may_exit: threading.Event) -> None:
+def _serve(node: Settings, agent: AgentClient, may_exit: threading.Event) -> NoReturn:
     """Run TensorFlow's server until the training has ended, and exit."""
     peer = node.peers[node.rank]
 
-    def fail(error: BaseException) -> None:
+    def fail(error: BaseException) -> NoReturn:
         agent.failed(_failure(error, context, "a dataset that main made"))
-        os._exit(1)
+        _leave(1)
 
     context = Context(node, agent)
     datasets = ServedDatasets(context, fail)
@@ -80,10 +84,10 @@ def _serve(node: Settings, agent: AgentClient, may_exit: threading.Event) -> Non
     except Exception as error:  # of TensorFlow: whatever it raises is why the node cannot serve
         message = f"TensorFlow's server does not start: {error}"
         agent.failed(from_exception(error, kind="LaunchError", message=message))
-        os._exit(1)
+        _leave(1)
     logger.info("%s serves at %s", peer.name, server.target)
     may_exit.wait()
-    os._exit(0)
+    _leave(0)
 
 
 def run_main(pickled: bytes, context: Context) -> bytes | Failure:
