@@ -203,6 +203,31 @@ def test_workers_read_their_shares_of_files(spark, table, tmp_path):
     assert steps == 2 * 2 * 8  # passes, workers, batches of 500 rows
 
 
+def first_rows_of_batches(args, ctx):
+    """The first row of every batch, step by step, in six passes of two datasets of one feed."""
+    import tensorflow as tf
+
+    with ctx.strategy.scope():
+        steps = tf.Variable(0, dtype=tf.int64)
+
+    def step(ids):
+        number = steps.read_value() % 16
+        steps.assign_add(1)
+        return {"first": ids[0] * tf.one_hot(number, 16, dtype=tf.int64)}
+
+    found = []
+    for _ in range(2):
+        passes = ctx.asynchronous_passes(step, lambda: ctx.dataset(batch_size=64, features="id"))
+        found += [passes.run()["first"].tolist() for _ in range(3)]
+    return found
+
+
+def test_one_worker_has_the_same_batches_in_every_pass(spark, table):
+    with tsm.Cluster(first_rows_of_batches, spark=spark, num_workers=2, num_ps=2) as cluster:
+        cluster.train(table.select("id").coalesce(1), epochs=6)
+    assert cluster.results == [[list(range(0, ROWS, 64))] * 6]
+
+
 def sum_up(args, ctx):
     ctx.asynchronous_passes(
         lambda batch: {"sum": batch["x"][0]}, lambda: ctx.dataset(batch_size=64)
