@@ -228,6 +228,44 @@ def test_one_worker_has_the_same_batches_in_every_pass(spark, table):
     assert cluster.results == [[list(range(0, ROWS, 64))] * 6]
 
 
+def learn_table(args, ctx):
+    """Learn a row of a table for each id: one step of the right size, for what is read once."""
+    import tensorflow as tf
+
+    partitioner = tf.distribute.experimental.partitioners.FixedShardsPartitioner(2)
+    with ctx.parameter_server_strategy(partitioner).scope():
+        table = tf.Variable(tf.zeros([ROWS, 1]))
+
+    def step(batch):
+        ids, y = batch
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum((tf.nn.embedding_lookup(table, ids)[:, 0] - y) ** 2)
+        gradients = tape.gradient(loss, table.variables)
+        for shard, gradient in zip(table.variables, gradients, strict=True):
+            tf.raw_ops.ResourceScatterSub(
+                resource=shard.handle, indices=gradient.indices, updates=0.5 * gradient.values
+            )
+        return {"loss": loss}
+
+    passes = ctx.asynchronous_passes(
+        step, lambda: ctx.dataset(batch_size=64, features="id", label="y")
+    )
+    losses = [float(passes.run()["loss"]) for _ in range(2)]
+    learned = np.concatenate([shard.numpy()[:, 0] for shard in table.variables])
+    return losses, learned.tolist(), [shard.device for shard in table.variables]
+
+
+def test_workers_learn_a_table_that_is_cut_into_shards(spark, table):
+    with tsm.Cluster(learn_table, spark=spark, num_workers=2, num_ps=2) as cluster:
+        cluster.train(table.select("id", "y"), epochs=2)
+    [(losses, learned, devices)] = cluster.results
+    assert learned == pytest.approx(3 * (np.arange(ROWS) * 617 % 1000 / 500 - 1) + 1, abs=1e-5)
+    assert losses[0] > 1 and losses[1] == pytest.approx(0.0, abs=1e-6)
+    assert [device.partition("/device")[0] for device in devices] == [
+        f"/job:ps/replica:0/task:{index}" for index in range(2)
+    ]
+
+
 def sum_up(args, ctx):
     ctx.asynchronous_passes(
         lambda batch: {"sum": batch["x"][0]}, lambda: ctx.dataset(batch_size=64)
