@@ -3,10 +3,6 @@
 Both use the same DataFrame and, because the cluster holds its slots while Spark counts, the same
 task slots. They take turns. A node's rows are there when its loop over `ctx.dataset` has had its
 last batch; the clock begins with the call of `train`, when the nodes run and wait for the feed.
-
-Before each turn memory is touched, because what nodes keep lies in memory that counting does not
-need: on a virtual machine whose kernel gives free memory back to its host, the host would be
-measured instead (BOUNDS.md).
 """
 
 from __future__ import annotations
@@ -23,7 +19,7 @@ import tensorsparkml as tsm
 from benchmarks import data, nodes
 from benchmarks.cpu import cpu_seconds, spent
 from benchmarks.report import AtLeast, Comparison, Series
-from benchmarks.session import Session, touch_memory, wait_for_files
+from benchmarks.session import Session, wait_for_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -32,7 +28,6 @@ LATER_PASSES = 2
 _WARM_UPS = (
     2  # rounds before those that are measured, in which the JVMs compile what both sides run
 )
-_TOUCHED_BYTES = 3 * 2**30  # more than all nodes keep of one feed, with the copies in trainers
 _LIMITS = {
     "floats": AtLeast(0.75, aim=0.85),
     "images": AtLeast(0.65, aim=0.85),
@@ -85,19 +80,16 @@ def feed_rates(session: Session, kind: str, repeats: int) -> FeedRates:
         ) as cluster:
             for feed in feeds:
                 wait_for_files([signals / f"{feed}-waits-{rank}" for rank in range(data.NODES)])
-                touch_memory(_TOUCHED_BYTES)
                 before = cpu_seconds()
                 begin = time.time()
                 assert count_rows(frame) == rows
                 rates.counted.append(rows / (time.time() - begin))
                 between = cpu_seconds()
-                touch_memory(_TOUCHED_BYTES)
-                before_feeding = cpu_seconds()
                 begins.append(time.time())
                 cluster.train(frame, feed=feed)
                 after = cpu_seconds()
                 rates.cpu_counting.append(spent(before, between))
-                rates.cpu_feeding.append(spent(before_feeding, after))
+                rates.cpu_feeding.append(spent(between, after))
                 (signals / f"{feed}-again").touch()
     for number, begin in enumerate(begins):
         reports = [result[number] for result in cluster.results]

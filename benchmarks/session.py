@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 import sys
 import time
@@ -91,13 +90,6 @@ def node_processes() -> list[psutil.Process]:
         if any(module in command for module in _NODE_MODULES)
         and process.status() != psutil.STATUS_ZOMBIE
     ]
-
-
-def touch_memory(size: int) -> None:
-    """Write to so many bytes of memory and free them, so that the machine really has them."""
-    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
-        for place in range(0, size, mmap.PAGESIZE):
-            memory[place] = 1
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 300.0) -> None:

@@ -59,7 +59,7 @@ def make_roles(
     others += [(PARAMETER_SERVER, index) for index in range(num_ps)]
     if num_ps and not between_graph:
         servers = (WORKER, PARAMETER_SERVER)
-        return Roles((*workers, *chief, *others), max(1, len(workers)), servers)
+        return Roles((*workers, *chief, *others), len(workers), servers)
     return Roles((*chief, *workers, *others), num_workers, (PARAMETER_SERVER,))
 
 

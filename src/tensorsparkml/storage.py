@@ -167,7 +167,7 @@ def write_directory(uri: str, write: Callable[[str], None]) -> None:
         with TemporaryDirectory() as staging:
             source = os.path.join(staging, "content")
             write(source)
-            filesystem, target = fsspec.core.url_to_fs(uri)
+            filesystem, target = filesystem_of(uri)
             if filesystem.exists(target):
                 filesystem.rm(target, recursive=True)
             # With the slashes, the content of one folder goes into the other, and not the folder,

@@ -154,6 +154,28 @@ def test_agent_is_killed(spark, event, slots):
     assert "agent" in error.message
 
 
+def end_python_daemon(args, ctx):
+    feed = ctx.feed()
+    feed.next_batch(1)
+    # trainer → agent → the Python worker that holds the slot → what Spark forks its workers from
+    daemon = psutil.Process().parents()[2]
+    assert "pyspark.daemon" in daemon.cmdline()
+    daemon.terminate()
+    ended = psutil.wait_procs([daemon])[0]
+    rows = 1
+    while not feed.should_stop():
+        rows += len(feed.next_batch(10)["id"])
+    return len(ended), rows
+
+
+def test_python_daemon_is_restarted(spark):
+    """Spark restarts it when a task is killed that is about to get its Python worker."""
+    with tsm.Cluster(end_python_daemon, spark=spark, num_workers=2) as cluster:
+        cluster.train(spark.range(100))
+    assert cluster.results == [(1, 50), (1, 50)]
+    assert spark.range(5).mapInArrow(lambda batches: batches, "id long").count() == 5
+
+
 def environment_of(process):
     """The environment of a process, which is empty for one that has just ended."""
     with contextlib.suppress(psutil.NoSuchProcess):

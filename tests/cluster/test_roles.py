@@ -210,3 +210,54 @@ def test_each_roles_death_is_the_named_cause(spark, tmp_path, role):
         assert wait_until(Path(tmp_path, "runs").exists, 60.0)
         trainer_of(role).kill()
     assert caught.value.node == f"{role}:0"
+
+
+def try_to_read(args, ctx):
+    calls = {
+        "dataset": lambda: ctx.dataset(batch_size=8),
+        "feed": lambda: ctx.feed().should_stop(),
+        "read_parquet": lambda: ctx.read_parquet("rows", batch_size=8),
+        "read_tfrecord": lambda: ctx.read_tfrecord("rows", batch_size=8),
+    }
+    messages = {}
+    for name, call in calls.items():
+        try:
+            call()
+        except tsm.errors.ConfigurationError as error:
+            messages[name] = error.message
+    return messages
+
+
+def test_a_chief_that_hands_out_steps_reads_no_rows(spark):
+    (messages,) = tsm.run(try_to_read, spark=spark, num_workers=2, num_ps=1)
+    assert set(messages) == {"dataset", "feed", "read_parquet", "read_tfrecord"}
+    assert all("create_per_worker_dataset" in message for message in messages.values())
+
+
+def test_only_such_a_chief_has_the_strategy(spark):
+    found = tsm.run(
+        ask_for_strategy, spark=spark, num_workers=1, num_ps=1, between_graph=True, evaluator=True
+    )
+    assert ["this is the chief" in found[0], "this is the evaluator" in found[1]] == [True, True]
+
+
+def ask_for_strategy(args, ctx):
+    ctx.training_ended()
+    try:
+        ctx.parameter_server_strategy()
+    except tsm.errors.ConfigurationError as error:
+        return error.message
+
+
+def test_a_launch_that_fails_ends_the_servers_on_the_drivers_host(spark):
+    from pyspark.sql.functions import udf
+
+    @udf("int")
+    def broken(value):
+        raise ZeroDivisionError("the rows cannot be computed")
+
+    rows = spark.range(4).select(broken("id").alias("x"))
+    with pytest.raises(errors.FeedError, match="the rows cannot be computed"):
+        tsm.run(
+            report_servers, spark=spark, data=rows, num_workers=2, num_ps=1, driver_ps_nodes=True
+        )

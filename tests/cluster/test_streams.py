@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from node_processes import wait_until
+from pyspark.sql import functions as F
 
 import tensorsparkml as tsm
 from tensorsparkml import errors
@@ -142,8 +143,6 @@ def test_a_query_that_is_stopped_directly_in_the_middle_of_a_micro_batch(spark, 
         Path(entered).touch()
         threading.Event().wait()
 
-    from pyspark.sql import functions as F
-
     folder.add(range(10))
     with tsm.Cluster(read_ids, spark=spark, num_workers=2) as cluster:
         waiting = folder.stream().select(F.udf(wait, "long")("id").alias("id"))
@@ -250,7 +249,10 @@ def test_an_exception_of_the_source(spark, tmp_path):
         pytest.raises(errors.FeedError, match="feed 'train'"),
         tsm.Cluster(read_ids, spark=spark, num_workers=2) as cluster,
     ):
-        cluster.train_stream(stream).wait()
+        feed = cluster.train_stream(stream)
+        feed.wait()
+    assert "is not a Parquet file" in str(feed.query.exception())
+    assert "Py4JJavaError" not in str(feed.query.exception())
 
 
 def fail_later(args, ctx):

@@ -9,6 +9,8 @@ from typing import Any
 
 from store_script import ROWS
 
+from tensorsparkml.storage import write_directory
+
 SCRIPT = Path(__file__).with_name("store_script.py")
 
 
@@ -33,6 +35,19 @@ def check_shares(outcome: dict[str, Any], kind: str) -> None:
     assert sorted(itertools.chain(*rows)) == list(range(ROWS))
     assert abs(len(rows[0]) - len(rows[1])) <= 1
     assert len(batches[0]) == len(batches[1]) > 1
+
+
+def check_replacing(filesystem: Any, models: str, uri: str) -> None:
+    """A folder is written twice, and is then all that is among the models."""
+
+    def write(path: str) -> None:
+        Path(path, "variables").mkdir(parents=True)
+        Path(path, "saved.pb").touch()
+        Path(path, "variables", "0").touch()
+
+    for _ in range(2):
+        write_directory(f"{uri}/one", write)
+        assert filesystem.find(models) == [f"{models}/one/saved.pb", f"{models}/one/variables/0"]
 
 
 def check_failures(outcome: dict[str, Any], missing: str, unreachable: str) -> None:

@@ -1,13 +1,9 @@
 """Files on a real HDFS, through `hdfs-native`, which needs no Java."""
 
-from pathlib import Path
-
 import pytest
 from hdfs_server import hdfs_server, write_settings
 from server_processes import HOST, free_ports
-from store_outcome import check_failures, check_shares, run_script
-
-from tensorsparkml.storage import write_directory
+from store_outcome import check_failures, check_replacing, check_shares, run_script
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +43,4 @@ def test_missing_and_unreachable(outcome, hdfs, unreachable):
 
 
 def test_a_folder_is_written_and_replaced(hdfs):
-    def write(path: str) -> None:
-        Path(path, "variables").mkdir(parents=True)
-        Path(path, "saved.pb").touch()
-        Path(path, "variables", "0").touch()
-
-    for _ in range(2):
-        write_directory(f"{hdfs.url}/models/one", write)
-        assert hdfs.filesystem().find("/models") == [
-            "/models/one/saved.pb",
-            "/models/one/variables/0",
-        ]
+    check_replacing(hdfs.filesystem(), "/models", f"{hdfs.url}/models")

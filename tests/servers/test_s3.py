@@ -1,15 +1,12 @@
 """Files on a real S3 server: credentials and endpoint come from the nodes' environment."""
 
-from pathlib import Path
-
 import pytest
 from s3_server import BUCKET, KEY, SECRET, s3_server
 from server_processes import HOST, free_ports
-from store_outcome import check_failures, check_shares, run_script
+from store_outcome import check_failures, check_replacing, check_shares, run_script
 
 from tensorsparkml.data.file_listing import find_files
 from tensorsparkml.errors import DataError
-from tensorsparkml.storage import write_directory
 
 MISSING = "s3://no-such-bucket/table"
 
@@ -74,15 +71,4 @@ def test_files_of_others_are_seen(s3):
 def test_a_folder_is_written_and_replaced(s3, monkeypatch):
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
-
-    def write(path: str) -> None:
-        Path(path, "variables").mkdir(parents=True)
-        Path(path, "saved.pb").touch()
-        Path(path, "variables", "0").touch()
-
-    for _ in range(2):
-        write_directory(f"s3://{BUCKET}/models/one", write)
-        assert s3.filesystem().find(f"{BUCKET}/models") == [
-            f"{BUCKET}/models/one/saved.pb",
-            f"{BUCKET}/models/one/variables/0",
-        ]
+    check_replacing(s3.filesystem(), f"{BUCKET}/models", f"s3://{BUCKET}/models")

@@ -55,7 +55,19 @@ def on_all(nodes: int, open_files: Any) -> list[Any]:
 @pytest.fixture
 def ctx(tmp_path: Path) -> Context:
     peers = (Peer(0, "chief", 0, "127.0.0.1", 1, 2, str(tmp_path)),)
-    settings = Settings("", "", "", peers, 0, "file:///", str(tmp_path), "", str(tmp_path / "s"))
+    settings = Settings(
+        agent="",
+        coordinator="",
+        token="",
+        peers=peers,
+        rank=0,
+        readers=1,
+        serves=False,
+        default_fs="file:///",
+        working_dir=str(tmp_path),
+        log_dir="",
+        spool_dir=str(tmp_path / "s"),
+    )
     return Context(settings, None)  # type: ignore[arg-type]
 
 

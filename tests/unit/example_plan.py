@@ -28,6 +28,9 @@ _PLAN = ClusterPlan(
     log_dir=None,
     work_dir=None,
     environment={},
+    gpus=None,
+    gpu_memory_growth=False,
+    tensorboard=False,
 )
 
 

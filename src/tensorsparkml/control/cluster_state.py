@@ -194,11 +194,6 @@ class ClusterState:
         return all(node.peer is not None for node in self.nodes)
 
     @property
-    def peers(self) -> list[Peer]:
-        """Where the nodes are that have started, by rank."""
-        return [node.peer for node in self.nodes if node.peer is not None]
-
-    @property
     def readers(self) -> list[Peer]:
         """Where the nodes are that share the feeds, by rank."""
         return [node.peer for node in self._readers if node.peer is not None]

@@ -55,9 +55,9 @@ class ClusterPlan:
     log_dir: str | None
     work_dir: str | None
     environment: dict[str, str]
-    gpus: int | None = None
-    gpu_memory_growth: bool = False
-    tensorboard: bool = False
+    gpus: int | None
+    gpu_memory_growth: bool
+    tensorboard: bool
 
     @property
     def nodes(self) -> int:

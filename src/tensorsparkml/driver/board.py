@@ -6,7 +6,6 @@ import importlib.util
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tensorsparkml.config import ClusterConfig
@@ -15,9 +14,6 @@ from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.errors import MissingPackageError
 from tensorsparkml.executor.tensorboard import TensorBoard
 from tensorsparkml.storage import local_path
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +58,19 @@ class DriverBoard:
                 "the driver's Python lacks tensorboard: pip install 'tensorsparkml[tensorboard]'"
             )
 
-    def start(self, plan: ClusterPlan, spark: SparkSession, coordinator: Coordinator) -> None:
-        """Start it, if it is wanted; it is told to the coordinator when it serves."""
+    def start(
+        self, plan: ClusterPlan, host: str, bind_address: str, coordinator: Coordinator
+    ) -> None:
+        """Start it, if it is wanted; it is told to the coordinator when it serves.
+
+        Args:
+            plan: The cluster.
+            host: Address under which others reach the driver.
+            bind_address: Address to listen on.
+            coordinator: Is told.
+        """
         if not self._wanted or plan.log_dir is None:
             return
-
-        host = spark.conf.get("spark.driver.host") or "127.0.0.1"
-        listen = spark.conf.get("spark.driver.bindAddress", None) or host
 
         def serving(url: str) -> None:
             shown = f"[{host}]" if ":" in host else host
@@ -78,7 +80,7 @@ class DriverBoard:
             coordinator.tensorboard_at(None)
             logger.warning("%s", message)
 
-        self._board = TensorBoard(Path(plan.log_dir), listen, serving, ended)
+        self._board = TensorBoard(Path(plan.log_dir), bind_address, serving, ended)
 
     def stop(self) -> None:
         """End it."""

@@ -33,6 +33,10 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
         import pyarrow as pa
         from pyspark import BarrierTaskContext
 
+        # When a task is killed that is about to get its Python worker, Spark ends the process that
+        # forks an executor's workers, which takes along its process group. A node survives that.
+        if os.getpgrp() != os.getpid():
+            os.setpgid(0, 0)
         context = BarrierTaskContext.get()
         rank = context.partitionId()
         try:

@@ -45,9 +45,7 @@ def launch_failure(error: Exception, nodes: Sequence[str], *, direct: bool) -> F
             "ExecutorLostError", f"Spark lost an executor: {lost.group()}", consequence=True
         )
     if "Python worker exited unexpectedly" in text:
-        # Seen where the tasks of a micro-batch failed at once. Probably Spark restarts the process
-        # that it forks an executor's workers from, when a task is interrupted that is about to
-        # get one. Whatever it is, something else has failed, and is told.
+        # Whatever killed it, the agent outlives it, and tells more if it has failed.
         return Failure(
             "LaunchError",
             "the Python worker of the task that held this node's slot has died",
@@ -81,10 +79,14 @@ def feed_failure(error: Exception, feed: str) -> Failure:
 
 
 def _remote_error(text: str) -> str:
-    """Return the line of a Python worker's traceback that says what was raised."""
+    """Return what was raised, by the traceback of a Python worker, or else of the JVM."""
     lines = [line.strip() for line in text.splitlines()]
     raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b.*", line)]
-    return raised[-1] if raised else text
+    if raised:
+        return raised[-1]
+    outer = [line.removeprefix(": ") for line in lines if line.startswith(": ")][:1]
+    causes = [line.partition(": ")[2] for line in lines if line.startswith("Caused by: ")][-1:]
+    return ", because of ".join(outer + causes) or text
 
 
 def _shorten(text: str) -> str:

@@ -70,6 +70,8 @@ class RunningCluster:
         fed: bool,
     ) -> None:
         self._id = uuid.uuid4().hex[:12]
+        self._host = spark.conf.get("spark.driver.host") or "127.0.0.1"
+        self._bind_address = spark.conf.get("spark.driver.bindAddress", None) or self._host
         default_fs, working_dir = default_filesystem(spark), os.getcwd()
         files = source_uris(direct, default_fs, working_dir)
         self._direct = None if files else cast("DataFrame | None", direct)
@@ -82,7 +84,7 @@ class RunningCluster:
         self._board = DriverBoard(config)
         hold = self._reserve_slots(spark, config, fed)
         try:
-            self.plan = self._make_plan(spark, config, hold, default_fs, working_dir)
+            self.plan = self._make_plan(config, hold, default_fs, working_dir)
         except BaseException:
             _slot_registry.give_back(self._id)
             raise
@@ -95,9 +97,9 @@ class RunningCluster:
             self._job = launch_job(spark, self.plan, main, self._direct, self._on_launch_ended)
             self._job.start()
             self._local_nodes = start_local_nodes(
-                self.plan, main, self._driver_host, self.coordinator.fail
+                self.plan, main, self._host, self.coordinator.fail
             )
-            self._board.start(self.plan, spark, self.coordinator)
+            self._board.start(self.plan, self._host, self._bind_address, self.coordinator)
             self._wait_for_start(config.start_seconds)
         except BaseException:
             self.abort()
@@ -142,24 +144,21 @@ class RunningCluster:
         job = self._job
         if job is not None and not job.join(patience) and not job.cancel(_JOB_SECONDS):
             logger.warning("cluster %s: Spark has not ended the launch job", self._id)
-        for node in self._local_nodes:
-            node.join(_STOP_SECONDS)
         self.coordinator.close()
+        for node in self._local_nodes:  # those that still wait for the others end with it
+            node.join(_STOP_SECONDS)
         _slot_registry.give_back(self._id)
 
     def _make_plan(
         self,
-        spark: SparkSession,
         config: ClusterConfig,
         hold: bool,
         default_fs: str,
         working_dir: str,
     ) -> ClusterPlan:
         token = secrets.token_hex(32)
-        self._driver_host = host = spark.conf.get("spark.driver.host") or "127.0.0.1"
-        bind_address = spark.conf.get("spark.driver.bindAddress", None) or host
         state = ClusterState(config.roles, config.lease_seconds)
-        self.coordinator = Coordinator(state, token, host, bind_address)
+        self.coordinator = Coordinator(state, token, self._host, self._bind_address)
         return ClusterPlan(
             cluster_id=self._id,
             token=token,

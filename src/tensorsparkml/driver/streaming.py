@@ -25,7 +25,11 @@ _END_SECONDS = 10.0  # for a stream to end once its tasks have
 
 
 class _StreamEnded(Exception):
-    """Raised in a stream's own thread, so that a micro-batch does not count as done."""
+    """Raised in a stream's own thread, so that a micro-batch does not count as done.
+
+    Its text is short: what Spark's own exceptions say is long, and Spark searches it with a
+    recursive expression when a query is stopped, which may overflow the stack of its thread.
+    """
 
 
 class StreamFeed:
@@ -44,7 +48,7 @@ class StreamFeed:
         self._feed = feed
         self._source = source
         self._job: SparkJob | None = None
-        self._job_failed = False
+        self._job_error: Exception | None = None
         self._complete = False
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
@@ -127,8 +131,8 @@ class StreamFeed:
         self._job = None
         [error] = outcome
         if error is not None:
-            self._job_failed = not job.cancelled
-            raise error
+            self._job_error = None if job.cancelled else error
+            raise _StreamEnded(feed_failure(error, self._feed.name).message)
         if self._over():  # what was delivered may be only a part
             raise _StreamEnded("the feed takes no more rows")
 
@@ -144,8 +148,9 @@ class StreamFeed:
             cut_off = self._over()
             self._complete = self._refused.is_set() and not cut_off
             # Its own failure is told also where another one, which it may have caused, came first.
-            if not self._complete and (self._job_failed or not cut_off):
-                self._coordinator.fail(feed_failure(error, self._feed.name))
+            if not self._complete and (self._job_error or not cut_off):
+                cause = self._job_error or error
+                self._coordinator.fail(feed_failure(cause, self._feed.name))
         finally:
             if not self._coordinator.look(lambda state: state.failures):
                 self._feed.close()

@@ -62,14 +62,14 @@ class AgentProcess:
             write_frame(cast(BinaryIO, self._process.stdin), message)
 
     def dismiss(self) -> None:
-        """Close the pipe to the agent, which ends it unless it was released."""
-        with suppress(BrokenPipeError):
-            cast(BinaryIO, self._process.stdin).close()
+        """Close the pipe to an agent that was not told the others, and wait for its end."""
+        self._close_pipe()
+        self.wait()
 
     def wait(self) -> str | None:
         """Wait for the agent's end and return None if it was in order, else what is known."""
         status = self._process.wait()
-        self.dismiss()
+        self._close_pipe()
         cast(BinaryIO, self._process.stdout).close()
         with self._errors:
             if status == 0:
@@ -78,3 +78,7 @@ class AgentProcess:
             self._errors.seek(max(0, size - _ERROR_BYTES))
             text = self._errors.read().decode("utf-8", "replace").strip()
         return f"it ended with exit status {status}" + (f":\n{text}" if text else "")
+
+    def _close_pipe(self) -> None:
+        with suppress(BrokenPipeError):
+            cast(BinaryIO, self._process.stdin).close()

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tensorsparkml.errors import NotEnoughGpusError
+from tensorsparkml.roles import EVALUATOR, PARAMETER_SERVER
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _ORDER = "CUDA_DEVICE_ORDER"
 _GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH"
-_WITHOUT_GPUS = ("ps", "evaluator")
+_WITHOUT_GPUS = (PARAMETER_SERVER, EVALUATOR)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.executor.log_copies import LogCopies
 from tensorsparkml.executor.reporting import Reporter
 from tensorsparkml.executor.tensorboard import TensorBoard
+from tensorsparkml.roles import CHIEF
 from tensorsparkml.storage import local_path
 
 
@@ -30,7 +31,7 @@ class NodeLogs:
         self._copies: LogCopies | None = None
         if plan.log_dir is not None and local_path(plan.log_dir) is None:
             self._copies = LogCopies(folder, plan.log_dir, self._warn)
-        if plan.tensorboard and plan.roles.nodes[rank][0] == "chief":
+        if plan.tensorboard and plan.roles.nodes[rank][0] == CHIEF:
             self._board = TensorBoard(folder, host, self._serving, self._ended)
 
     def close(self) -> None:

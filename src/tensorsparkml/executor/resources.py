@@ -21,7 +21,6 @@ from tensorsparkml.executor.gpus import (
     takes_gpus,
     visible_devices,
 )
-from tensorsparkml.roles import node_name
 
 
 def find_gpus(plan: ClusterPlan, rank: int, assigned: Sequence[str] | None) -> dict[str, Any]:
@@ -52,9 +51,13 @@ def node_resources(
         met: What all launch tasks have found, by rank: `address` and `gpus`.
     """
     nodes = [
-        GpuNode(node_name(*role), role[0], content["address"]["host"], GpuFindings.from_json(gpus))
-        for role, content in zip(plan.roles.nodes, met, strict=True)
-        for gpus in [content["gpus"]]
+        GpuNode(
+            plan.name(rank),
+            role,
+            content["address"]["host"],
+            GpuFindings.from_json(content["gpus"]),
+        )
+        for rank, ((role, _), content) in enumerate(zip(plan.roles.nodes, met, strict=True))
     ]
     # What the user sets in `environment` wins, so nothing can be missing then.
     wanted = None if VISIBLE in plan.environment else plan.gpus

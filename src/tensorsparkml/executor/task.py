@@ -23,7 +23,7 @@ from tensorsparkml.control.messages import Commit, Failure, Peer, decode_failure
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.data.transport import NodeGoneError
-from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.errors import TensorSparkMLError
 from tensorsparkml.executor.admission import wait_for_room
 from tensorsparkml.executor.agent_process import AgentProcess
 from tensorsparkml.executor.feeder import Feeder
@@ -63,8 +63,8 @@ def find_problem(plan: ClusterPlan) -> Failure | None:
         )
     try:
         filesystem_of(plan.log_dir or os.curdir)
-    except ConfigurationError as error:
-        return Failure("ConfigurationError", f"log_dir on {where}: {error.message}")
+    except TensorSparkMLError as error:
+        return Failure(type(error).__name__, f"log_dir on {where}: {error.message}")
     return None
 
 
@@ -106,6 +106,7 @@ def run_task(
         address = agent.address()
         if address is None:
             failure = Failure("LaunchError", f"the agent did not start: {agent.wait()}")
+            agent = None
     try:
         met = meet(
             {"failure": encode_failure(failure)}

@@ -255,13 +255,8 @@ class Context(FileContext):
         """Whether the nodes that train have all returned from main; for an evaluator.
 
         An evaluator that never asks is ended with the training. One that asks may finish what it
-        is doing, and must return when this is True:
-
-        ```python
-        checkpoints = tf.train.checkpoints_iterator(
-            folder, timeout=1, timeout_fn=ctx.training_ended
-        )
-        ```
+        is doing, and must return when this is True. It should ask first and look for a checkpoint
+        then, so that it does not miss the last one.
 
         Args:
             wait_seconds: How long to wait for it.
@@ -280,10 +275,10 @@ class Context(FileContext):
         return self._data_errors[-1] if self._data_errors else self._files.explain(error)
 
     def _feed(self, name: str) -> Feed:
-        if self._coordinates:
+        if self._hands_out_steps:
             raise ConfigurationError(
                 f"the rows of feed {name!r} are on the workers, and main runs on the chief: read "
-                "them in the workers' steps, with ctx.dataset(...)"
+                "them in the workers' steps, with ctx.dataset(...), or use between_graph=True"
             )
         if not self._reads_feeds:
             raise ConfigurationError(

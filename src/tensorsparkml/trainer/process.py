@@ -48,9 +48,10 @@ def main() -> None:
     agent = AgentClient(node.agent, node.token)
     if node.serves:
         _serve(node, agent, may_exit)
-    if len(node.peers) > 1:
+    context = Context(node, agent)
+    if context._synchronous:
         keras_fix.install()
-    outcome = run_main(pickled, Context(node, agent))
+    outcome = run_main(pickled, context)
     failed = isinstance(outcome, Failure)
     if isinstance(outcome, Failure):
         agent.failed(outcome)

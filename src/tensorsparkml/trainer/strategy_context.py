@@ -25,7 +25,7 @@ def on_workers(
 
     @wraps(method)
     def call(self: Any, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Any:
-        if not self._coordinates:
+        if not self._hands_out_steps:
             return method(self, *args, **kwargs)
         return self._remote.dataset(method.__name__, args, kwargs)
 
@@ -55,7 +55,7 @@ class StrategyContext:
         """
         import tensorflow as tf
 
-        if self._coordinates:
+        if self._hands_out_steps:
             return connected_strategy(self.cluster_spec, None)
         if self._synchronous:
             return all_workers_strategy(self.cluster_spec, self.is_chief)
@@ -72,13 +72,14 @@ class StrategyContext:
                 None for whole variables. Variables of Keras 3 layers must stay whole.
 
         Raises:
-            ConfigurationError: There are no parameter servers, or this is not the chief, or it
-                already has a strategy.
+            ConfigurationError: This is not the chief of a cluster in which it hands steps to the
+                workers, or it has its strategy already.
         """
-        if not self.num_ps or not self.is_chief:
+        if not self._hands_out_steps:
             raise ConfigurationError(
-                f"this is the {self.role} of a cluster with {self.num_ps} parameter servers; the "
-                "chief of one with num_ps=1 or more has such a strategy"
+                f"this is the {self.role} of a cluster with {self.num_ps} parameter servers; only "
+                "the chief of one with num_ps=1 or more, and without between_graph, has servers "
+                "on its workers and such a strategy"
             )
         if "strategy" in vars(self):
             raise ConfigurationError(
@@ -150,9 +151,9 @@ class StrategyContext:
         return WorkerPasses(self._coordinated_strategy(), self._num_remote, step, make_dataset)
 
     @property
-    def _coordinates(self) -> bool:
+    def _hands_out_steps(self) -> bool:
         """Whether main runs on this node alone, which hands steps to the workers."""
-        return bool(self.num_ps) and self.is_chief and not self._reads_feeds
+        return self.is_chief and not self._reads_feeds
 
     @property
     def _synchronous(self) -> bool:
@@ -168,7 +169,7 @@ class StrategyContext:
         return RemoteDatasets(self._num_remote)
 
     def _coordinated_strategy(self) -> Any:
-        if not self._coordinates:
+        if not self._hands_out_steps:
             raise ConfigurationError(
                 f"this {self.role} hands no steps to workers; the chief of a cluster with num_ps=1 "
                 "or more does, unless between_graph=True"

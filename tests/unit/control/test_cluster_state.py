@@ -7,7 +7,7 @@ import pytest
 from tensorsparkml.control.cluster_state import ClusterState, Phase, describe
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.messages import End, Failure, FeedProgress, Peer, Stop
-from tensorsparkml.roles import make_roles
+from tensorsparkml.roles import Roles, make_roles
 
 LEASE, SETTLE = 6.0, 1.0
 CHIEF = Peer(0, "chief", 0, "10.0.0.1", 7000, 7001, "/spool")
@@ -39,10 +39,10 @@ def phases(state: ClusterState) -> list[Phase]:
 def test_all_have_started_when_the_last_one_has(state: ClusterState) -> None:
     state.started(1, WORKER)
     assert not state.all_started
-    assert state.peers == [WORKER]
+    assert state.readers == [WORKER]
     state.started(0, CHIEF)
     assert state.all_started
-    assert state.peers == [CHIEF, WORKER]
+    assert state.readers == [CHIEF, WORKER]
     assert phases(state) == [Phase.RUNNING, Phase.RUNNING]
 
 
@@ -61,6 +61,52 @@ def test_nothing_is_left_when_all_that_started_are_gone(state: ClusterState) -> 
     assert not state.all_gone
     state.gone(0)
     assert state.all_gone
+
+
+def all_started(roles: Roles) -> ClusterState:
+    state = ClusterState(roles, LEASE, SETTLE)
+    for rank, (role, index) in enumerate(roles.nodes):
+        state.started(rank, Peer(rank, role, index, "10.0.0.1", 7000, 7001, "/spool"))
+    return state
+
+
+def test_nobody_waits_for_servers() -> None:
+    state = all_started(make_roles(3, num_ps=1))  # two workers, the chief, a parameter server
+    assert [peer.name for peer in state.readers] == ["worker:0", "worker:1"]
+    assert state.finished(2, b"chief") == [(rank, End()) for rank in range(4)]
+    assert state.all_finished and state.ending
+
+
+def test_the_feeds_of_servers_end_with_the_training() -> None:
+    state = all_started(make_roles(3, num_ps=1))
+    state.open_feed(FeedLedger("train", 2))
+    assert not state.feed_unwanted("train") and not state.feed_done("train", 1)
+    state.finished(2, b"chief")
+    assert state.feed_unwanted("train") and state.feed_done("train", 1)
+
+
+def test_an_evaluator_that_never_asks_is_not_waited_for() -> None:
+    state = all_started(make_roles(1, evaluator=True))
+    assert state.finished(0, b"chief") == [(0, End()), (1, End())]
+    assert state.all_finished
+
+
+def test_an_evaluator_that_asks_is_waited_for_after_the_training() -> None:
+    state = all_started(make_roles(1, evaluator=True))
+    state.awaits_end(1)
+    assert state.finished(0, b"chief") == [(0, End()), (1, End())]
+    assert state.training_over and not state.all_finished and not state.ending
+    assert state.finished(1, b"evaluator") == []
+    assert state.all_finished and state.ending
+
+
+def test_an_evaluator_may_fail_after_the_training() -> None:
+    state = all_started(make_roles(1, evaluator=True))
+    state.awaits_end(1)
+    state.finished(0, b"chief")
+    crash = Failure("TrainerKilledError", "signal SIGSEGV", "evaluator:0")
+    assert state.failed(crash, 100.0) == [(0, Stop(crash.message)), (1, Stop(crash.message))]
+    assert state.verdict()[0] == crash
 
 
 # Failures

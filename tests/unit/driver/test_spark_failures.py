@@ -146,6 +146,22 @@ def test_without_a_python_traceback_the_text_is_all_there_is() -> None:
     assert failure.message.endswith("'train': [DIVIDE_BY_ZERO] Division by zero.")
 
 
+def test_without_a_python_traceback_the_jvm_tells_what_was_raised_and_why() -> None:
+    text = """An error occurred while calling o59.collectToPython.
+: org.apache.spark.SparkException: [FAILED_READ_FILE.NO_HINT] cannot read file:///rows.parquet.
+\tat org.apache.spark.sql.errors.QueryExecutionErrors$.cannotReadFilesError(A.scala:1)
+Caused by: java.util.concurrent.ExecutionException: it failed
+\tat org.apache.spark.util.ThreadUtils$.awaitResult(B.scala:1)
+Caused by: java.lang.RuntimeException: rows.parquet is not a Parquet file
+\t... 43 more
+"""
+    assert feed_failure(RuntimeError(text), "train").message == (
+        "Spark could not deliver feed 'train': org.apache.spark.SparkException: "
+        "[FAILED_READ_FILE.NO_HINT] cannot read file:///rows.parquet., because of "
+        "java.lang.RuntimeException: rows.parquet is not a Parquet file"
+    )
+
+
 def test_endless_texts_are_cut() -> None:
     error = RuntimeError("x" * 100_000)
     for failure in (feed_failure(error, "train"), launch_failure(error, NODES, direct=False)):

@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from test_task import PLAN
+from tests.unit.example_plan import example_plan
 
 from tensorsparkml.control.messages import Failure
 from tensorsparkml.executor.resources import find_gpus, node_resources
+
+PLAN = example_plan()
 
 
 @pytest.fixture(autouse=True)

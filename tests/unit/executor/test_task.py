@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -50,3 +51,22 @@ def test_all_tasks_learn_of_the_failure_of_the_lowest_rank() -> None:
 
 def test_tasks_go_on_where_nobody_found_anything() -> None:
     assert first_failure(PLAN, [{"address": {}}] * 3) is None
+
+
+def test_a_log_folder_that_cannot_be_opened_is_named() -> None:
+    failure = find_problem(replace(PLAN, log_dir="nowhere://logs"))
+    assert failure is not None and failure.kind == "ConfigurationError"
+    assert f"log_dir on {sys.executable}" in failure.message
+
+
+def test_a_package_that_the_log_folder_needs_is_named() -> None:
+    """In a process of its own, as fsspec keeps what it has imported."""
+    program = (
+        "import sys; sys.modules['s3fs'] = None\n"
+        "from dataclasses import replace\n"
+        "from tests.unit.example_plan import example_plan\n"
+        "from tensorsparkml.executor.task import find_problem\n"
+        "print(find_problem(example_plan(log_dir='s3a://bucket/logs')).kind)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == ("MissingPackageError\n", "")
