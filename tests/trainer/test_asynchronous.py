@@ -78,11 +78,10 @@ def read_remotely(node: Node) -> Any:
     def arrays(tensors: list[Any]) -> list[Any]:
         return [np.asarray(tensor).tolist() for tensor in tensors]
 
-    found = {}
-    for name, batches in (("structured", 3), ("empty_batches", 1)):
+    def read_both_ways(name: str, batches: int) -> Any:
         local, specs = getattr(context, name)(), []
 
-        def make(name: str = name, specs: list[Any] = specs) -> Any:
+        def make() -> Any:
             dataset = remote.dataset(name, (), {})
             specs.append(dataset.element_spec)
             return dataset
@@ -95,7 +94,12 @@ def read_remotely(node: Node) -> Any:
             passes.append([arrays(call.fetch()) for call in calls])
             passes[-1].append(bool(coordinator.schedule(has_more, args=(iterator,)).fetch()))
         expected = [tf.nest.flatten(each, expand_composites=True) for each in local]
-        found[name] = [arrays(each) for each in expected], passes, specs == [local.element_spec]
+        return [arrays(each) for each in expected], passes, specs == [local.element_spec]
+
+    found = {
+        name: read_both_ways(name, batches)
+        for name, batches in (("structured", 3), ("empty_batches", 1))
+    }
     return found, context.errors
 
 

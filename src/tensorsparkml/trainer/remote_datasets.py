@@ -71,7 +71,8 @@ class RemoteDatasets:
         return dataset.prefetch(_PREFETCHED_BATCHES)
 
     def _open(self, number: int, body: bytes) -> Any:
-        # All at once: workers that open files wait for each other.
+        # All at once: workers that open files wait for each other. And in threads, where TensorFlow
+        # calls at once although it may be tracing the function that makes the dataset.
         with ThreadPoolExecutor(self._workers) as calls:
             specs = list(calls.map(partial(_open_on, number, body), range(self._workers)))
         for worker, spec in enumerate(specs):
