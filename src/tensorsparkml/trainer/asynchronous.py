@@ -82,11 +82,12 @@ class WorkerPasses:
             found = self._strategy.run(self._step, args=(batch,))
             return {name: tf.cast(value, tf.float64) for name, value in found.items()}
 
-        traced = tf.function(run_step, autograph=False).get_concrete_function(self.element_spec)
-        shapes = {name: value.shape for name, value in traced.structured_outputs.items()}
-
         @tf.function(autograph=False)  # type: ignore[untyped-decorator]
         def whole_pass(iterator: Any) -> tuple[Any, dict[str, Any]]:
+            # Traced in here, because TensorFlow warns of steps that nobody has scheduled.
+            traced = tf.function(run_step, autograph=False).get_concrete_function(self.element_spec)
+            shapes = {name: value.shape for name, value in traced.structured_outputs.items()}
+
             def has_next(optional: Any, _: Any) -> Any:
                 return optional.has_value()
 

@@ -170,7 +170,8 @@ def _check_places(variables: Sequence[Any]) -> None:
     if cut:
         raise ConfigurationError(
             f"the variables {', '.join(cut)} are cut into shards, of which Keras 3 computes no "
-            "gradients; use ctx.strategy, or a variable_partitioner that leaves them whole"
+            "gradients; use ctx.strategy, or a variable_partitioner that leaves them whole, or "
+            "train a tf.Variable with ctx.asynchronous_passes(...)"
         )
     elsewhere = [variable.path for variable in variables if "/job:ps" not in variable.value.device]
     if elsewhere:
