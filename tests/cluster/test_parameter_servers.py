@@ -325,7 +325,7 @@ def fit_in_shards(args, ctx):
 
     partitioner = tf.distribute.experimental.partitioners.FixedShardsPartitioner(2)
     with ctx.parameter_server_strategy(partitioner).scope():
-        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        model = keras.Sequential([keras.layers.Dense(1)])  # not built yet
         model.compile("sgd", "mse")
     ctx.asynchronous_fit(model, lambda: ctx.dataset(batch_size=8, features="many", label="y"))
 
@@ -333,7 +333,7 @@ def fit_in_shards(args, ctx):
 def test_keras_3_variables_in_shards_are_refused(spark):
     rows = spark.range(20).selectExpr("array_repeat(float(id), 4) as many", "float(id) as y")
     with (
-        pytest.raises(errors.MainError, match="ConfigurationError.*cut into shards") as caught,
+        pytest.raises(errors.ConfigurationError, match="cut into shards") as caught,
         tsm.Cluster(fit_in_shards, spark=spark, num_workers=2, num_ps=2) as cluster,
     ):
         cluster.train(rows)

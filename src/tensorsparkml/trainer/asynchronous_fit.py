@@ -136,12 +136,12 @@ class AsynchronousFit:
             return tf.zeros([size or 1 for size in spec.shape], spec.dtype)
 
         model = self._model
-        _check_places(model.variables)
         with self._strategy.scope():
             x, y, weight = keras.utils.unpack_x_y_sample_weight(
                 tf.nest.map_structure(example, element_spec)
             )
             predicted = model(x, training=False)
+            _check_places(model.variables)  # before others are made after their example
             model.compute_metrics(x, y, predicted, weight)
             model.reset_metrics()
             model.optimizer.build(model.trainable_variables)
