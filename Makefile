@@ -54,6 +54,8 @@ $(VENV)/local.stamp: pyproject.toml | $(BIN)/python
 
 $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
 	$(PIP) install -e '.[dev]'
+# Keras 2 alone: it asks for the package tensorflow, in whose place tensorflow-cpu is there.
+	$(PIP) install --no-deps 'tf-keras>=2.18'
 	@touch $@ $(VENV)/local.stamp
 
 # The first that works, as a name on the PATH may be of a Python that is not there.

@@ -163,6 +163,13 @@ class ClusterConfig:
         return {**legacy, **self.environment}
 
     @property
+    def required_packages(self) -> tuple[str, ...]:
+        """What every executor must have for these settings, by import names."""
+        board = ("tensorboard",) if self.tensorboard_place == "chief" else ()
+        legacy = ("tf_keras",) if self.legacy_keras else ()
+        return (*self.packages, *board, *legacy)
+
+    @property
     def launched_nodes(self) -> int:
         """How many nodes Spark tasks start: the first ones."""
         return len(self.roles.nodes) - (self.num_ps if self.driver_ps_nodes else 0)

@@ -119,7 +119,7 @@ def read_dataset(args, ctx):
 ORDERS = st.sampled_from(
     [{}, {"shuffle": True}, {"shuffle": True, "seed": 7}, {"cache": False}, {"spool_bytes": 300}]
 )
-CASES = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
+CASES = {"derandomize": True, "suppress_health_check": list(HealthCheck)}
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 3, 4])

@@ -14,7 +14,7 @@ import pytest
 from two_processes import Node, run_processes
 
 from tensorsparkml.errors import UnsupportedVersionError
-from tensorsparkml.trainer import keras_fix
+from tensorsparkml.trainer import keras_fix, legacy_keras_fix
 
 ROWS, BATCH, FEATURES = 600, 128, 8
 EXACT = {"rtol": 1e-5, "atol": 1e-6}
@@ -287,6 +287,15 @@ class TFDatasetAdapter:
     def __init__(self, dataset, class_weight=None, distribution=None):
         dataset = dataset.map(make_class_weight_map_fn(class_weight))
 """
+LEGACY_ADAPTER = """
+class DatasetAdapter:
+    def should_recreate_iterator(self):
+        return not _is_distributed_dataset(self._dataset)
+
+    def _validate_args(self, y, sample_weights, steps, pss_evaluation_shards):
+        if _is_distributed_dataset(self._dataset):
+            raise ValueError("steps")
+"""
 
 
 def load(directory: Path, name: str, source: str) -> ModuleType:
@@ -338,6 +347,9 @@ def test_a_defect_is_detected_in_the_source(
         (keras_fix.repair_trainer, TRAINER, "zip(range(1), iterator)", "pass"),
         (keras_fix.repair_adapter, ADAPTER, "class TFDatasetAdapter", "class Adapter"),
         (keras_fix.repair_adapter, ADAPTER, "make_class_weight_map_fn", "weigh"),
+        (legacy_keras_fix.repair_adapter, LEGACY_ADAPTER, "if _is_distributed", "if _is_other"),
+        (legacy_keras_fix.repair_adapter, LEGACY_ADAPTER, "not _is_distributed", "not _is_other"),
+        (legacy_keras_fix.repair_adapter, LEGACY_ADAPTER, "steps, pss", "pss"),
     ],
 )
 def test_an_unknown_keras_is_refused(
@@ -346,6 +358,6 @@ def test_an_unknown_keras_is_refused(
     assert known in source
     module = load(tmp_path, "unknown_keras", source.replace(known, unknown))
     with pytest.raises(
-        UnsupportedVersionError, match=r"unknown_keras\..*Install a Keras 3 release"
+        UnsupportedVersionError, match=r"unknown_keras\..*Install a release of unknown_keras"
     ):
         repair(module)

@@ -59,7 +59,7 @@ def fit(node: Node, pad: bool) -> list[float]:
     import keras
 
     from tensorsparkml.data.column_options import Column
-    from tensorsparkml.trainer.dataset import distributed
+    from tensorsparkml.trainer.replicas import replicated
 
     own = range(node.index, ROWS, node.count)
     batch = pa.record_batch(
@@ -76,8 +76,7 @@ def fit(node: Node, pad: bool) -> list[float]:
         convert={"tokens": Column(shape=(None,))},
         transform=(lambda x, y: (x.to_tensor(), y)) if pad else None,
     )
-    if node.count > 1:
-        data = distributed(strategy, data)
+    data = replicated(strategy, data, weighted=False)
 
     seen: list[str] = []
 

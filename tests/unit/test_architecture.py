@@ -45,7 +45,7 @@ MAY_IMPORT = {
 }
 
 PRIVATE_SPARK = "driver/spark_internals.py"
-PRIVATE_KERAS = "trainer/keras_fix.py"
+PRIVATE_KERAS = {"trainer/keras_fix.py", "trainer/legacy_keras_fix.py"}
 ENTRY_POINT = "executor/agent.py"
 MAY_PRINT = {ENTRY_POINT, "cli.py"}
 LONGEST_FILE = 400
@@ -169,10 +169,10 @@ def private_spark(source: Source) -> Iterator[str]:
 
 
 def private_tensorflow(source: Source) -> Iterator[str]:
-    if source.path == PRIVATE_KERAS:
+    if source.path in PRIVATE_KERAS:
         return
     for number, line in enumerate(source.text.splitlines(), 1):
-        if found := re.search(r"\b(keras\.src|tensorflow\.python|tf\.python)\b", line):
+        if found := re.search(r"\b((?:tf_)?keras\.src|tensorflow\.python|tf\.python)\b", line):
             yield f"{source.path}:{number}: uses {found[0]}"
 
 

@@ -103,3 +103,18 @@ def test_where_tensorboard_runs() -> None:
     assert ClusterConfig(tensorboard=True).tensorboard_place == "chief"
     assert ClusterConfig(tensorboard="chief").tensorboard_place == "chief"
     assert ClusterConfig(tensorboard="driver", log_dir="/x").tensorboard_place == "driver"
+
+
+@pytest.mark.parametrize(
+    ("settings", "packages"),
+    [
+        ({}, ("tensorflow",)),
+        ({"tensorboard": True}, ("tensorflow", "tensorboard")),
+        ({"tensorboard": "driver", "log_dir": "/logs"}, ("tensorflow",)),
+        ({"legacy_keras": True, "packages": ("a", "b")}, ("a", "b", "tf_keras")),
+    ],
+)
+def test_executors_need_what_the_settings_use(
+    settings: dict[str, Any], packages: tuple[str, ...]
+) -> None:
+    assert ClusterConfig(**settings).required_packages == packages

@@ -24,11 +24,6 @@ def absolute_log_dir(log_dir: str) -> str:
     return log_dir if local is None else os.path.abspath(local)
 
 
-def board_packages(config: ClusterConfig) -> tuple[str, ...]:
-    """Return what executors need for TensorBoard, by import names."""
-    return ("tensorboard",) if config.tensorboard_place == "chief" else ()
-
-
 def wait_for_board(coordinator: Coordinator, seconds: float) -> str | None:
     """Return TensorBoard's URL as soon as it serves; None where it does not, or not any more.
 

@@ -19,7 +19,7 @@ from tensorsparkml.control.messages import Failure
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.verdict import to_error
 from tensorsparkml.driver import slots
-from tensorsparkml.driver.board import DriverBoard, absolute_log_dir, board_packages
+from tensorsparkml.driver.board import DriverBoard, absolute_log_dir
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import read_files, source_uris
 from tensorsparkml.driver.launch import launch_job
@@ -171,7 +171,7 @@ class RunningCluster:
             lease_seconds=config.lease_seconds,
             version=__version__,
             python=".".join(map(str, sys.version_info[:2])),
-            packages=(*config.packages, *board_packages(config)),
+            packages=config.required_packages,
             default_fs=default_fs,
             working_dir=working_dir,
             log_dir=config.log_dir and absolute_log_dir(config.log_dir),

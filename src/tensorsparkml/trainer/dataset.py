@@ -161,26 +161,6 @@ def _stack(rows: Rows, array: np.ndarray) -> np.ndarray:
     return array.reshape(rows.batches, rows.count // rows.batches, *array.shape[1:])
 
 
-def distributed(strategy: Any, dataset: Any) -> Any:
-    """Return this node's batches as the distributed dataset of a multi-worker strategy.
-
-    Made from a function, because TensorFlow takes the batches of a plain dataset for global ones
-    and splits them again. Before every batch TensorFlow would ask all nodes whether any still has
-    one, which costs more than most batches; nodes in lockstep know it without asking.
-    """
-    import tensorflow as tf
-
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    extended = strategy.extended
-    asks = extended.experimental_enable_get_next_as_optional
-    extended.experimental_enable_get_next_as_optional = False  # read when a dataset is made
-    try:
-        return strategy.distribute_datasets_from_function(lambda _: dataset.with_options(options))
-    finally:
-        extended.experimental_enable_get_next_as_optional = asks
-
-
 def _names(columns: Columns | None) -> list[str]:
     if columns is None:
         return []

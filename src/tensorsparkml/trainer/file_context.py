@@ -11,12 +11,12 @@ from tensorsparkml.errors import DataError
 from tensorsparkml.trainer.dataset import (
     BatchLayout,
     Columns,
-    distributed,
     local_dataset,
     transformed,
 )
 from tensorsparkml.trainer.file_reader import FileReader
 from tensorsparkml.trainer.node_files import NodeFiles
+from tensorsparkml.trainer.replicas import replicated
 from tensorsparkml.trainer.source import Source
 from tensorsparkml.trainer.strategy_context import StrategyContext, on_workers
 from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
@@ -163,7 +163,7 @@ class FileContext(StrategyContext):
             shuffle=how,
             record=record,
         )
-        return distributed(strategy, local) if self._synchronous else local
+        return replicated(strategy, local, layout.weight is not None)
 
     def _distributed(
         self,
@@ -179,4 +179,4 @@ class FileContext(StrategyContext):
             source, layout, convert, batch_size, drop_remainder, self._data_errors.append
         )
         local = transformed(local, transform)
-        return distributed(strategy, local) if self._synchronous else local
+        return replicated(strategy, local, layout.weight is not None)

@@ -5,7 +5,8 @@ Five defects of Keras's TensorFlow trainer are repaired (keras-team/keras#20585)
 - `_maybe_symbolic_build` reduces the whole batch, a tuple, where a tensor is expected.
 - `_maybe_symbolic_build` reads a batch of the data to learn its shapes and throws it away, at the
   start of every `fit` and of every evaluation. The dataset's element spec tells the shapes too.
-- `reduce_per_replica` averages scalars over axis 0, which they do not have.
+- `reduce_per_replica` averages scalars over axis 0, which they do not have. It also puts the
+  outputs of the nodes' first replicas before those of all second ones.
 - The step function fetches its batch inside the graph. At the end of an epoch of unknown length the
   fetch fails but `optimizer.iterations` is counted up; and with `steps_per_execution` above 1 the
   steps' collectives lie in nested control flow, where TensorFlow cannot number them.
@@ -20,7 +21,8 @@ With the fix, and a `DistributedDataset` made from a function, Keras gives:
 - `fit`, `evaluate`: the same epoch logs on every node, computed over the rows of all nodes. The
   logs of a single batch are the mean of the nodes' running values.
 - `predict`: the outputs of all nodes on every node, batch by batch: the rows of node 0's first
-  batch, of node 1's first batch, …, of node 0's second batch, and so on.
+  batch, of node 1's first batch, …, of node 0's second batch, and so on, however many replicas a
+  node has.
 """
 
 from __future__ import annotations
@@ -240,13 +242,14 @@ def _reduce(
 ) -> Any:
     call = inspect.signature(wrapped).bind(*args, **kwargs).arguments
     values, strategy, reduction = call["values"], call["strategy"], call["reduction"]
-    if reduction not in ("auto", "mean") or not module._collective_all_reduce_multi_worker(
-        strategy
-    ):
-        return wrapped(values, strategy, reduction)
-    return module.tree.map_structure(
-        lambda value: strategy.reduce("MEAN", value, axis=None), values
-    )
+    together = module._collective_all_reduce_multi_worker(strategy)
+    if together and reduction in ("auto", "mean"):
+        return module.tree.map_structure(
+            lambda value: strategy.reduce("MEAN", value, axis=None), values
+        )
+    if together and reduction == "concat":
+        return module.tree.map_structure(lambda value: strategy.gather(value, axis=0), values)
+    return wrapped(values, strategy, reduction)
 
 
 def _make_function(
@@ -256,10 +259,14 @@ def _make_function(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
 ) -> Any:
-    if not module._collective_all_reduce_multi_worker(trainer.distribute_strategy):
-        return wrapped(*args, **kwargs)
     import tensorflow as tf
 
+    strategy = trainer.distribute_strategy
+    if not (
+        isinstance(strategy, tf.distribute.MirroredStrategy)
+        or module._collective_all_reduce_multi_worker(strategy)
+    ):
+        return wrapped(*args, **kwargs)
     (step_function,) = inspect.signature(wrapped).bind(*args, **kwargs).args
     specs: Any = None
 

@@ -24,11 +24,10 @@ from tensorsparkml.control.messages import Failure, encode_failure
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.roles import WORKER
-from tensorsparkml.trainer import keras_fix
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.context import Context, Settings
 from tensorsparkml.trainer.served_datasets import ServedDatasets
-from tensorsparkml.trainer.strategies import serve
+from tensorsparkml.trainer.strategies import repair_keras, serve
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ def main() -> None:
         _serve(node, agent, may_exit)
     context = Context(node, agent)
     if context._synchronous:
-        keras_fix.install()
+        repair_keras()
     outcome = run_main(pickled, context)
     failed = isinstance(outcome, Failure)
     if isinstance(outcome, Failure):

@@ -43,7 +43,7 @@ def require_version(oldest: tuple[int, int]) -> None:
     Raises:
         UnsupportedVersionError: It is older.
     """
-    version = _keras_version()
+    version = _version("keras")
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
     if numbers < oldest:
         raise UnsupportedVersionError(
@@ -64,15 +64,16 @@ def calls(tree: ast.AST, name: str) -> list[ast.Call]:
 
 def unrecognised(module: ModuleType, name: str, what: str) -> UnsupportedVersionError:
     """Returns the error for a module whose source is not as this library knows it."""
+    package = module.__name__.partition(".")[0]
     return UnsupportedVersionError(
-        f"This version of Keras is not supported for training on several nodes: "
-        f"{module.__name__}.{name} {what} (version {_keras_version()}). Install a Keras 3 "
-        f"release that this version of TensorSparkML was tested with, or a newer TensorSparkML."
+        f"This version of {package} is not supported for training on several nodes: "
+        f"{module.__name__}.{name} {what} (version {_version(package)}). Install a release of "
+        f"{package} that this version of TensorSparkML was tested with, or a newer TensorSparkML."
     )
 
 
-def _keras_version() -> str:
+def _version(package: str) -> str:
     try:
-        return metadata.version("keras")
+        return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "unknown"

@@ -9,8 +9,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from tensorsparkml.trainer import keras_fix, legacy_keras_fix
+
 _POLL_SECONDS = 0.02
 _LISTEN_SECONDS = 60.0
+
+
+def repair_keras() -> None:
+    """Let Keras train over several replicas, whether it is loaded already or later."""
+    keras_fix.install()
+    legacy_keras_fix.install()
 
 
 def all_workers_strategy(cluster_spec: Mapping[str, Sequence[str]], is_chief: bool) -> Any:
@@ -24,6 +32,20 @@ def all_workers_strategy(cluster_spec: Mapping[str, Sequence[str]], is_chief: bo
     if not is_chief:
         wait_for_server(cluster_spec["chief"][0], _LISTEN_SECONDS)
     return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def local_strategy(several_gpus: bool) -> Any:
+    """Return the strategy of a node that trains alone.
+
+    Args:
+        several_gpus: Whether all GPUs of the node are used, rather than the first one.
+    """
+    import tensorflow as tf
+
+    if several_gpus and len(tf.config.list_physical_devices("GPU")) > 1:
+        repair_keras()
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
 
 
 def connected_strategy(cluster_spec: Mapping[str, Sequence[str]], variable_partitioner: Any) -> Any:

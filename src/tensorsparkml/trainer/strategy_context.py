@@ -10,7 +10,11 @@ from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.trainer.asynchronous import WorkerPasses
 from tensorsparkml.trainer.asynchronous_fit import AsynchronousFit
 from tensorsparkml.trainer.remote_datasets import RemoteDatasets
-from tensorsparkml.trainer.strategies import all_workers_strategy, connected_strategy
+from tensorsparkml.trainer.strategies import (
+    all_workers_strategy,
+    connected_strategy,
+    local_strategy,
+)
 
 Parameters = ParamSpec("Parameters")
 
@@ -47,19 +51,18 @@ class StrategyContext:
     def strategy(self) -> Any:
         """The `tf.distribute` strategy.
 
-        Several nodes train under `MultiWorkerMirroredStrategy`; with parameter servers, the chief
-        has a `ParameterServerStrategy` (see `parameter_server_strategy`); a single node, an
-        evaluator, and every node in between-graph replication have TensorFlow's default one.
+        Several nodes train under `MultiWorkerMirroredStrategy`, with a replica on each of their
+        GPUs; with parameter servers, the chief has a `ParameterServerStrategy` (see
+        `parameter_server_strategy`); a single node, an evaluator, and every node in between-graph
+        replication have TensorFlow's default one, or a `MirroredStrategy` over several GPUs.
         TensorFlow lets a program make a strategy only before its first operation: use
         `ctx.strategy` early in main.
         """
-        import tensorflow as tf
-
         if self._hands_out_steps:
             return connected_strategy(self.cluster_spec, None)
         if self._synchronous:
             return all_workers_strategy(self.cluster_spec, self.is_chief)
-        return tf.distribute.get_strategy()
+        return local_strategy(several_gpus=not self.num_ps)
 
     def parameter_server_strategy(self, variable_partitioner: Any = None) -> Any:
         """Return a `ParameterServerStrategy` that is connected to all servers; on the chief.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger, SpoolLimit
@@ -140,7 +140,6 @@ def deliveries(draw: st.DrawFn) -> tuple[int, list[tuple[str, list[int]]]]:
     return nodes, draw(st.lists(st.tuples(st.sampled_from("abcdefgh"), rows), max_size=10))
 
 
-@settings(deadline=None)
 @given(deliveries(), st.data())
 def test_what_nodes_hold_is_what_the_directives_say(
     delivery: tuple[int, list[tuple[str, list[int]]]], data: st.DataObject

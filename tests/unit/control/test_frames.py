@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorsparkml.control.frames import read_frame, write_frame
@@ -35,7 +35,6 @@ def pipe(request: pytest.FixtureRequest) -> Iterator[Pipe]:
     made.close()
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=300), max_size=5))
 def test_frames_arrive_whole_and_in_order(frames: list[bytes]) -> None:
     pipe = Pipe()

@@ -31,7 +31,6 @@ directives: st.SearchStrategy[Directive] = st.one_of(
 plans = st.from_type(ClusterPlan).filter(lambda plan: plan.lease_seconds == plan.lease_seconds)
 
 
-@settings(deadline=None)
 @given(directives)
 def test_a_directive_survives(directive: Directive) -> None:
     body = json.loads(json.dumps(encode_directive(directive)))
@@ -56,7 +55,6 @@ def test_what_is_no_directive_is_refused(body: dict[str, str]) -> None:
         decode_directive(body)
 
 
-@settings(deadline=None)
 @given(st.from_type(Failure))
 def test_a_failure_survives(failure: Failure) -> None:
     decoded = decode_failure(json.loads(json.dumps(encode_failure(failure))))
@@ -64,7 +62,7 @@ def test_a_failure_survives(failure: Failure) -> None:
     assert hash(decoded) == hash(failure)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(plans)
 def test_a_plan_survives(plan: ClusterPlan) -> None:
     decoded = ClusterPlan.decode(plan.encode())
@@ -72,7 +70,7 @@ def test_a_plan_survives(plan: ClusterPlan) -> None:
     assert decoded.nodes == len(plan.roles.nodes)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(plans)
 def test_a_plan_does_not_show_its_token(plan: ClusterPlan) -> None:
     plan = dataclasses.replace(plan, token="8c6976e5b5410415")

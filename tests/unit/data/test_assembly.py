@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorsparkml.data.assembly import Assembler
@@ -58,7 +58,6 @@ def test_only_the_columns_that_are_named_are_taken_in_their_order() -> None:
     np.testing.assert_array_equal(arrays["x"], X.reshape(10, 2, 2))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 10)), max_size=4))
 def test_slices_follow_each_other(places: list[tuple[int, int]]) -> None:
     slices = [cut(SAMPLE, start, min(count, 10 - start)) for start, count in places]

@@ -15,7 +15,7 @@ import hypothesis.extra.numpy as hnp
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorsparkml.data.column_options import Column
@@ -192,7 +192,6 @@ def test_scalar_with_a_shape_of_one_value() -> None:
 # Decimals
 
 
-@settings(deadline=None)
 @given(
     st.data(),
     st.sampled_from([(5, 0), (10, 2), (15, 15), (18, 6), (38, 18), (38, 22), (38, 37), (12, -3)]),
@@ -674,7 +673,6 @@ def _nested(leaf: Callable[[Any], Any], depth: int, value: Any) -> Any:
     return leaf(value) if depth == 0 else [_nested(leaf, depth - 1, item) for item in value]
 
 
-@settings(deadline=None)
 @given(st.data(), st.sampled_from(SCALARS + TEXTS))
 def test_random_slices_of_scalars(data: st.DataObject, case: tuple[Any, ...]) -> None:
     type_, elements, expected = case
@@ -684,7 +682,6 @@ def test_random_slices_of_scalars(data: st.DataObject, case: tuple[Any, ...]) ->
     _check_against_pylist(column, expected, ())
 
 
-@settings(deadline=None)
 @given(
     st.data(),
     st.sampled_from(SCALARS + TEXTS),
@@ -719,7 +716,6 @@ def _check_against_pylist(
         assert 0 in shape or array.tolist() == _nested(leaf, len(shape) + 1, rows)
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.none() | st.integers(0, 9), max_size=3) | st.none(), min_size=1))
 def test_random_lists_convert_or_name_the_right_row(rows: list[Any]) -> None:
     column = pa.array(rows, pa.list_(pa.int64()))

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorsparkml.data.lockstep import ClosedFeed, PassCursor, Step, Transfer, balance
@@ -76,7 +76,6 @@ def check_steps(nodes: list[SimulatedNode], sizes: Sizes) -> None:
             assert step.weight == pytest.approx(step.rows * len(nodes) / sum(rows))
 
 
-@settings(deadline=None)
 @given(shares, st.lists(st.integers(1, 7), min_size=1, max_size=4), st.data())
 def test_without_dropping_each_row_is_delivered_exactly_once(
     rows: list[int], pattern: list[int], data: st.DataObject
@@ -93,7 +92,6 @@ def test_without_dropping_each_row_is_delivered_exactly_once(
         assert all(batch for node in nodes for batch in node.batches)
 
 
-@settings(deadline=None)
 @given(shares, st.integers(1, 7), st.data())
 def test_dropping_the_remainder_leaves_out_less_than_one_step(
     rows: list[int], size: int, data: st.DataObject
@@ -110,7 +108,6 @@ def test_dropping_the_remainder_leaves_out_less_than_one_step(
         assert flat == node.share[: len(flat)], "a row is left out before a later one is given"
 
 
-@settings(deadline=None)
 @given(shares, st.integers(1, 7), st.data())
 def test_batches_are_full_except_for_the_last_two(
     rows: list[int], size: int, data: st.DataObject
@@ -123,7 +120,6 @@ def test_batches_are_full_except_for_the_last_two(
         assert all(length >= size - 1 for length in lengths[:-1])
 
 
-@settings(deadline=None)
 @given(shares, st.integers(1, 7), st.booleans(), st.data())
 def test_passes_after_the_first_give_the_same_rows(
     rows: list[int], size: int, drop: bool, data: st.DataObject
@@ -166,7 +162,6 @@ def test_the_weighted_mean_over_the_nodes_is_the_mean_over_all_rows() -> None:
     assert sum(means) / 2 == pytest.approx(sum(itertools.chain(*values)) / 5)
 
 
-@settings(deadline=None)
 @given(shares)
 def test_balance_moves_the_fewest_rows_to_even_shares(rows: list[int]) -> None:
     transfers = balance(rows)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorsparkml.data.column_options import Column
@@ -112,7 +112,6 @@ def matrices(draw: st.DrawFn) -> tuple[list[Any], list[list[list[float]]]]:
     return [draw(kinds)(matrix, draw(st.booleans())) for matrix in rows], rows
 
 
-@settings(deadline=None)
 @given(st.data(), st.booleans())
 def test_values_of_any_slice(data: st.DataObject, are_vectors: bool) -> None:
     stored, expected = data.draw(vectors() if are_vectors else matrices())

@@ -265,7 +265,7 @@ def expected(row: Any, shape: list[int | None], fill: Any) -> Any:
     return [expected(item, inner, fill) for item in items]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.data(), nested())
 def test_any_nesting_is_what_python_computes(data: st.DataObject, case: Any) -> None:
     type_, shape, rows, fill = case
@@ -285,7 +285,6 @@ def test_any_nesting_is_what_python_computes(data: st.DataObject, case: Any) -> 
             assert 0 in shape or found.tolist() == wanted
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.lists(st.lists(st.lists(st.integers(0, 9), max_size=2), max_size=2), max_size=3))
 )

@@ -84,7 +84,7 @@ def test_all_nodes_read_each_row_once(tmp_path: Path, nodes: int) -> None:
     assert found == list(range(72))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 9), st.integers(1, 10)), max_size=9))
 def test_pieces_in_any_order(
     tmp_path_factory: pytest.TempPathFactory, chosen: list[tuple[int, int, int]]

@@ -42,7 +42,7 @@ def files(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.rglob("*") if path.is_file())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(batch_sizes, max_size=4), st.data())
 def test_any_range_of_rows_comes_back_in_order(
     segments: list[list[int]], data: st.DataObject

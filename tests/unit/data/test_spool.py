@@ -177,7 +177,7 @@ def test_unpublished_rows_are_not_given(spool: Spool) -> None:
     assert ids_of(spool.last_rows(Give("train", "given-0", 1, 1))) == [2]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=5))
 def test_balancing_moves_every_row_to_one_node(
     tmp_path_factory: pytest.TempPathFactory, rows: list[int]

@@ -92,7 +92,6 @@ def read(spool: Spool, feed: str, segment: str, rows: int) -> list[LocatedBatch]
 
 
 @settings(
-    deadline=None,
     max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tensorsparkml.config import ClusterConfig
-from tensorsparkml.driver.board import DriverBoard, absolute_log_dir, board_packages
+from tensorsparkml.driver.board import DriverBoard, absolute_log_dir
 from tensorsparkml.errors import MissingPackageError
 
 
@@ -18,12 +18,6 @@ def test_log_folders_are_absolute_or_uris(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert absolute_log_dir("/mnt/../logs") == "/logs"
     assert absolute_log_dir("file:///mnt/logs") == "/mnt/logs"
     assert absolute_log_dir("s3://bucket/logs") == "s3://bucket/logs"
-
-
-def test_executors_need_the_package_only_where_they_run_it() -> None:
-    assert board_packages(ClusterConfig()) == ()
-    assert board_packages(ClusterConfig(tensorboard=True)) == ("tensorboard",)
-    assert board_packages(ClusterConfig(tensorboard="driver", log_dir="/logs")) == ()
 
 
 def test_a_driver_without_the_package_is_told_what_to_install(

@@ -79,7 +79,7 @@ def test_output_without_line_ends_does_not_grow_in_memory(path: Path) -> None:
     assert path.read_bytes() == output
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.binary(max_size=200), st.integers(1, 5), st.integers(1, 5))
 def test_everything_is_in_the_file_and_the_rest_is_bounded(
     tmp_path_factory: pytest.TempPathFactory, output: bytes, tail: int, pending: int

@@ -190,7 +190,7 @@ KEPT: list[dict[str, Any]] = [{}, {"seed": 7}, {"seed": 7, "ordered": True}]
 NOT_KEPT: list[dict[str, Any]] = [{"limit": NOT_CACHED}, {"seed": 7, "limit": NOT_CACHED}]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(deliveries(), st.integers(1, 5), st.integers(1, 3), st.sampled_from(KEPT), st.data())
 def test_data_feeds_deliver_each_row_once_a_pass(
     simulate: Simulate,
@@ -235,7 +235,7 @@ def test_data_feeds_deliver_each_row_once_a_pass(
         assert reader.passes_offered == passes
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     deliveries(),
     st.integers(1, 5),
