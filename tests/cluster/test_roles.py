@@ -244,28 +244,6 @@ def test_each_roles_death_is_the_named_cause(spark, tmp_path, role):
     assert caught.value.node == f"{role}:0"
 
 
-def try_to_read(args, ctx):
-    calls = {
-        "dataset": lambda: ctx.dataset(batch_size=8),
-        "feed": lambda: ctx.feed().should_stop(),
-        "read_parquet": lambda: ctx.read_parquet("rows", batch_size=8),
-        "read_tfrecord": lambda: ctx.read_tfrecord("rows", batch_size=8),
-    }
-    messages = {}
-    for name, call in calls.items():
-        try:
-            call()
-        except tsm.errors.ConfigurationError as error:
-            messages[name] = error.message
-    return messages
-
-
-def test_a_chief_that_hands_out_steps_reads_no_rows(spark):
-    (messages,) = tsm.run(try_to_read, spark=spark, num_workers=2, num_ps=1)
-    assert set(messages) == {"dataset", "feed", "read_parquet", "read_tfrecord"}
-    assert all("create_per_worker_dataset" in message for message in messages.values())
-
-
 def test_only_such_a_chief_has_the_strategy(spark):
     found = tsm.run(
         ask_for_strategy, spark=spark, num_workers=1, num_ps=1, between_graph=True, evaluator=True

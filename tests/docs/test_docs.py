@@ -209,6 +209,8 @@ def test_every_public_member_is_in_the_reference(documented):
         tsm.Context.read_parquet,
         tsm.Context.read_tfrecord,
         tsm.Context.inference,
+        tsm.Context.asynchronous_fit,
+        tsm.Context.asynchronous_passes,
         tsm.Context.callbacks,
         tsm.Context.export,
         tsm.Context.absolute_path,

@@ -22,6 +22,7 @@ from tensorsparkml.trainer.feed_source import Feed
 from tensorsparkml.trainer.file_context import FileContext
 from tensorsparkml.trainer.inference import Inference
 from tensorsparkml.trainer.node_files import NodeFiles
+from tensorsparkml.trainer.strategy_context import on_workers
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Context(FileContext):
         self._feeds: dict[str, Feed] = {}
         self._data_errors = []
 
+    @on_workers
     def dataset(
         self,
         feed: str = "train",
@@ -144,9 +146,10 @@ class Context(FileContext):
 
         Returns:
             A `tf.data.Dataset`, or a `tf.distribute.DistributedDataset` where there are several
-            nodes. Elements are `x`, `(x, y)` or `(x, y, sample_weight)`; without
-            `drop_remainder` the last batch of a pass may be smaller, and where batches have one
-            row, empty.
+            nodes. With parameter servers, the chief gets a `tf.data.Dataset` that stands for those
+            of the workers, and can be read in their steps alone. Elements are `x`, `(x, y)` or
+            `(x, y, sample_weight)`; without `drop_remainder` the last batch of a pass may be
+            smaller, and where batches have one row, empty.
 
         Raises:
             EmptyFeedError: The feed has fewer rows than there are nodes.
@@ -275,7 +278,11 @@ class Context(FileContext):
         return self._data_errors[-1] if self._data_errors else self._files.explain(error)
 
     def _feed(self, name: str) -> Feed:
-        self._check_reads()
+        if self._hands_out_steps:
+            raise ConfigurationError(
+                f"the rows of feed {name!r} are on the workers, and main runs on the chief: read "
+                "them in the workers' steps, with ctx.dataset(...), or use between_graph=True"
+            )
         if not self._reads_feeds:
             raise ConfigurationError(
                 f"the {self.role} has no share of feed {name!r}, which the nodes share that train; "
@@ -289,7 +296,7 @@ class Context(FileContext):
 
     def _rows_read(self) -> int:
         rows = sum(feed.rows_read for feed in self._feeds.values())
-        return (rows + self._files.rows_read) * self._shares
+        return (rows + self._files.rows_read) * self._shares + self._rows_of_workers
 
 
 def _save(model: Any, path: str) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.shuffling import WINDOW_ROWS
-from tensorsparkml.errors import ConfigurationError, DataError
+from tensorsparkml.errors import DataError
 from tensorsparkml.trainer.dataset import (
     BatchLayout,
     Columns,
@@ -19,82 +18,18 @@ from tensorsparkml.trainer.file_reader import FileReader
 from tensorsparkml.trainer.node_files import NodeFiles
 from tensorsparkml.trainer.replicas import replicated
 from tensorsparkml.trainer.source import Source
-from tensorsparkml.trainer.strategies import (
-    all_workers_strategy,
-    connected_strategy,
-    local_strategy,
-)
+from tensorsparkml.trainer.strategy_context import StrategyContext, on_workers
 from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
 
 
-class FileContext:
+class FileContext(StrategyContext):
     """The part of `Context` that makes datasets, and reads files for them."""
 
-    rank: int
-    num_workers: int
-    num_ps: int
-    is_chief: bool
-    role: str
-    cluster_spec: dict[str, list[str]]
     _files: NodeFiles
     _share: int  # place among the nodes that share what is read
-    _shares: int  # how many these are
-    _reads_feeds: bool
     _data_errors: list[DataError]  # that TensorFlow wraps, beyond recognition, in its own
 
-    @cached_property
-    def strategy(self) -> Any:
-        """The `tf.distribute` strategy.
-
-        Several nodes train under `MultiWorkerMirroredStrategy`, with a replica on each of their
-        GPUs; with parameter servers, the chief has a `ParameterServerStrategy` (see
-        `parameter_server_strategy`); a single node, an evaluator, and every node in between-graph
-        replication have TensorFlow's default one, or a `MirroredStrategy` over several GPUs.
-        TensorFlow lets a program make a strategy only before its first operation: use
-        `ctx.strategy` early in main.
-        """
-        if self._hands_out_steps:
-            return self.parameter_server_strategy()
-        if self._synchronous:
-            return all_workers_strategy(self.cluster_spec, self.is_chief)
-        return local_strategy(several_gpus=not self.num_ps)
-
-    @property
-    def _synchronous(self) -> bool:
-        return self._shares > 1 and not self.num_ps
-
-    @property
-    def _hands_out_steps(self) -> bool:
-        return self.is_chief and not self._reads_feeds
-
-    def _check_reads(self) -> None:
-        if self._hands_out_steps:
-            raise ConfigurationError(
-                "rows that the chief reads do not reach the workers' steps; make datasets inside "
-                "of coordinator.create_per_worker_dataset(...), of TensorFlow's own operations, or "
-                "use between_graph=True"
-            )
-
-    def parameter_server_strategy(self, variable_partitioner: Any = None) -> Any:
-        """Return a `ParameterServerStrategy` that is connected to all servers; on the chief.
-
-        Args:
-            variable_partitioner: How variables are cut into shards, one for each parameter server
-                at most, such as `tf.distribute.experimental.partitioners.MinSizePartitioner()`;
-                None for whole variables.
-
-        Raises:
-            ConfigurationError: This is not the chief of a cluster in which it hands steps to the
-                workers.
-        """
-        if not self._hands_out_steps:
-            raise ConfigurationError(
-                f"this is the {self.role} of a cluster with {self.num_ps} parameter servers; only "
-                "the chief of one with num_ps=1 or more, and without between_graph, has servers "
-                "on its workers and such a strategy"
-            )
-        return connected_strategy(self.cluster_spec, variable_partitioner)
-
+    @on_workers
     def read_parquet(
         self,
         uri: str | Sequence[str],
@@ -147,7 +82,6 @@ class FileContext:
             DataError: There are no files, one is not Parquet, they differ in a column, or a
                 column does not exist or does not become tensors.
         """
-        self._check_reads()
         layout = BatchLayout(features, label, sample_weight)
         names = layout.columns()
         if names is None and columns is not None:
@@ -168,6 +102,7 @@ class FileContext:
             source, layout, convert or {}, batch_size, drop_remainder, transform
         )
 
+    @on_workers
     def read_tfrecord(
         self,
         uri: str | Sequence[str],
@@ -212,7 +147,6 @@ class FileContext:
             EmptyFeedError: There are fewer records than nodes.
             DataError: There are no files, one is no TFRecord file, or the features are others.
         """
-        self._check_reads()
         layout = BatchLayout(features, label, sample_weight)
         strategy = self.strategy  # before the first operation, which making a dataset is
         how = self._files.shuffle(shuffle, seed, shuffle_rows)

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import cloudpickle
 
@@ -23,8 +23,10 @@ from tensorsparkml.control.frames import read_frame
 from tensorsparkml.control.messages import Failure, encode_failure
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.control.verdict import from_exception
+from tensorsparkml.roles import WORKER
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.context import Context, Settings
+from tensorsparkml.trainer.served_datasets import ServedDatasets
 from tensorsparkml.trainer.strategies import repair_keras, serve
 
 logger = logging.getLogger(__name__)
@@ -55,24 +57,37 @@ def main() -> None:
     else:
         agent.finished(base64.b64encode(outcome).decode())
         may_exit.wait()  # others may still need this node's TensorFlow server
+    _leave(1 if failed else 0)
+
+
+def _leave(status: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     # Python's own way out takes TensorFlow up to ten seconds, in which it may wait for its peers.
-    os._exit(1 if failed else 0)
+    os._exit(status)
 
 
-def _serve(node: Settings, agent: AgentClient, may_exit: threading.Event) -> None:
+def _serve(node: Settings, agent: AgentClient, may_exit: threading.Event) -> NoReturn:
     """Run TensorFlow's server until the training has ended, and exit."""
     peer = node.peers[node.rank]
+
+    def fail(error: BaseException) -> NoReturn:
+        agent.failed(_failure(error, context, "a dataset that main made"))
+        _leave(1)
+
+    context = Context(node, agent)
+    datasets = ServedDatasets(context, fail)
     try:
+        if peer.role == WORKER:
+            datasets.register()
         server = serve(cluster_spec(node.peers), peer.role, peer.task_index)
     except Exception as error:  # of TensorFlow: whatever it raises is why the node cannot serve
         message = f"TensorFlow's server does not start: {error}"
         agent.failed(from_exception(error, kind="LaunchError", message=message))
-        os._exit(1)
+        _leave(1)
     logger.info("%s serves at %s", peer.name, server.target)
     may_exit.wait()
-    os._exit(0)
+    _leave(0)
 
 
 def run_main(pickled: bytes, context: Context) -> bytes | Failure:
@@ -94,13 +109,7 @@ def run_main(pickled: bytes, context: Context) -> bytes | Failure:
         message = f"main called sys.exit({error.code!r})"
         return from_exception(error, kind="MainExitError", message=message)
     except BaseException as error:  # main is the user's: whatever it raises is reported
-        if (explained := context._explain(error)) is not None:
-            explained.__cause__ = error
-            return from_exception(explained, kind="MainError", message=explained.message)
-        message = f"main raised {type(error).__qualname__}: {error}"
-        return from_exception(
-            error, kind="MainError", message=message, consequence=_follows_from_peer(error)
-        )
+        return _failure(error, context, "main")
     try:
         return bytes(cloudpickle.dumps(result))
     except Exception as error:  # objects raise whatever they like when they are pickled
@@ -109,6 +118,16 @@ def run_main(pickled: bytes, context: Context) -> bytes | Failure:
             f"{error}; return plain values, such as history.history instead of history"
         )
         return from_exception(error, kind="UnpicklableError", message=message)
+
+
+def _failure(error: BaseException, context: Context, what: str) -> Failure:
+    if (explained := context._explain(error)) is not None:
+        explained.__cause__ = error
+        return from_exception(explained, kind="MainError", message=explained.message)
+    message = f"{what} raised {type(error).__qualname__}: {error}"
+    return from_exception(
+        error, kind="MainError", message=message, consequence=_follows_from_peer(error)
+    )
 
 
 def _follows_from_peer(error: BaseException) -> bool:

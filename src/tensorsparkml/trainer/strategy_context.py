@@ -1,0 +1,183 @@
+"""What a program can ask of its context about strategies, and about training through servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, wraps
+from typing import Any, Concatenate, ParamSpec
+
+from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.trainer.asynchronous import WorkerPasses
+from tensorsparkml.trainer.asynchronous_fit import AsynchronousFit
+from tensorsparkml.trainer.remote_datasets import RemoteDatasets
+from tensorsparkml.trainer.strategies import (
+    all_workers_strategy,
+    connected_strategy,
+    local_strategy,
+)
+
+Parameters = ParamSpec("Parameters")
+
+
+def on_workers(
+    method: Callable[Concatenate[Any, Parameters], Any],
+) -> Callable[Concatenate[Any, Parameters], Any]:
+    """Let a method of the context that makes datasets run on the workers, where they have the rows.
+
+    Where main runs on the chief alone, the dataset stands for those of all workers.
+    """
+
+    @wraps(method)
+    def call(self: Any, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Any:
+        if not self._hands_out_steps:
+            return method(self, *args, **kwargs)
+        return self._remote.dataset(method.__name__, args, kwargs)
+
+    return call
+
+
+class StrategyContext:
+    """The part of `Context` that knows how the nodes train together."""
+
+    num_ps: int
+    is_chief: bool
+    role: str
+    cluster_spec: dict[str, list[str]]
+    _shares: int  # how many nodes share what is read
+    _reads_feeds: bool
+    _rows_of_workers: int = 0  # that the chief knows of
+
+    @cached_property
+    def strategy(self) -> Any:
+        """The `tf.distribute` strategy.
+
+        Several nodes train under `MultiWorkerMirroredStrategy`, with a replica on each of their
+        GPUs; with parameter servers, the chief has a `ParameterServerStrategy` (see
+        `parameter_server_strategy`); a single node, an evaluator, and every node in between-graph
+        replication have TensorFlow's default one, or a `MirroredStrategy` over several GPUs.
+        TensorFlow lets a program make a strategy only before its first operation: use
+        `ctx.strategy` early in main.
+        """
+        if self._hands_out_steps:
+            return connected_strategy(self.cluster_spec, None)
+        if self._synchronous:
+            return all_workers_strategy(self.cluster_spec, self.is_chief)
+        return local_strategy(several_gpus=not self.num_ps)
+
+    def parameter_server_strategy(self, variable_partitioner: Any = None) -> Any:
+        """Return a `ParameterServerStrategy` that is connected to all servers; on the chief.
+
+        From then on it is `ctx.strategy`. A program is connected once.
+
+        Args:
+            variable_partitioner: How variables are cut into shards, one for each parameter server
+                at most, such as `tf.distribute.experimental.partitioners.MinSizePartitioner()`;
+                None for whole variables. Variables of Keras 3 layers must stay whole.
+
+        Raises:
+            ConfigurationError: This is not the chief of a cluster in which it hands steps to the
+                workers, or it has its strategy already.
+        """
+        if not self._hands_out_steps:
+            raise ConfigurationError(
+                f"this is the {self.role} of a cluster with {self.num_ps} parameter servers; only "
+                "the chief of one with num_ps=1 or more, and without between_graph, has servers "
+                "on its workers and such a strategy"
+            )
+        if "strategy" in vars(self):
+            raise ConfigurationError(
+                "the program has its strategy already; call ctx.parameter_server_strategy(...) "
+                "once, before it uses ctx.strategy or makes a dataset"
+            )
+        self.strategy = connected_strategy(self.cluster_spec, variable_partitioner)
+        return self.strategy
+
+    def asynchronous_fit(
+        self,
+        model: Any,
+        make_dataset: Callable[[], Any],
+        *,
+        epochs: int = 1,
+        initial_epoch: int = 0,
+        validation: Callable[[], Any] | None = None,
+        callbacks: Sequence[Any] = (),
+    ) -> Any:
+        """Train a Keras 3 model through parameter servers, as `model.fit` does elsewhere.
+
+        In an epoch each worker goes through its own share, and applies each batch's gradients to
+        the variables on the parameter servers when it has them, without waiting for the others.
+
+        Args:
+            model: A compiled model, made and compiled under `ctx.strategy.scope()`.
+            make_dataset: Returns the dataset, such as `lambda: ctx.dataset(batch_size=64,
+                features="x", label="y")`. An iteration of it is an epoch.
+            epochs: Number of the last epoch.
+            initial_epoch: Number of epochs that were trained before.
+            validation: Returns the dataset to evaluate after each epoch, on the workers.
+            callbacks: Keras's callbacks, such as `ctx.callbacks(checkpoint=...)`. They are called
+                for epochs, not for batches.
+
+        Returns:
+            A `keras.callbacks.History`: loss and metrics, over all rows of each epoch.
+
+        Raises:
+            ConfigurationError: Main does not run on the chief alone, or the model is not compiled,
+                or its variables are not on the parameter servers, or cut into shards.
+            EmptyFeedError: The datasets have no rows.
+        """
+        fitting = AsynchronousFit(
+            model, self._coordinated_strategy(), self._num_remote, self._count_rows_of_workers
+        )
+        return fitting.fit(make_dataset, epochs, initial_epoch, validation, callbacks)
+
+    def asynchronous_passes(
+        self, step: Callable[[Any], Mapping[str, Any]], make_dataset: Callable[[], Any]
+    ) -> WorkerPasses:
+        """Return passes over a dataset in which the workers run a step of the program's own.
+
+        ```python
+        passes = ctx.asynchronous_passes(step, lambda: ctx.dataset(batch_size=64))
+        for epoch in range(3):
+            sums = passes.run()
+        ```
+
+        Args:
+            step: Gets a batch, on a worker, and returns a dict of numbers, or of tensors whose
+                shape does not depend on the batch. They are added up over all steps of a pass.
+                It becomes a graph as it is: `tf.cond` in the place of `if`. Variables must be made
+                before, under `ctx.strategy.scope()`.
+            make_dataset: As in `asynchronous_fit`.
+
+        Raises:
+            ConfigurationError: Main does not run on the chief alone.
+        """
+        return WorkerPasses(self._coordinated_strategy(), self._num_remote, step, make_dataset)
+
+    @property
+    def _hands_out_steps(self) -> bool:
+        """Whether main runs on this node alone, which hands steps to the workers."""
+        return self.is_chief and not self._reads_feeds
+
+    @property
+    def _synchronous(self) -> bool:
+        return self._shares > 1 and not self.num_ps
+
+    @property
+    def _num_remote(self) -> int:
+        return len(self.cluster_spec["worker"])
+
+    @cached_property
+    def _remote(self) -> RemoteDatasets:
+        self._coordinated_strategy()  # connects to the workers
+        return RemoteDatasets(self._num_remote)
+
+    def _coordinated_strategy(self) -> Any:
+        if not self._hands_out_steps:
+            raise ConfigurationError(
+                f"this {self.role} hands no steps to workers; the chief of a cluster with num_ps=1 "
+                "or more does, unless between_graph=True"
+            )
+        return self.strategy
+
+    def _count_rows_of_workers(self, rows: int) -> None:
+        self._rows_of_workers += rows
