@@ -10,8 +10,9 @@ each returned, in the order of the trials.
 from itertools import product
 from pathlib import Path
 
-import tensorsparkml as tsm
 from session import start_spark
+
+import tensorsparkml as tsm
 
 DATA = Path(__file__).resolve().parent / "data"
 
@@ -53,9 +54,7 @@ if __name__ == "__main__":
         {"learning_rate": rate, "units": units} for rate, units in product((1e-5, 1e-3), (16, 128))
     ]
     accuracies = tsm.run_parallel(trial, trials)
-    for settings, accuracy in zip(trials, accuracies):
-        print(
-            f"learning rate {settings['learning_rate']:g}, {settings['units']} units: {accuracy:.3f}"
-        )
+    for settings, accuracy in zip(trials, accuracies, strict=True):
+        print(f"{settings}: accuracy {accuracy:.3f}")
     best = max(range(len(trials)), key=accuracies.__getitem__)
     print(f"best: {trials[best]} with accuracy {accuracies[best]:.3f}")

@@ -9,8 +9,9 @@ through the same rows; each computes the hidden units that it holds, and the out
 
 from pathlib import Path
 
-import tensorsparkml as tsm
 from session import start_spark
+
+import tensorsparkml as tsm
 
 DATA = Path(__file__).resolve().parent / "data"
 UNITS = 2048
@@ -28,14 +29,15 @@ def main(args, ctx):
     columns = dtensor.Layout([dtensor.UNSHARDED, "model"], mesh)
     rows = dtensor.Layout(["model", dtensor.UNSHARDED], mesh)
 
-    def variable(layout, *shape, seed):
+    def variable(layout, *shape):
+        normal = tf.function(tf.random.stateless_normal)
         values = dtensor.call_with_layout(
-            tf.random.stateless_normal, layout, shape, seed=(seed, seed)
+            normal, layout, shape, seed=(1, 1), stddev=(2 / shape[0]) ** 0.5
         )
-        return dtensor.DVariable(values * (2 / shape[0]) ** 0.5)
+        return dtensor.DVariable(values)
 
-    hidden = variable(columns, 784, UNITS, seed=1)  # a node holds half of its columns
-    output = variable(rows, UNITS, 10, seed=2)  # and half of the rows here
+    hidden = variable(columns, 784, UNITS)  # a node holds half of its columns
+    output = variable(rows, UNITS, 10)  # and half of the rows here
 
     def logits(x):
         return tf.matmul(tf.nn.relu(tf.matmul(x, hidden)), output)
@@ -45,8 +47,9 @@ def main(args, ctx):
         with tf.GradientTape() as tape:
             cross_entropy = -tf.reduce_sum(y * tf.nn.log_softmax(logits(x)), axis=1)
             loss = tf.reduce_mean(cross_entropy)
-        for weights, gradient in zip((hidden, output), tape.gradient(loss, (hidden, output))):
-            weights.assign_sub(0.1 * gradient)
+        of_hidden, of_output = tape.gradient(loss, (hidden, output))
+        hidden.assign_sub(0.1 * of_hidden)
+        output.assign_sub(0.1 * of_output)
         return loss
 
     @tf.function

@@ -11,8 +11,9 @@ there is `tsm.predict`; this is for programs that read and write their own files
 import tempfile
 from pathlib import Path
 
-import tensorsparkml as tsm
 from session import start_spark
+
+import tensorsparkml as tsm
 
 DATA = Path(__file__).resolve().parent / "data"
 

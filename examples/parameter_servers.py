@@ -10,8 +10,9 @@ the few rows that its batch needs. Workers read the file themselves and do not w
 
 from pathlib import Path
 
-import tensorsparkml as tsm
 from session import start_spark
+
+import tensorsparkml as tsm
 
 FLIGHTS = Path(__file__).resolve().parent / "data" / "flights.csv.gz"
 ROWS, TEST_ROWS, BATCH_SIZE = 12_000, 2_000, 100
@@ -21,22 +22,21 @@ BUCKETS, WIDTH = 1024, 8  # words share the table by their hashes
 def main(args, ctx):
     import tensorflow as tf
 
-    partitioner = tf.distribute.experimental.partitioners.FixedShardsPartitioner(ctx.num_ps)
-    strategy = ctx.parameter_server_strategy(partitioner)
+    partitioners = tf.distribute.experimental.partitioners
+    strategy = ctx.parameter_server_strategy(
+        partitioners.MinSizePartitioner(min_shard_bytes=16 << 10, max_shards=ctx.num_ps)
+    )
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
     with strategy.scope():
         table = tf.Variable(tf.random.stateless_normal([BUCKETS, WIDTH], (1, 1), 0.0, 0.3))
-        sizes = (4 * WIDTH, 32, 1)
         dense = [
-            tf.Variable(tf.random.stateless_normal(shape, (2, 2), 0.0, shape[0] ** -0.5))
-            for shape in zip(sizes, sizes[1:])
+            tf.Variable(tf.random.stateless_normal([inputs, outputs], (2, 2), 0.0, inputs**-0.5))
+            for inputs, outputs in ((4 * WIDTH, 32), (32, 1))
         ]
 
     def words(month, carrier, origin, dest, air_time):
-        words = [
-            f + w for f, w in zip(("on ", "by ", "from ", "to "), (month, carrier, origin, dest))
-        ]
-        return tf.strings.to_hash_bucket_fast(tf.stack(words), BUCKETS), air_time / 100
+        words = tf.stack(["month " + month, "by " + carrier, "from " + origin, "to " + dest])
+        return tf.strings.to_hash_bucket_fast(words, BUCKETS), air_time / 100
 
     def flights():
         kinds = [tf.string] * 4 + [tf.float32]
@@ -59,9 +59,9 @@ def main(args, ctx):
         weights = [*table.variables, *dense]
         with tf.GradientTape() as tape:
             loss = error(ids, air_time)
-        for variable, gradient in zip(weights, tape.gradient(loss, weights)):
+        for variable, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
             if isinstance(gradient, tf.IndexedSlices):
-                variable.scatter_sub(tf.IndexedSlices(gradient.values, gradient.indices))
+                variable.scatter_sub(gradient)
             else:
                 variable.assign_sub(0.03 * gradient)
         return loss

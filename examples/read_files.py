@@ -11,8 +11,9 @@ as on s3:// or hdfs://.
 import tempfile
 from pathlib import Path
 
-import tensorsparkml as tsm
 from session import start_spark
+
+import tensorsparkml as tsm
 
 DATA = Path(__file__).resolve().parent / "data"
 

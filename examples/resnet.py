@@ -1,4 +1,4 @@
-"""Train a residual network on images of 32 × 32 pixels, on Spark.
+"""Train a residual network on images of 32 by 32 pixels, on Spark.
 
     python examples/resnet.py
     spark-submit --master spark://host:7077 examples/resnet.py
@@ -11,9 +11,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pyarrow.parquet as pq
-import tensorsparkml as tsm
 from keras import layers
 from session import start_spark
+
+import tensorsparkml as tsm
 
 DATA = Path(__file__).resolve().parent / "data"
 
@@ -31,7 +32,7 @@ def residual_block(x, filters, stride):
 
 
 def make_model():
-    digit = keras.Input((784,))  # 28 × 28 pixels, with a border of 2 on each side
+    digit = keras.Input((784,))  # 28 by 28 pixels, with a border of 2 on each side
     x = layers.ZeroPadding2D(2)(layers.Reshape((28, 28, 1))(layers.Rescaling(1 / 255)(digit)))
     x = layers.Conv2D(8, 3, 2, padding="same", activation="relu")(x)
     for filters, stride in ((8, 1), (16, 2), (32, 2)):
@@ -49,18 +50,17 @@ def load(name):
     return np.stack(table["image"].to_numpy()), table["label"].to_numpy()
 
 
-def main(args, ctx):
+def main(epochs, ctx):
     keras.utils.set_random_seed(1)
     with ctx.strategy.scope():
         model = make_model()
-    digits = ctx.dataset(batch_size=64, features="image", label="label")
-    model.fit(digits, epochs=args["epochs"], verbose=0)
+    model.fit(ctx.dataset(batch_size=64, features="image", label="label"), epochs=epochs, verbose=0)
     return model.get_weights()
 
 
 if __name__ == "__main__":
     digits = start_spark("resnet").read.parquet(str(DATA / "mnist_train.parquet"))
-    weights = tsm.run(main, {"epochs": 3}, data=digits, num_workers=2)[0]
+    weights = tsm.run(main, 3, data=digits, num_workers=2)[0]
     model = make_model()
     model.set_weights(weights)
     loss, accuracy = model.evaluate(*load("mnist_test.parquet"), verbose=0)

@@ -8,9 +8,10 @@ examples/single_machine/segmentation.py is the program that it was made from.
 
 import keras
 import numpy as np
-import tensorsparkml as tsm
 from keras import layers
 from session import start_spark
+
+import tensorsparkml as tsm
 
 PICTURES = range(2000)
 TEST_PICTURES = range(10_000, 10_400)
@@ -21,16 +22,16 @@ def draw(number):
     random = np.random.default_rng(number)
     y, x = np.mgrid[:32, :32]
     mask = np.zeros((32, 32), bool)
-    for center_y, center_x, radius in zip(*random.uniform(2, 30, (2, 3)), random.uniform(2, 7, 3)):
+    for center_y, center_x, radius in random.uniform((2, 2, 2), (30, 30, 7), (3, 3)):
         mask |= (y - center_y) ** 2 + (x - center_x) ** 2 < radius**2
     stripes = np.sin(random.uniform(-1, 1) * x + random.uniform(-1, 1) * y)
     picture = np.where(mask, 0.5, 0.3 * stripes) + random.normal(0, 0.3, (32, 32))
-    return picture[..., None].astype(np.float32), mask[..., None].astype(np.float32)
+    return picture.tolist(), mask.astype(float).tolist()
 
 
 def load(numbers):
-    images, masks = zip(*map(draw, numbers))
-    return np.stack(images), np.stack(masks)
+    images, masks = zip(*map(draw, numbers), strict=True)
+    return np.array(images), np.array(masks)
 
 
 def make_model():
@@ -39,32 +40,30 @@ def make_model():
             x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
         return x
 
-    image = keras.Input((32, 32, 1))
-    whole = twice(image, 8)
+    image = keras.Input((32, 32))
+    whole = twice(layers.Reshape((32, 32, 1))(image), 8)
     half = twice(layers.MaxPooling2D()(whole), 16)
     quarter = twice(layers.MaxPooling2D()(half), 32)
     half = twice(layers.Concatenate()([layers.UpSampling2D()(quarter), half]), 16)
     whole = twice(layers.Concatenate()([layers.UpSampling2D()(half), whole]), 8)
-    model = keras.Model(image, layers.Conv2D(1, 1, activation="sigmoid")(whole))
+    mask = layers.Reshape((32, 32))(layers.Conv2D(1, 1, activation="sigmoid")(whole))
+    model = keras.Model(image, mask)
     iou = keras.metrics.BinaryIoU(target_class_ids=[1], name="iou")
     model.compile(keras.optimizers.Adam(3e-3), "binary_crossentropy", metrics=[iou])
     return model
 
 
-def main(args, ctx):
+def main(epochs, ctx):
     keras.utils.set_random_seed(1)
     with ctx.strategy.scope():
         model = make_model()
-    pictures = ctx.dataset(batch_size=32, features="image", label="mask")
-    model.fit(pictures, epochs=args["epochs"], verbose=0)
+    model.fit(ctx.dataset(batch_size=32, features="image", label="mask"), epochs=epochs, verbose=0)
     return model.get_weights()
 
 
 if __name__ == "__main__":
     pictures = start_spark("segmentation").sparkContext.parallelize(PICTURES).map(draw)
-    with tsm.Cluster(main, {"epochs": 5}, num_workers=2) as cluster:
-        cluster.train(pictures, columns=["image", "mask"])
-    weights = cluster.results[0]
+    weights = tsm.run(main, 5, data=pictures.toDF(["image", "mask"]), num_workers=2)[0]
     model = make_model()
     model.set_weights(weights)
     loss, iou = model.evaluate(*load(TEST_PICTURES), verbose=0)

@@ -7,11 +7,11 @@ import sys
 import tensorsparkml as tsm
 
 
-def start_spark(name):
+def start_spark(name, master="local-cluster[2,2,1024]"):
     tsm.ensure_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     # Spark looks at this only where no spark-submit has started the program.
-    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", "--master local-cluster[2,2,1024] pyspark-shell")
+    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", f"--master {master} pyspark-shell")
     from pyspark.sql import SparkSession
 
     spark = (

@@ -9,8 +9,9 @@ predictions come back as a column, and the next query looks at them.
 
 from pathlib import Path
 
-import tensorsparkml as tsm
 from session import start_spark
+
+import tensorsparkml as tsm
 
 DATA = Path(__file__).resolve().parent / "data"
 

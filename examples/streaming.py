@@ -10,8 +10,9 @@ The stream here ends when all files are read. With another trigger it goes on un
 import tempfile
 from pathlib import Path
 
-import tensorsparkml as tsm
 from session import start_spark
+
+import tensorsparkml as tsm
 
 DATA = Path(__file__).resolve().parent / "data"
 

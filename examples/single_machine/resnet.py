@@ -1,4 +1,4 @@
-"""Train a residual network on images of 32 × 32 pixels, on one machine.
+"""Train a residual network on images of 32 by 32 pixels, on one machine.
 
     python examples/single_machine/resnet.py
 
@@ -28,7 +28,7 @@ def residual_block(x, filters, stride):
 
 
 def make_model():
-    digit = keras.Input((784,))  # 28 × 28 pixels, with a border of 2 on each side
+    digit = keras.Input((784,))  # 28 by 28 pixels, with a border of 2 on each side
     x = layers.ZeroPadding2D(2)(layers.Reshape((28, 28, 1))(layers.Rescaling(1 / 255)(digit)))
     x = layers.Conv2D(8, 3, 2, padding="same", activation="relu")(x)
     for filters, stride in ((8, 1), (16, 2), (32, 2)):
@@ -46,15 +46,15 @@ def load(name):
     return np.stack(table["image"].to_numpy()), table["label"].to_numpy()
 
 
-def main(args):
+def main(epochs):
     keras.utils.set_random_seed(1)
     model = make_model()
-    model.fit(*load("mnist_train.parquet"), batch_size=128, epochs=args["epochs"], verbose=0)
+    model.fit(*load("mnist_train.parquet"), batch_size=128, epochs=epochs, verbose=0)
     return model.get_weights()
 
 
 if __name__ == "__main__":
-    weights = main({"epochs": 3})
+    weights = main(3)
     model = make_model()
     model.set_weights(weights)
     loss, accuracy = model.evaluate(*load("mnist_test.parquet"), verbose=0)
