@@ -7,6 +7,7 @@ The query joins two tables and computes the inputs; its rows go to the nodes as 
 predictions come back as a column, and the next query looks at them.
 """
 
+import tempfile
 from pathlib import Path
 
 from session import start_spark
@@ -54,7 +55,7 @@ if __name__ == "__main__":
         rows = spark.read.csv(file, header=True, inferSchema=True)
         rows.createOrReplaceTempView(table)
     flights = spark.sql(FLIGHTS).cache()
-    args = {"epochs": 5, "model": "/tmp/flights-model"}
+    args = {"epochs": 5, "model": tempfile.mkdtemp(prefix="flights-model-")}
     model = tsm.run(main, args, data=flights.where("NOT is_test"), num_workers=2)[0]
     predicted = tsm.predict(flights.where("is_test"), model, features="inputs")
     predicted.createOrReplaceTempView("predicted")

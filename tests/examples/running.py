@@ -7,19 +7,36 @@ from pathlib import Path
 
 import psutil
 
+import tensorsparkml as tsm
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MARK = "TENSORSPARKML_TEST_EXAMPLE"
 
 
 def run_example(name: str, *arguments: str) -> str:
     """What an example printed, which must have ended well and left no process."""
-    mark = f"{os.getpid()}-{name}"
+    return run([sys.executable, str(EXAMPLES / name), *arguments], {})
+
+
+def submit_example(name: str) -> str:
+    """The same for one that `spark-submit` starts, on executors of one slot."""
+    tsm.ensure_java()
+    import pyspark
+
+    home = os.path.dirname(pyspark.__file__)
+    command = [f"{home}/bin/spark-submit", "--master", "local-cluster[2,1,1024]"]
+    variables = {"SPARK_HOME": home, "PYSPARK_PYTHON": sys.executable}
+    return run([*command, str(EXAMPLES / name)], variables)
+
+
+def run(command: list[str], variables: dict[str, str]) -> str:
+    mark = f"{os.getpid()}-{command[-1]}"
     environment = {**os.environ, MARK: mark, "SPARK_LOCAL_IP": "127.0.0.1"}
     environment["TF_CPP_MIN_LOG_LEVEL"] = "2"
     environment.pop("PYSPARK_PYTHON", None)
     done = subprocess.run(
-        [sys.executable, str(EXAMPLES / name), *arguments],
-        env=environment,
+        command,
+        env=environment | variables,
         capture_output=True,
         text=True,
         timeout=280,

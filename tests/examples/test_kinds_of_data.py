@@ -2,15 +2,15 @@
 
 import re
 
-from running import run_example
+from running import run_example, submit_example
 
 
 def numbers(pattern: str, text: str) -> list[float]:
     return [float(found) for found in re.findall(pattern, text)]
 
 
-def test_read_files():
-    accuracies = numbers(r"accuracy on the TFRecords ([\d.]+)", run_example("read_files.py"))
+def test_read_files_by_spark_submit():
+    accuracies = numbers(r"accuracy on the TFRecords ([\d.]+)", submit_example("read_files.py"))
     assert len(accuracies) == 4
     assert accuracies[-1] > 0.85
 
