@@ -55,6 +55,7 @@ def spark():
             SparkSession.builder.master("local-cluster[2,2,1024]")
             .appName("conversion")
             .config("spark.ui.enabled", "false")
+            .config("spark.ui.showConsoleProgress", "false")
             .config("spark.log.level", "OFF")
             .getOrCreate()
         )
