@@ -4,11 +4,11 @@ Run it on this machine, with two executor processes, or on a cluster:
 
     python examples/mnist_keras.py
     python examples/mnist_keras.py --master spark://host:7077
+    spark-submit --master spark://host:7077 examples/mnist_keras.py
 """
 
 import argparse
 import logging
-import os
 import sys
 import tempfile
 import time
@@ -36,18 +36,15 @@ def make_model():
             keras.layers.Dense(10, activation="softmax"),
         ]
     )
-    model.compile(
-        keras.optimizers.Adam(2e-3),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
+    adam = keras.optimizers.Adam(2e-3)
+    model.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
 def main(args, ctx):
     import keras
 
-    keras.utils.set_random_seed(args["seed"])
+    keras.utils.set_random_seed(7)
     with ctx.strategy.scope():
         model = make_model()
     history = model.fit(
@@ -58,31 +55,6 @@ def main(args, ctx):
     )
     ctx.export(model, args["export_dir"])
     return history.history
-
-
-def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--master", default="local-cluster[2,2,1024]", help="Spark master")
-    parser.add_argument("--workers", type=int, default=2, help="TensorFlow nodes")
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--output", help="folder for the model and the logs; default: a new one")
-    return parser.parse_args()
-
-
-def start_spark(master):
-    tsm.ensure_java()
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    from pyspark.sql import SparkSession
-
-    return (
-        SparkSession.builder.master(master)
-        .appName("digits")
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.sql.shuffle.partitions", "4")
-        .config("spark.log.level", "ERROR")
-        .getOrCreate()
-    )
 
 
 def test_accuracy(spark, model):
@@ -96,34 +68,31 @@ def test_accuracy(spark, model):
 
 
 def run():
-    arguments = parse_arguments()
+    from session import start_spark
+
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--master", default="local-cluster[2,2,1024]", help="Spark master")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--output", help="folder for the model and the logs; default: a new one")
+    arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     logging.getLogger("tensorsparkml.progress").setLevel(logging.INFO)
     logging.getLogger("tensorsparkml.driver").setLevel(logging.INFO)
     output = Path(arguments.output or tempfile.mkdtemp(prefix="digits-")).absolute()
+    logs = output / "logs"
     began = time.monotonic()
-    spark = start_spark(arguments.master)
-    try:
-        digits = spark.read.parquet(str(DATA / "mnist_train.parquet"))
-        args = {
-            "epochs": arguments.epochs,
-            "seed": arguments.seed,
-            "export_dir": str(output / "model"),
-        }
-        with tsm.Cluster(
-            main, args, spark=spark, num_workers=arguments.workers, log_dir=str(output / "logs")
-        ) as cluster:
-            cluster.train(digits)
-        accuracy = test_accuracy(spark, args["export_dir"])
-    finally:
-        spark.stop()
+    spark = start_spark("digits", arguments.master)
+    digits = spark.read.parquet(str(DATA / "mnist_train.parquet"))
+    args = {"epochs": arguments.epochs, "export_dir": str(output / "model")}
+    with tsm.Cluster(main, args, num_workers=2, log_dir=str(logs)) as cluster:
+        cluster.train(digits)
+    accuracy = test_accuracy(spark, args["export_dir"])
     print(f"training accuracy  {cluster.results[0]['accuracy'][-1]:.4f}")
     print(f"test accuracy      {accuracy:.4f}")
-    print(f"model              {output / 'model'}")
-    print(f"nodes' logs        {output / 'logs' / 'nodes'}")
-    print(f"TensorBoard files  {output / 'logs'} (tensorboard --logdir {output / 'logs'})")
+    print(f"model              {args['export_dir']}")
+    print(f"nodes' logs        {logs / 'nodes'}")
+    print(f"TensorBoard files  {logs} (tensorboard --logdir {logs})")
     print(f"seconds            {time.monotonic() - began:.0f}")
-    return accuracy
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def test_programs_run(page, spark, tmp_path, monkeypatch, log_levels):
 
 def test_only_known_languages_are_used():
     found = {(name_of(page), block.language) for page in PAGES for block in blocks(page)}
-    assert {language for _, language in found} <= {"python", "bash", "text"}, found
+    assert {language for _, language in found} <= {"python", "bash", "text", "diff"}, found
     for page in PAGES:
         assert page.read_text("utf-8").count("```") == 2 * len(list(blocks(page))), page
 

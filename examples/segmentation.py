@@ -1,0 +1,70 @@
+"""Find the discs in pictures with a small U-Net, on Spark, whose tasks draw the pictures.
+
+    python examples/segmentation.py
+    spark-submit --master spark://host:7077 examples/segmentation.py
+
+examples/single_machine/segmentation.py is the program that it was made from.
+"""
+
+import keras
+import numpy as np
+from keras import layers
+from session import start_spark
+
+import tensorsparkml as tsm
+
+PICTURES = range(2000)
+TEST_PICTURES = range(10_000, 10_400)
+
+
+def draw(number):
+    """A noisy picture of three discs on stripes, and its mask: 1 where there is a disc."""
+    random = np.random.default_rng(number)
+    y, x = np.mgrid[:32, :32]
+    mask = np.zeros((32, 32), bool)
+    for center_y, center_x, radius in random.uniform((2, 2, 2), (30, 30, 7), (3, 3)):
+        mask |= (y - center_y) ** 2 + (x - center_x) ** 2 < radius**2
+    stripes = np.sin(random.uniform(-1, 1) * x + random.uniform(-1, 1) * y)
+    picture = np.where(mask, 0.5, 0.3 * stripes) + random.normal(0, 0.3, (32, 32))
+    return picture.tolist(), mask.astype(float).tolist()
+
+
+def load(numbers):
+    images, masks = zip(*map(draw, numbers), strict=True)
+    return np.array(images), np.array(masks)
+
+
+def make_model():
+    def twice(x, filters):
+        for _ in range(2):
+            x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        return x
+
+    image = keras.Input((32, 32))
+    whole = twice(layers.Reshape((32, 32, 1))(image), 8)
+    half = twice(layers.MaxPooling2D()(whole), 16)
+    quarter = twice(layers.MaxPooling2D()(half), 32)
+    half = twice(layers.Concatenate()([layers.UpSampling2D()(quarter), half]), 16)
+    whole = twice(layers.Concatenate()([layers.UpSampling2D()(half), whole]), 8)
+    mask = layers.Reshape((32, 32))(layers.Conv2D(1, 1, activation="sigmoid")(whole))
+    model = keras.Model(image, mask)
+    iou = keras.metrics.BinaryIoU(target_class_ids=[1], name="iou")
+    model.compile(keras.optimizers.Adam(3e-3), "binary_crossentropy", metrics=[iou])
+    return model
+
+
+def main(epochs, ctx):
+    keras.utils.set_random_seed(1)
+    with ctx.strategy.scope():
+        model = make_model()
+    model.fit(ctx.dataset(batch_size=32, features="image", label="mask"), epochs=epochs, verbose=0)
+    return model.get_weights()
+
+
+if __name__ == "__main__":
+    pictures = start_spark("segmentation").sparkContext.parallelize(PICTURES).map(draw)
+    weights = tsm.run(main, 5, data=pictures.toDF(["image", "mask"]), num_workers=2)[0]
+    model = make_model()
+    model.set_weights(weights)
+    loss, iou = model.evaluate(*load(TEST_PICTURES), verbose=0)
+    print(f"intersection over union of unseen pictures {iou:.3f}")
