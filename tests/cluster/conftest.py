@@ -1,32 +1,9 @@
-"""A Spark application with two executor JVMs of two slots each, and no process left behind."""
+"""No process is left behind."""
 
-import os
-import sys
 from collections.abc import Iterator
 
 import pytest
 from node_processes import node_processes, wait_until
-
-import tensorsparkml as tsm
-
-
-@pytest.fixture(scope="session")
-def spark():
-    tsm.ensure_java()
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    from pyspark.sql import SparkSession
-
-    session = (
-        SparkSession.builder.master("local-cluster[2,2,1024]")
-        .appName("tests")
-        .config("spark.ui.enabled", "false")
-        .config("spark.log.level", "OFF")
-        .config("spark.sql.shuffle.partitions", "4")
-        .getOrCreate()
-    )
-    yield session
-    session.stop()
 
 
 @pytest.fixture

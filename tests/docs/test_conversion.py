@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import tensorsparkml as tsm
-
 PAGE = Path(__file__).parents[2] / "docs" / "conversion.md"
 TITLE = re.compile(r"^## (.*)$", re.MULTILINE)
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -41,26 +39,6 @@ def changed_lines(diff: list[str]) -> int:
     """Lines that are added, removed or changed; one that takes the place of another counts once."""
     hunks = re.findall(r"(-*)(\+*)", "".join(line[0] for line in diff if line[1:].strip()))
     return sum(max(len(removed), len(added)) for removed, added in hunks)
-
-
-@pytest.fixture(scope="module")
-def spark():
-    tsm.ensure_java()
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PYSPARK_PYTHON", sys.executable)
-        environment.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-        from pyspark.sql import SparkSession
-
-        session = (
-            SparkSession.builder.master("local-cluster[2,2,1024]")
-            .appName("conversion")
-            .config("spark.ui.enabled", "false")
-            .config("spark.ui.showConsoleProgress", "false")
-            .config("spark.log.level", "OFF")
-            .getOrCreate()
-        )
-        yield session
-        session.stop()
 
 
 @pytest.fixture

@@ -54,29 +54,6 @@ def programs(page: Path) -> list[Block]:
     return [block for block in blocks(page) if block.language == "python"]
 
 
-@pytest.fixture(scope="session")
-def spark():
-    """The session of the tests on real executors, which is theirs to stop where they made it."""
-    tsm.ensure_java()
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PYSPARK_PYTHON", sys.executable)
-        environment.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-        from pyspark.sql import SparkSession
-
-        existing = SparkSession.getActiveSession()
-        session = existing or (
-            SparkSession.builder.master("local-cluster[2,2,1024]")
-            .appName("documentation")
-            .config("spark.ui.enabled", "false")
-            .config("spark.log.level", "OFF")
-            .config("spark.sql.shuffle.partitions", "4")
-            .getOrCreate()
-        )
-        yield session
-        if existing is None:
-            session.stop()
-
-
 @pytest.fixture
 def log_levels() -> Iterator[None]:
     """Puts back the levels that a page sets."""

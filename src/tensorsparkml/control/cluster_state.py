@@ -5,6 +5,7 @@ Times are seconds of any monotonic clock; the caller passes `now`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -13,6 +14,8 @@ from typing import Any
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.messages import Directive, End, Failure, FeedProgress, Peer, Stop
 from tensorsparkml.roles import Roles
+
+_PAUSE_SECONDS = 1.0  # between two looks at the leases, after which all begin anew
 
 
 class Phase(Enum):
@@ -67,6 +70,7 @@ class ClusterState:
         self._lease_seconds = lease_seconds
         self._settle_seconds = settle_seconds
         self._failed_at: float | None = None
+        self._watched_since = self._watched_until = -math.inf
 
     # Nodes
 
@@ -130,10 +134,18 @@ class ClusterState:
         self.nodes[rank].gone = True
 
     def expire(self, now: float) -> Addressed:
-        """Fail the nodes whose agents have been silent for longer than their lease."""
+        """Fail the nodes whose agents have been silent for longer than their lease.
+
+        To be called again and again. After a pause, in which a driver that was busy or stopped may
+        have answered no agent, all leases begin anew.
+        """
         addressed: Addressed = []
+        if now - self._watched_until > _PAUSE_SECONDS:
+            self._watched_since = now
+        self._watched_until = now
         for rank, node in enumerate(self.nodes):
-            silent = now - node.last_heard if node.last_heard is not None else 0.0
+            heard = node.last_heard
+            silent = 0.0 if heard is None else now - max(heard, self._watched_since)
             if not node.gone and silent > self._lease_seconds:
                 self.gone(rank)
                 message = (

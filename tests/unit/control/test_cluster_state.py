@@ -6,7 +6,7 @@ import pytest
 
 from tensorsparkml.control.cluster_state import ClusterState, Phase, describe
 from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.messages import End, Failure, FeedProgress, Peer, Stop
+from tensorsparkml.control.messages import Directive, End, Failure, FeedProgress, Peer, Stop
 from tensorsparkml.roles import Roles, make_roles
 
 LEASE, SETTLE = 6.0, 1.0
@@ -193,11 +193,19 @@ def test_failures_do_not_count_once_all_mains_have_returned(running: ClusterStat
 # Leases
 
 
+def watch(state: ClusterState, begin: float, end: float) -> list[tuple[int, Directive]]:
+    """Look at the leases twice a second, and return the directives of the last look."""
+    addressed: list[tuple[int, Directive]] = []
+    for half_second in range(round(2 * (end - begin)) + 1):
+        addressed = state.expire(begin + half_second / 2)
+    return addressed
+
+
 def test_an_agent_is_lost_when_it_is_silent_for_longer_than_its_lease(
     running: ClusterState,
 ) -> None:
     running.heard(0, 103.0)
-    assert running.expire(100.0 + LEASE) == []
+    assert watch(running, 100.0, 100.0 + LEASE) == []
 
     addressed = running.expire(106.5)
 
@@ -211,9 +219,9 @@ def test_an_agent_is_lost_when_it_is_silent_for_longer_than_its_lease(
 
 
 def test_a_lost_agent_is_reported_once(running: ClusterState) -> None:
-    running.expire(200.0)
+    watch(running, 150.0, 200.0)
     assert [failure.node for failure in running.failures] == ["chief:0", "worker:0"]
-    assert running.expire(300.0) == []
+    assert watch(running, 200.5, 300.0) == []
     assert len(running.failures) == 2
     assert running.all_gone
 
@@ -222,8 +230,17 @@ def test_an_agent_that_is_gone_or_was_never_heard_is_not_expected(state: Cluster
     state.started(0, CHIEF)
     state.heard(0, 100.0)
     state.gone(0)
-    assert state.expire(1000.0) == []
+    assert watch(state, 100.0, 1000.0) == []
     assert state.failures == []
+
+
+def test_leases_begin_anew_after_a_pause_of_the_driver(running: ClusterState) -> None:
+    watch(running, 100.0, 103.0)
+    # Nobody was heard, and nobody could be.
+    assert watch(running, 200.0, 200.0 + LEASE) == []
+    running.heard(1, 206.0)
+    assert watch(running, 206.5, 206.5)
+    assert [failure.node for failure in running.failures] == ["chief:0"]
 
 
 # Feeds
