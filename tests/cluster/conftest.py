@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from event import Event
 from node_processes import node_processes, wait_until
 
 
@@ -22,3 +23,8 @@ def nothing_left() -> Iterator[None]:
     # Only what a test starts and the library must end by itself; nothing is waited for here but
     # the moment in which a killed process is still listed.
     assert wait_until(lambda: not node_processes(), 3.0), node_processes()
+
+
+@pytest.fixture
+def event(tmp_path):
+    return Event(tmp_path)

@@ -15,27 +15,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from event import WITHIN_SECONDS
 from pyspark.sql import functions as F
 from pyspark.sql.types import FloatType
 
 import tensorsparkml as tsm
 from tensorsparkml import errors
-
-WITHIN_SECONDS = 10.0
-
-
-class Event:
-    """A moment on one node, seen by the test."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = str(folder / "event")
-
-    def happen(self) -> None:
-        """Note the time."""
-        Path(self.path).write_text(str(time.time()))
-
-    def age(self) -> float:
-        return time.time() - float(Path(self.path).read_text())
 
 
 class MemoryGroup:
@@ -62,11 +47,6 @@ def memory_group():
         pytest.skip(f"only root can make a control group that limits memory: {error}")
     yield group
     folder.rmdir()
-
-
-@pytest.fixture
-def event(tmp_path):
-    return Event(tmp_path)
 
 
 def fail_on(rank, event, action):
@@ -334,114 +314,3 @@ def test_main_fails_while_it_is_fed(spark, event):
     assert event.age() < WITHIN_SECONDS
     assert caught.value.node == "chief:0"
     assert "IndexError" in caught.value.message
-
-
-# Before anything is launched
-
-
-def test_too_few_slots(spark, event):
-    event.happen()
-    with pytest.raises(errors.NotEnoughSlotsError) as caught:
-        tsm.run(read_all, spark=spark, num_workers=5)
-    assert event.age() < WITHIN_SECONDS
-    for text in ("5 nodes", "4 task slots", "spark.executor.instances", "num_workers"):
-        assert text in caught.value.message
-
-
-def test_no_slot_left_to_feed(spark, event):
-    event.happen()
-    with pytest.raises(errors.NotEnoughSlotsError) as caught:
-        tsm.Cluster(read_all, spark=spark, num_workers=4, slots="hold").start()
-    assert event.age() < WITHIN_SECONDS
-    assert 'slots="release"' in caught.value.message
-
-
-def test_main_cannot_be_pickled(spark, event):
-    lock = threading.Lock()
-
-    def main(args, ctx):
-        return lock.locked()
-
-    event.happen()
-    with pytest.raises(errors.UnpicklableError, match=r"main .*main.* cannot be sent") as caught:
-        tsm.run(main, spark=spark, num_workers=2)
-    assert event.age() < WITHIN_SECONDS
-    assert caught.value.node is None
-    assert "lock" in caught.value.message
-
-
-def test_result_cannot_be_pickled(spark, event):
-    def main(args, ctx):
-        event.happen()
-        return threading.Lock()
-
-    with pytest.raises(errors.UnpicklableError, match=r"history\.history") as caught:
-        tsm.run(main, spark=spark, num_workers=1)
-    assert event.age() < WITHIN_SECONDS
-    assert caught.value.node == "chief:0"
-    assert "cannot pickle '_thread.lock' object" in caught.value.remote_traceback
-
-
-# Executors with another Python
-
-
-@pytest.fixture
-def worker_python(spark, tmp_path):
-    """A folder that comes first on the module path of Spark's Python workers."""
-    environment = spark.sparkContext.environment
-    environment["PYTHONPATH"] = str(tmp_path)
-    yield tmp_path
-    del environment["PYTHONPATH"]
-
-
-HIDE = """
-import importlib.abc, sys
-class Hide(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name.split(".")[0] == {name!r}:
-            raise ModuleNotFoundError("No module named " + repr(name), name=name)
-sys.meta_path.insert(0, Hide())
-"""
-
-
-def refused(spark, event, kind):
-    """Start a cluster which these executors cannot run."""
-    event.happen()
-    with pytest.raises(kind) as caught:
-        tsm.run(read_all, spark=spark, num_workers=2)
-    assert event.age() < WITHIN_SECONDS
-    return caught.value
-
-
-def test_executors_lack_this_library(spark, event, worker_python):
-    (worker_python / "sitecustomize.py").write_text(HIDE.format(name="tensorsparkml"))
-    error = refused(spark, event, errors.MissingPackageError)
-    assert error.node in ("chief:0", "worker:0")
-    assert f"install tensorsparkml=={tsm.__version__}" in error.message
-    assert sys.executable in error.message
-
-
-def test_executors_lack_tensorflow(spark, event, worker_python):
-    (worker_python / "sitecustomize.py").write_text(HIDE.format(name="tensorflow"))
-    error = refused(spark, event, errors.MissingPackageError)
-    assert error.node == "chief:0"
-    assert f"{sys.executable} on {os.uname().nodename} lacks tensorflow" in error.message
-
-
-def test_executors_have_another_version(spark, event, worker_python):
-    (worker_python / "sitecustomize.py").write_text(
-        "import tensorsparkml._version as version\nversion.__version__ = '0.0.1'\n"
-    )
-    error = refused(spark, event, errors.VersionMismatchError)
-    assert error.node == "chief:0"
-    assert f"the driver has tensorsparkml {tsm.__version__}" in error.message
-    assert "has 0.0.1" in error.message
-
-
-def test_executors_run_another_python(spark, event, monkeypatch):
-    # Spark's workers compare their version with the one that the driver says it has.
-    monkeypatch.setattr(spark.sparkContext, "pythonVer", "3.9")
-    error = refused(spark, event, errors.VersionMismatchError)
-    assert error.node in ("chief:0", "worker:0")
-    running = ".".join(map(str, sys.version_info[:2]))
-    assert f"different version: {running} than that in driver: 3.9" in error.message

@@ -1,0 +1,26 @@
+"""A moment that a test waits for something after."""
+
+import sys
+import time
+from pathlib import Path
+
+import cloudpickle
+
+# Executors do not have this module.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+WITHIN_SECONDS = 10.0  # what users wait for an error at most
+
+
+class Event:
+    """A moment on one node, seen by the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = str(folder / "event")
+
+    def happen(self) -> None:
+        """Note the time."""
+        Path(self.path).write_text(str(time.time()))
+
+    def age(self) -> float:
+        return time.time() - float(Path(self.path).read_text())
