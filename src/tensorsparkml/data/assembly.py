@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tensorsparkml.data import aligned, ragged
 from tensorsparkml.data.column_names import MASK, Names, Place
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.column_types import is_struct
 from tensorsparkml.data.columns import ColumnSpec, column_spec, mask_spec, to_numpy
-from tensorsparkml.data.ragged import Ragged, concatenate
+from tensorsparkml.data.ragged import Ragged
 from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.data.trees import map_leaves
 
@@ -34,7 +35,7 @@ class _Source:
             return to_numpy(pa.array([], self.spec.type), self.spec, str)
         if len(parts) == 1:
             return parts[0]  # type: ignore[no-any-return]
-        return concatenate(parts) if self.spec.ragged_rank else np.concatenate(parts)
+        return ragged.concatenate(parts) if self.spec.ragged_rank else aligned.concatenate(parts)
 
 
 class Assembler:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tensorsparkml.data.aligned import is_aligned, own
 from tensorsparkml.data.assembly import Assembler
 from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.ragged import Ragged
 from tensorsparkml.data.trees import leaves, map_leaves
 from tensorsparkml.errors import ConfigurationError, DataError, ShapeMismatchError
 from tensorsparkml.trainer.reader import Rows
@@ -119,6 +121,7 @@ def local_dataset(
                 on_error(error)
                 raise
             element = layout.arrange(columns, layout.weights(columns, rows))
+            element = map_leaves(partial(_taken_over, set()), element)
             yield map_leaves(partial(_stack, rows), element) if stacked else element
 
     rows_of_batch = batch_size if drop_remainder else None
@@ -154,6 +157,21 @@ def _apart(*stacked: Any) -> Any:
     import tensorflow as tf
 
     return tf.data.Dataset.from_tensor_slices(stacked if len(stacked) > 1 else stacked[0])
+
+
+def _taken_over(given: set[int], leaf: np.ndarray | Ragged) -> np.ndarray | Ragged:
+    """Return what TensorFlow may write to: an array of which nobody else reads.
+
+    Args:
+        given: The arrays that it has got of the same element; one may stand in two places.
+        leaf: The next one.
+    """
+    if isinstance(leaf, Ragged):
+        return Ragged(own(leaf.values), tuple(map(own, leaf.row_splits)))
+    if leaf.flags.writeable and is_aligned(leaf) and id(leaf) not in given:
+        given.add(id(leaf))
+        return leaf
+    return own(leaf)
 
 
 def _stack(rows: Rows, array: np.ndarray) -> np.ndarray:
