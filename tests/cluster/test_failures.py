@@ -163,22 +163,35 @@ def environment_of(process):
     return {}
 
 
-@pytest.mark.parametrize("slots", ["hold", "release"])
-def test_executor_is_killed(spark, event, tmp_path, slots):
-    def action():
-        # Spark gives an executor and all that it starts the same folders.
-        mine = os.environ["SPARK_EXECUTOR_DIRS"]
-        jvms = [process for process in psutil.process_iter() if process.name() == "java"]
-        next(jvm for jvm in jvms if environment_of(jvm).get("SPARK_EXECUTOR_DIRS") == mine).kill()
-        threading.Event().wait()
+def kill_executor():
+    # Spark gives an executor and all that it starts the same folders.
+    mine = os.environ["SPARK_EXECUTOR_DIRS"]
+    jvms = [process for process in psutil.process_iter() if process.name() == "java"]
+    next(jvm for jvm in jvms if environment_of(jvm).get("SPARK_EXECUTOR_DIRS") == mine).kill()
 
+
+def kill_executor_unseen(other):
+    """Let Spark tell the driver, and the driver end the other node, before this agent looks."""
+    agent = psutil.Process().parent()
+    agent.suspend()
+    kill_executor()
+    psutil.wait_procs([other])
+    agent.resume()
+
+
+@pytest.mark.parametrize(("slots", "seen"), [("hold", True), ("release", True), ("hold", False)])
+def test_executor_is_killed(spark, event, tmp_path, slots, seen):
     def main(args, ctx):
         name = f"{ctx.role}:{ctx.task_index}"
+        Path(args, f"{ctx.rank}.pid").write_text(str(os.getpid()))
         Path(args, name).write_text(os.environ["SPARK_EXECUTOR_DIRS"])
         if ctx.rank == 1:
             while len(list(Path(args).glob("*:*"))) < 2:
                 threading.Event().wait(0.02)
-        fail_on(1, event, action)(args, ctx)
+            event.happen()
+            other = psutil.Process(int(Path(args, "0.pid").read_text()))
+            kill_executor() if seen else kill_executor_unseen(other)
+        threading.Event().wait()
 
     with pytest.raises(errors.ExecutorLostError) as caught:
         tsm.run(main, str(tmp_path), spark=spark, num_workers=2, slots=slots)

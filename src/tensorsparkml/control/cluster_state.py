@@ -52,9 +52,16 @@ class ClusterState:
         lease_seconds: Silence after which an agent counts as lost.
         settle_seconds: How long after a failure other nodes may still report theirs, before the
             root cause is chosen.
+        cause_seconds: The same where only consequences are known so far.
     """
 
-    def __init__(self, roles: Roles, lease_seconds: float, settle_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        roles: Roles,
+        lease_seconds: float,
+        settle_seconds: float = 1.0,
+        cause_seconds: float = 4.0,
+    ) -> None:
         self.nodes = [
             Node(name, awaited=rank in roles.training) for rank, name in enumerate(roles.names)
         ]
@@ -69,6 +76,7 @@ class ClusterState:
         self.tensorboard_known = False
         self._lease_seconds = lease_seconds
         self._settle_seconds = settle_seconds
+        self._cause_seconds = cause_seconds
         self._failed_at: float | None = None
         self._watched_since = self._watched_until = -math.inf
 
@@ -234,7 +242,9 @@ class ClusterState:
         """Whether the root cause can be named: no further report is to be waited for."""
         if self._failed_at is None:
             return False
-        return self.all_gone or now - self._failed_at >= self._settle_seconds
+        known = any(not failure.consequence for failure in self.failures)
+        wait = self._settle_seconds if known else self._cause_seconds
+        return self.all_gone or now - self._failed_at >= wait
 
     def verdict(self) -> tuple[Failure, list[Failure]]:
         """Return the root cause and what failed after it.

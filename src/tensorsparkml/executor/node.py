@@ -93,6 +93,7 @@ class Node:
         self._held_port = hold_port(host)
         self._reported: Failure | None = None
         self._stopping = False
+        self._abandoned = False
         self._finished = False
         self._training_ended = threading.Event()
         self._awaits_end = False
@@ -189,6 +190,8 @@ class Node:
         """React to one event and return whether that was the end."""
         match event:
             case TrainerExited(status):
+                if self._stopping:
+                    self._look_after_executor()
                 if self._reported is None and not self._finished and not self._stopping:
                     self._reported = self._trainer.explain_exit(status)
                 if self._reported is not None:
@@ -216,9 +219,9 @@ class Node:
                 if not released and not self._stopping:
                     self._lost_task()
             case ExecutorGone():
-                self._abandon("ExecutorLostError", "the executor's JVM has ended")
+                self._look_after_executor()
             case LeaseExpired():
-                self._abandon("LaunchError", "the driver has been silent for too long")
+                self._abandon(Failure("LaunchError", "the driver has been silent for too long"))
         return False
 
     def _lost_task(self) -> None:
@@ -226,16 +229,19 @@ class Node:
             # Its worker dies with the executor, a moment before the JVM itself is seen to be gone.
             with suppress(psutil.TimeoutExpired):
                 self._executor.wait(timeout=1.0)
-        if self._executor is not None and not alive(self._executor):
-            self._abandon("ExecutorLostError", "the executor's JVM has ended")
-        else:
-            message = "Spark has ended the task that held this node's slot"
-            self._abandon("LaunchError", message, consequence=True)
+        self._look_after_executor()
+        message = "Spark has ended the task that held this node's slot"
+        self._abandon(Failure("LaunchError", message, consequence=True))
 
-    def _abandon(self, kind: str, message: str, consequence: bool = False) -> None:
-        if not self._stopping and not self._finished:
-            self._stopping = True
-            self._report_failure(Failure(kind, message, consequence=consequence))
+    def _look_after_executor(self) -> None:
+        """Give up if the executor is gone, which Spark may have told the driver before."""
+        if self._executor is not None and not alive(self._executor):
+            self._abandon(Failure("ExecutorLostError", "the executor's JVM has ended"))
+
+    def _abandon(self, failure: Failure) -> None:
+        if not self._abandoned and not self._finished:
+            self._abandoned = self._stopping = True
+            self._report_failure(failure)
         self._trainer.kill()
 
     def _after_grace(self) -> None:

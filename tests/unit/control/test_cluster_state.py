@@ -9,7 +9,7 @@ from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.messages import Directive, End, Failure, FeedProgress, Peer, Stop
 from tensorsparkml.roles import Roles, make_roles
 
-LEASE, SETTLE = 6.0, 1.0
+LEASE, SETTLE, CAUSE = 6.0, 1.0, 4.0
 CHIEF = Peer(0, "chief", 0, "10.0.0.1", 7000, 7001, "/spool")
 WORKER = Peer(1, "worker", 0, "10.0.0.2", 7000, 7001, "/spool")
 CRASH = Failure("TrainerKilledError", "signal SIGSEGV", "worker:0")
@@ -18,7 +18,7 @@ BROKEN_COLLECTIVE = Failure("MainError", "collective failed", "chief:0", consequ
 
 @pytest.fixture
 def state() -> ClusterState:
-    return ClusterState(make_roles(2), LEASE, SETTLE)
+    return ClusterState(make_roles(2), LEASE, SETTLE, CAUSE)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_nothing_is_left_when_all_that_started_are_gone(state: ClusterState) -> 
 
 
 def all_started(roles: Roles) -> ClusterState:
-    state = ClusterState(roles, LEASE, SETTLE)
+    state = ClusterState(roles, LEASE, SETTLE, CAUSE)
     for rank, (role, index) in enumerate(roles.nodes):
         state.started(rank, Peer(rank, role, index, "10.0.0.1", 7000, 7001, "/spool"))
     return state
@@ -164,6 +164,14 @@ def test_the_root_cause_is_named_after_the_settle_window(running: ClusterState) 
     running.failed(CRASH, 100.0)
     running.failed(BROKEN_COLLECTIVE, 100.8)
     assert not running.settled(100.0 + SETTLE - 0.01)
+    assert running.settled(100.0 + SETTLE)
+
+
+def test_a_cause_is_waited_for_longer_than_its_consequences(running: ClusterState) -> None:
+    running.failed(BROKEN_COLLECTIVE, 100.0)
+    assert not running.settled(100.0 + CAUSE - 0.01)
+    assert running.settled(100.0 + CAUSE)
+    running.failed(CRASH, 100.0 + SETTLE)
     assert running.settled(100.0 + SETTLE)
 
 
