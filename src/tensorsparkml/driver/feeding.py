@@ -221,6 +221,40 @@ class OpenFeed:
         tag = f"tensorsparkml-{self._plan.cluster_id}-feed-{self.name}"
         return SparkJob(rows.feeding(send), tag, lambda _, error: on_end(error))
 
+    def deliver(
+        self, rows: RowSource, part: str = "", ending: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Feed rows, and return when all of them are on the nodes, or the nodes want no more.
+
+        Args:
+            rows: The rows.
+            part: See `job`.
+            ending: Whether the rest is not needed.
+
+        Returns:
+            Whether all rows were delivered.
+
+        Raises:
+            TensorSparkMLError: The feed or a node failed.
+        """
+        coordinator, outcome = self._coordinator, list[Exception | None]()
+
+        def on_end(error: Exception | None) -> None:
+            if error is not None and not (ending() or coordinator.feed_unwanted(self.name)):
+                coordinator.fail(feed_failure(error, self.name))
+            outcome.append(error)
+
+        job = self.job(rows, on_end, part)
+        job.start()
+        try:
+            coordinator.require(
+                lambda state: ending() or state.feed_unwanted(self.name) or bool(outcome)
+            )
+            return outcome == [None]
+        finally:
+            if not job.cancel(_CANCEL_SECONDS):
+                logger.warning("Spark still runs the tasks of feed %r", self.name)
+
     def close(self) -> None:
         """Take no more rows, and let the nodes read to the end."""
         self._coordinator.close_feed(self.name)
@@ -257,28 +291,11 @@ def deliver(
         TensorSparkMLError: The feed or a node failed.
     """
     feed = OpenFeed(coordinator, plan, ledger)
-    outcome: list[Exception | None] = []
-
-    def on_end(error: Exception | None) -> None:
-        outcome.append(error)
-        if error is None:
-            feed.close()
-        elif not (ending() or coordinator.feed_unwanted(feed.name)):
-            coordinator.fail(feed_failure(error, feed.name))
-
-    job = feed.job(rows, on_end)
-    job.start()
-    try:
-        coordinator.require(
-            lambda state: (
-                ending() or state.feed_unwanted(feed.name) or bool(outcome and feed.closed)
-            )
-        )
-        complete = outcome == [None]
-    finally:
-        if not job.cancel(_CANCEL_SECONDS):
-            logger.warning("Spark still runs the tasks of feed %r", feed.name)
+    complete = feed.deliver(rows, ending=ending)
     feed.close()
+    coordinator.require(
+        lambda state: ending() or state.feed_unwanted(feed.name) or not complete or feed.closed
+    )
     return feed.report(complete)
 
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import FeedReport, OpenFeed
 from tensorsparkml.driver.row_sources import row_source
-from tensorsparkml.driver.spark_failures import feed_failure
 from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pyspark import RDD
     from pyspark.sql import DataFrame
-
-logger = logging.getLogger(__name__)
-
-_CANCEL_SECONDS = 3.0  # for Spark to end tasks that nobody needs any more
 
 
 class GrowingFeed:
@@ -64,22 +58,8 @@ class GrowingFeed:
         """
         if self._closed:
             raise ConfigurationError(f"feed {self._feed.name!r} was closed; open another one")
-        name, outcome = self._feed.name, list[Exception | None]()
-
-        def on_end(error: Exception | None) -> None:
-            if error is not None and not self._coordinator.feed_unwanted(name):
-                self._coordinator.fail(feed_failure(error, name))
-            outcome.append(error)
-
-        job = self._feed.job(row_source(data, columns), on_end, part=str(self._added))
+        delivered = self._feed.deliver(row_source(data, columns), part=str(self._added))
         self._added += 1
-        job.start()
-        try:
-            self._coordinator.require(lambda state: state.feed_unwanted(name) or bool(outcome))
-            delivered = outcome == [None]
-        finally:
-            if not job.cancel(_CANCEL_SECONDS):
-                logger.warning("Spark still runs the tasks of feed %r", name)
         self._complete = self._complete and delivered
         return delivered
 

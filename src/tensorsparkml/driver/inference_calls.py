@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
@@ -15,14 +16,15 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 
-class InferenceCalls:
+class InferenceCalls(ABC):
     """`Cluster.inference`."""
 
     _spark: SparkSession
     _guard: JobGuard | None = None
 
+    @abstractmethod
     def _require_fed(self) -> RunningCluster:
-        raise NotImplementedError
+        """Return the cluster that runs and has a task slot for Spark's other tasks."""
 
     def _release_guard(self) -> None:
         if self._guard is not None:
