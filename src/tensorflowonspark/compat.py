@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tensorsparkml.storage import write_directory
+from tensorsparkml.trainer.keras_versions import is_of_keras_2
 
 
 def export_saved_model(model: Any, export_dir: str, is_chief: bool = False) -> None:
@@ -18,7 +19,7 @@ def export_saved_model(model: Any, export_dir: str, is_chief: bool = False) -> N
     """
     if is_chief:
         write_directory(export_dir, lambda path: _save(model, path))
-    elif _of_keras_2(model):  # whose saving all nodes take part in
+    elif is_of_keras_2(type(model)):  # whose saving all nodes take part in
         with TemporaryDirectory() as folder:
             _save(model, folder)
 
@@ -38,11 +39,7 @@ def is_gpu_available() -> bool:
 
 
 def _save(model: Any, path: str) -> None:
-    if _of_keras_2(model):
+    if is_of_keras_2(type(model)):
         model.save(path, save_format="tf")
     else:
         model.export(path, verbose=False)
-
-
-def _of_keras_2(model: Any) -> bool:
-    return any(kind.__module__.startswith("tf_keras.") for kind in type(model).__mro__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tensorsparkml.errors import NotEnoughGpusError
 from tensorsparkml.executor.gpu_driver import free_gpu_memory
+from tensorsparkml.executor.gpus import by_free_memory
 
 AS_STRING = "string"
 AS_LIST = "list"
@@ -30,17 +31,16 @@ def get_gpus(
     Raises:
         NotEnoughGpusError: The host has fewer.
     """
-    free = free_gpu_memory()
-    gpus = sorted(free, key=lambda gpu: -free[gpu])
+    gpus = by_free_memory(free_gpu_memory())
     if len(gpus) < num_gpu:
         raise NotEnoughGpusError(
             f"{num_gpu} GPUs were asked for, but this host has {len(gpus)} (no GPU, no driver, or "
             "the package nvidia-ml-py is missing)"
         )
     if not num_gpu:
-        chosen: list[str] = []
+        chosen: tuple[str, ...] = ()
     else:
         turns = len(gpus) // num_gpu  # after which they are shared
         first = max(worker_index, 0) % turns * num_gpu
         chosen = gpus[first : first + num_gpu]
-    return chosen if format == AS_LIST else ",".join(chosen)
+    return list(chosen) if format == AS_LIST else ",".join(chosen)

@@ -63,6 +63,38 @@ def test_an_epoch_ends_with_the_rows(spark, table):
         assert batches == [0, 1, 2, 3] * EPOCHS
 
 
+def fit_with_callbacks(args, ctx):
+    import tensorflow as tf
+
+    with ctx.strategy.scope():
+        model = build()
+    rows = ctx.dataset(batch_size=20, features="x", label="y")
+    callbacks = ctx.callbacks(
+        checkpoint=f"{args}/checkpoint.keras", backup=f"{args}/backup", tensorboard=True
+    )
+    history = model.fit(rows, epochs=2, callbacks=callbacks, verbose=0).history
+    ctx.export(model, f"{args}/exported")
+    saved = tf.keras.models.load_model(f"{args}/checkpoint.keras") if ctx.is_chief else model
+    same = zip(saved.get_weights(), model.get_weights(), strict=True)
+    return history["loss"], all((one == other).all() for one, other in same)
+
+
+def test_only_the_chief_leaves_files(spark, table, tmp_path, caplog):
+    settings = {"num_workers": 2, "legacy_keras": True, "log_dir": str(tmp_path / "logs")}
+    caplog.set_level("INFO", "tensorsparkml.progress")
+    (losses, same), other = tsm.run(
+        fit_with_callbacks, str(tmp_path), spark=spark, data=table, **settings
+    )
+    assert (losses, same) == other and same and len(losses) == 2
+    assert [sum(f"epoch {n}/2" in line for line in caplog.messages) for n in (1, 2)] == [1, 1]
+    assert len(list(tmp_path.glob("logs/**/events.out.tfevents*"))) == 1
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"backup", "checkpoint.keras", "exported", "logs"}
+    assert not list((tmp_path / "backup").iterdir())  # which ends with training
+    predicted = tsm.predict(table.limit(5), str(tmp_path / "exported"), features="x")
+    assert len(predicted.collect()) == 5
+
+
 def fit_through_parameter_servers(args, ctx):
     import tensorflow as tf
 

@@ -49,7 +49,9 @@ FOR_THE_OLD_API = {
     "tensorsparkml",
     "tensorsparkml.errors",
     "tensorsparkml.executor.gpu_driver",
+    "tensorsparkml.executor.gpus",
     "tensorsparkml.storage",
+    "tensorsparkml.trainer.keras_versions",
 }
 
 PRIVATE_SPARK = "driver/spark_internals.py"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,7 @@ import pyarrow as pa
 from tensorsparkml.data.assembly import Assembler
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.segments import LocatedBatch, Origin
-from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.errors import ConfigurationError, ShapeMismatchError
 from tensorsparkml.storage import absolute_path
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def predict(
 
     Raises:
         ConfigurationError: The new column's name is taken.
+        ShapeMismatchError: A column has not the shape of the model's input; raised in Spark's
+            tasks, and told by the exception of Spark.
     """
     from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
 
@@ -123,11 +125,14 @@ def load_model(model: str) -> Predictor:
     loaded = tf.saved_model.load(model)
     signature = loaded.signatures["serving_default"]
     inputs = signature.structured_input_signature[1]
+    shapes = {
+        name: spec.shape.as_list() if spec.shape.rank else None for name, spec in inputs.items()
+    }
 
     def apply(features: str | Mapping[str, str], columns: Mapping[str, np.ndarray]) -> np.ndarray:
         names = {next(iter(inputs)): features} if isinstance(features, str) else features
         tensors = {
-            name: tf.cast(tf.convert_to_tensor(columns[column]), inputs[name].dtype)
+            name: tf.cast(as_input(columns[column], column, shapes[name]), inputs[name].dtype)
             for name, column in names.items()
         }
         outputs = signature(**tensors)
@@ -141,6 +146,33 @@ def load_model(model: str) -> Predictor:
         return result
 
     return apply
+
+
+def as_input(values: np.ndarray, column: str, shape: Sequence[int | None] | None) -> np.ndarray:
+    """Return a column's values in the shape that an input of a model has.
+
+    Numbers become rows of one number where the model wants these, as in training with Keras.
+
+    Args:
+        values: Shape `(rows, ...)`.
+        column: Name of the column.
+        shape: Shape of the input, with None for any size; or None for any shape.
+
+    Raises:
+        ShapeMismatchError: The model wants another shape.
+    """
+    if shape is None:
+        return values
+    if values.ndim == 1 and tuple(shape[1:]) == (1,):
+        values = values[:, np.newaxis]
+    sizes = zip(values.shape, shape, strict=False)
+    if values.ndim != len(shape) or any(wanted not in (None, size) for size, wanted in sizes):
+        raise ShapeMismatchError(
+            f"column {column!r} has the shape {values.shape} with its rows first, but the model's "
+            f"input has {tuple(shape)}; give it another one with convert={{{column!r}: "
+            "tsm.Column(shape=…)}"
+        )
+    return values
 
 
 def as_lists(values: np.ndarray) -> pa.Array:

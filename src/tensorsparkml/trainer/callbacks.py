@@ -5,6 +5,9 @@ operation: it reads variables of which every node holds a whole copy. So the chi
 the other nodes neither save nor wait. Reading a metric's result and `model.predict` are
 collective: a callback that calls them must do so on every node.
 
+Saving a model of Keras 2 is one, so there all nodes have its own callbacks, which let the others
+write to folders that they remove.
+
 On a single node, which is its own chief, these are the callbacks of Keras.
 """
 
@@ -13,6 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.trainer.keras_versions import is_of_keras_2, program_keras
 
 __all__ = ["backup_and_restore", "model_checkpoint", "tensorboard"]
 
@@ -28,11 +32,10 @@ def model_checkpoint(is_chief: bool, filepath: str, **kwargs: Any) -> Any:
     Returns:
         The callback for this node.
     """
-    import keras
-
+    keras = program_keras()
     # Made on every node, so that a wrong argument is an error everywhere and no node waits.
     callback = keras.callbacks.ModelCheckpoint(filepath, **kwargs)
-    return callback if is_chief else keras.callbacks.Callback()
+    return callback if is_chief or _all_write(keras) else keras.callbacks.Callback()
 
 
 def tensorboard(is_chief: bool, log_dir: str, **kwargs: Any) -> Any:
@@ -48,9 +51,8 @@ def tensorboard(is_chief: bool, log_dir: str, **kwargs: Any) -> Any:
     Returns:
         The callback for this node.
     """
-    import keras
-
-    if not is_chief:
+    keras = program_keras()
+    if not is_chief and not _all_write(keras):
         return keras.callbacks.Callback()
     return keras.callbacks.TensorBoard(log_dir, **kwargs)
 
@@ -71,9 +73,10 @@ def backup_and_restore(is_chief: bool, backup_dir: str, **kwargs: Any) -> Any:
         The callback for this node. Its `on_train_begin` raises `ConfigurationError`, on every
         node, when the nodes have not restored the same state.
     """
-    import keras
+    keras = program_keras()
+    kind: Any = keras.callbacks.BackupAndRestore
 
-    class BackupAndRestore(keras.callbacks.BackupAndRestore):  # type: ignore[misc]
+    class BackupAndRestore(kind):  # type: ignore[misc]
         def on_train_begin(self, logs: Any = None) -> None:
             super().on_train_begin(logs)
             _require_same_state(self.model, backup_dir)
@@ -88,8 +91,14 @@ def backup_and_restore(is_chief: bool, backup_dir: str, **kwargs: Any) -> Any:
         def on_train_end(self, logs: Any = None) -> None:
             pass
 
+    if _all_write(keras):
+        return BackupAndRestore(backup_dir, **kwargs)
     kwargs.setdefault("double_checkpoint", True)
     return (BackupAndRestore if is_chief else Restore)(backup_dir, **kwargs)
+
+
+def _all_write(keras: Any) -> bool:
+    return is_of_keras_2(keras.callbacks.Callback)
 
 
 def _require_same_state(model: Any, backup_dir: str) -> None:
@@ -98,7 +107,7 @@ def _require_same_state(model: Any, backup_dir: str) -> None:
 
     if model.optimizer is None or model.distribute_strategy.num_replicas_in_sync == 1:
         return
-    local = tf.reshape(tf.cast(model.optimizer.iterations.value, tf.int64), [1])
+    local = tf.reshape(tf.cast(tf.convert_to_tensor(model.optimizer.iterations), tf.int64), [1])
     steps = model.distribute_strategy.gather(local, axis=0).numpy().tolist()
     if len(set(steps)) > 1:
         raise ConfigurationError(

@@ -21,6 +21,7 @@ from tensorsparkml.trainer.exchange import Exchange
 from tensorsparkml.trainer.feed_source import Feed
 from tensorsparkml.trainer.file_context import FileContext
 from tensorsparkml.trainer.inference import Inference
+from tensorsparkml.trainer.keras_versions import is_of_keras_2
 from tensorsparkml.trainer.node_files import NodeFiles
 from tensorsparkml.trainer.strategy_context import on_workers
 
@@ -302,7 +303,9 @@ class Context(FileContext):
 def _save(model: Any, path: str) -> None:
     import tensorflow as tf
 
-    if hasattr(model, "export"):
+    if is_of_keras_2(type(model)):
+        model.export(path)
+    elif hasattr(model, "export"):
         model.export(path, verbose=False)
     else:
         tf.saved_model.save(model, path)

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tensorsparkml.trainer.keras_versions import program_keras
+
 
 def epoch_report(send: Callable[[dict[str, Any]], None], rows_read: Callable[[], int]) -> Any:
     """Return a callback that sends epoch, metrics, seconds and rows at the end of each epoch.
@@ -14,9 +16,8 @@ def epoch_report(send: Callable[[dict[str, Any]], None], rows_read: Callable[[],
         send: Gets the report.
         rows_read: Returns how many rows all nodes have read so far.
     """
-    import keras
 
-    class EpochReport(keras.callbacks.Callback):  # type: ignore[misc]
+    class EpochReport(program_keras().callbacks.Callback):  # type: ignore[misc]
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self._began = time.monotonic()
             self._rows = rows_read()

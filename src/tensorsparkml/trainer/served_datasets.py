@@ -17,7 +17,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.errors import UnsupportedVersionError
 
 # TensorFlow's name of the first Python function in a process, under which the chief calls it.
 TOKEN = "pyfunc_0"
@@ -59,7 +59,8 @@ class ServedDatasets:
         """Make this process answer; before any other Python function is given to TensorFlow.
 
         Raises:
-            ConfigurationError: TensorFlow gives the function another name than the chief expects.
+            UnsupportedVersionError: TensorFlow gives the function another name than the chief
+                expects.
         """
         import tensorflow as tf
 
@@ -72,7 +73,7 @@ class ServedDatasets:
         operations = self._function.graph.get_operations()
         tokens = [each.get_attr("token") for each in operations if each.type == "PyFunc"]
         if tokens != [TOKEN.encode()]:
-            raise ConfigurationError(
+            raise UnsupportedVersionError(
                 f"TensorFlow {tf.__version__} names the first Python function of a process "
                 f"{tokens}, where {TOKEN!r} was expected; parameter servers cannot be fed with it"
             )
