@@ -13,6 +13,7 @@ from tensorsparkml import errors
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.driver.feeding import OpenFeed
 from tensorsparkml.driver.row_sources import row_source
+from tensorsparkml.driver.spark_failures import interruption
 
 SECONDS = 60.0  # which only a hang needs
 
@@ -150,6 +151,14 @@ def test_a_query_that_is_stopped_directly_in_the_middle_of_a_micro_batch(spark, 
         assert wait_until(Path(entered).exists, SECONDS)
         stream.query.stop()
     assert all_ids(cluster) == []
+
+
+def test_spark_knows_the_text_of_an_interruption(spark):
+    text = "An error occurred while calling o1.collectToPython.\n: java.lang.InterruptedException"
+    execution = spark._jvm.org.apache.spark.sql.execution.streaming.runtime.StreamExecution
+    pattern = execution.PROXY_ERROR()
+    assert pattern.findFirstIn(interruption(RuntimeError(text))).isDefined()
+    assert not pattern.findFirstIn("Spark could not deliver feed 'train'").isDefined()
 
 
 def test_a_micro_batch_that_is_repeated_counts_once(spark):

@@ -78,6 +78,16 @@ def feed_failure(error: Exception, feed: str) -> Failure:
     )
 
 
+def interruption(error: Exception) -> str | None:
+    """Return how Spark's Python says that Spark has interrupted its thread, or None if it has not.
+
+    In the function of `foreachBatch`, which runs in the thread of a query, that means that the
+    query is stopped. Spark knows it by this text, and ends the query in good order.
+    """
+    start = re.match(r"An error occurred while calling \S+\n: java\.\S*Interrupt\w+", str(error))
+    return f"py4j.protocol.Py4JJavaError: {start.group()}" if start else None
+
+
 def _remote_error(text: str) -> str:
     """Return what was raised, by the traceback of a Python worker, or else of the JVM."""
     lines = [line.strip() for line in text.splitlines()]

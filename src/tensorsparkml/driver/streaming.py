@@ -10,7 +10,7 @@ from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import FeedReport, OpenFeed
 from tensorsparkml.driver.row_sources import RowSource
-from tensorsparkml.driver.spark_failures import feed_failure
+from tensorsparkml.driver.spark_failures import feed_failure, interruption
 from tensorsparkml.driver.spark_job import SparkJob
 from tensorsparkml.driver.stream_sources import StreamSource
 
@@ -131,8 +131,9 @@ class StreamFeed:
         self._job = None
         [error] = outcome
         if error is not None:
-            self._job_error = None if job.cancelled else error
-            raise _StreamEnded(feed_failure(error, self._feed.name).message)
+            interrupted = interruption(error)
+            self._job_error = None if job.cancelled or interrupted else error
+            raise _StreamEnded(interrupted or feed_failure(error, self._feed.name).message)
         if self._over():  # what was delivered may be only a part
             raise _StreamEnded("the feed takes no more rows")
 

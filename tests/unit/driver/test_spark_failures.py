@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tensorsparkml.driver.spark_failures import feed_failure, launch_failure
+from tensorsparkml.driver.spark_failures import feed_failure, interruption, launch_failure
 
 NODES = ["chief:0", "worker:0"]
 PYTHON_ERROR = """\
@@ -167,3 +167,27 @@ def test_endless_texts_are_cut() -> None:
     for failure in (feed_failure(error, "train"), launch_failure(error, NODES, direct=False)):
         assert len(failure.message) < 4200
         assert failure.message.endswith(" …")
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        "java.lang.InterruptedException",
+        "java.io.InterruptedIOException: getFileStatus",
+        "java.nio.channels.ClosedByInterruptException",
+    ],
+)
+def test_an_interrupted_thread(raised: str) -> None:
+    said = interruption(
+        RuntimeError(f"An error occurred while calling o7.collect.\n: {raised}\n\tat")
+    )
+    assert said is not None and "\tat" not in said
+    assert said.startswith(
+        "py4j.protocol.Py4JJavaError: An error occurred while calling o7.collect."
+    )
+    assert raised.split(":")[0] in said
+
+
+@pytest.mark.parametrize("text", ["java.lang.InterruptedException", PYTHON_ERROR])
+def test_what_is_no_interruption(text: str) -> None:
+    assert interruption(RuntimeError(text)) is None

@@ -19,6 +19,11 @@ from tensorsparkml.driver.streaming import StreamFeed
 from tensorsparkml.errors import FeedError, MainError
 from tensorsparkml.roles import make_roles
 
+INTERRUPTED = """An error occurred while calling o1885.collectToPython.
+: java.lang.InterruptedException
+\tat java.base/java.util.concurrent.locks.AbstractQueuedSynchronizer.acquireSharedInterruptibly
+\tat scala.concurrent.impl.Promise$DefaultPromise.tryAwait0(Promise.scala:253)
+"""
 SECONDS = 60.0  # which only a hang needs
 
 
@@ -83,7 +88,9 @@ class StubStream:
             try:
                 self.take(rows, name)
             except Exception as error:
-                self.error = error
+                # As Spark does where a query that is stopped interrupts its thread.
+                if not str(error).startswith("py4j.protocol.Py4JJavaError"):
+                    self.error = error
                 self.has_ended.set()
 
         thread = threading.Thread(target=run)
@@ -188,6 +195,13 @@ def test_an_error_of_the_stream_is_a_failed_feed(setup: Setup) -> None:
     setup.stream.join()
     assert not setup.feed.ledger.closed
     assert not setup.stream.report.complete
+
+
+def test_a_micro_batch_in_which_its_query_is_stopped_is_no_failure(setup: Setup) -> None:
+    setup.source.push("0", RuntimeError(INTERRUPTED))
+    setup.stream.join()
+    assert setup.feed.ledger.closed
+    assert not setup.state.failures
 
 
 def test_an_error_of_a_node_ends_the_stream(setup: Setup) -> None:
