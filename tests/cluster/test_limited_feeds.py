@@ -120,7 +120,7 @@ def test_a_seed_needs_all_rows_at_once(spark):
     ):
         cluster.train(large(spark), shuffle=True, seed=7)
     with pytest.raises(errors.ConfigurationError, match=r"feed them with cluster\.train"):
-        tsm.run(read_passes, spark=spark, data=spark.range(9), shuffle=True, seed=7)
+        tsm.Cluster(read_passes, spark=spark, direct=spark.range(9), shuffle=True, seed=7)
     with tsm.Cluster(read_passes, spark=spark, num_workers=2) as cluster:
         with pytest.raises(errors.ConfigurationError, match="leave out cache=False, or the seed"):
             cluster.train(large(spark), shuffle=True, seed=7, cache=False)

@@ -170,7 +170,46 @@ def test_what_launch_tasks_cannot_deliver(spark, kind):
         "stream": lambda: spark.readStream.format("rate").load(),
     }[kind]()
     with pytest.raises(errors.ConfigurationError, match=r"cluster\.train\(rdd\)"):
-        tsm.run(read_all, spark=spark, data=data)
+        tsm.Cluster(read_all, spark=spark, direct=data)
+
+
+def test_one_call_feeds_whatever_there_is(spark):
+    both = tsm.run(
+        read_all,
+        [("train", "id"), ("validation", "id")],
+        spark=spark,
+        num_workers=2,
+        data=spark.sparkContext.parallelize([(n, -n) for n in range(20)], 3),
+        validation=spark.range(6).selectExpr("id", "0.5 as more", "id + 2 as most"),
+        columns=["id", "more"],
+    )
+    for feed, rows in {"train": 20, "validation": 6}.items():
+        shares = [found[feed] for found in both]
+        assert all(set(columns) == {"id", "more"} for columns, _ in shares)
+        assert [len(numbers) for _, numbers in shares] == [rows // 2] * 2
+        assert sorted(itertools.chain(*(numbers for _, numbers in shares))) == list(range(rows))
+
+
+def test_one_call_with_a_seed(spark):
+    options = {"spark": spark, "num_workers": 2, "data": spark.range(100), "shuffle": True}
+    runs = [tsm.run(read_all, [("train", "id")], seed=seed, **options) for seed in (3, 3, 4)]
+    assert runs[0] == runs[1] != runs[2]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda spark: {"validation": spark.range(3)}, "give data="),
+        (lambda spark: {"data": {1: 2}}, "a DataFrame or an RDD, not a dict"),
+        (lambda spark: {"data": spark.range(3), "validation": 3}, "an RDD, not a int"),
+        (lambda spark: {"data": spark.range(3), "seed": 3}, "no meaning without shuffle=True"),
+        (lambda spark: {"data": spark.readStream.format("rate").load()}, r"train_stream\(df\)"),
+    ],
+)
+def test_one_call_refuses_before_nodes_are_started(spark, make, message):
+    with pytest.raises(errors.ConfigurationError, match=message) as caught:
+        tsm.run(read_all, [], spark=spark, **make(spark))
+    assert "__enter__" not in [frame.name for frame in caught.traceback]
 
 
 @pytest.mark.parametrize(

@@ -111,21 +111,36 @@ def row_source(data: Any, columns: Sequence[str] | None = None) -> RowSource:
     )
 
 
+def names_files(data: Any) -> bool:
+    """Whether data is meant as URIs of files, which are checked where they are read."""
+    return isinstance(data, str | os.PathLike | list | tuple)
+
+
+def is_direct(data: Any, seed: int | None) -> bool:
+    """Whether the tasks that start the nodes can deliver the rows themselves, or need not.
+
+    Spark first spreads the rows over these tasks, so they do not come in the same order each time,
+    as a seed needs.
+    """
+    from pyspark.sql import DataFrame
+
+    if data is None or names_files(data):
+        return True
+    return isinstance(data, DataFrame) and not data.isStreaming and seed is None
+
+
 def check_direct(data: Any, seed: int | None) -> None:
     """Raise ConfigurationError for what launch tasks cannot deliver themselves."""
     from pyspark.sql import DataFrame
 
-    if data is None or isinstance(data, str | os.PathLike | list | tuple):
-        return  # URIs of files are checked where they are read
-    if isinstance(data, DataFrame) and not data.isStreaming:
-        if seed is not None:
-            raise ConfigurationError(
-                "seed=… needs rows that come in the same order each time, which those are not that "
-                "the tasks that start the nodes deliver, because Spark first spreads them over "
-                "these tasks; feed them with cluster.train(df, shuffle=True, seed=…) inside a "
-                "with tsm.Cluster(...) block"
-            )
+    if is_direct(data, seed):
         return
+    if isinstance(data, DataFrame) and not data.isStreaming:
+        raise ConfigurationError(
+            "seed=… needs rows that come in the same order each time, which those are not that "
+            "the tasks that start the nodes deliver; feed them with cluster.train(df, "
+            "shuffle=True, seed=…) inside a with tsm.Cluster(...) block, or with tsm.run(data=df)"
+        )
     raise ConfigurationError(
         f"the tasks that start the nodes can deliver a DataFrame, not {_kind(data)}; feed it "
         "inside a with tsm.Cluster(...) block, with cluster.train(rdd) or "

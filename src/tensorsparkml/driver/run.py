@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.driver.cluster import Cluster, Files
+from tensorsparkml.driver.row_sources import is_direct, names_files, row_source
+from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from pyspark import RDD
     from pyspark.sql import DataFrame, SparkSession
 
 
@@ -16,11 +19,13 @@ def run(
     args: Any = None,
     *,
     spark: SparkSession | None = None,
-    data: DataFrame | Files | None = None,
+    data: DataFrame | RDD[Any] | Files | None = None,
+    validation: DataFrame | RDD[Any] | Files | None = None,
     epochs: int = 1,
     shuffle: bool = False,
     seed: int | None = None,
     cache: bool = True,
+    columns: Sequence[str] | None = None,
     **settings: Any,
 ) -> list[Any]:
     """Run a main function on the executors and return what each node's main returned, by rank.
@@ -29,21 +34,32 @@ def run(
         main: The program, `main(args, ctx)`.
         args: Its first argument: anything that can be pickled.
         spark: The session; by default the active one.
-        data: DataFrame that feeds the nodes, delivered by the tasks that start them; or a URI (or
-            several) of Parquet files, which the nodes read themselves; None where the program
-            needs no feed.
+        data: What feeds the nodes, as in `Cluster.train`; None where the program needs no feed. A
+            DataFrame is delivered by the tasks that start the nodes, so that no further task slot
+            is needed; with `validation`, `seed` or `columns`, and for an RDD, by jobs of its own.
+        validation: Rows of the feed `validation`.
         epochs: How many passes over `data` a `DataFeed` delivers.
-        shuffle: As in `Cluster.train`, as are `seed` and `cache`; without `cache` there is one
-            pass.
+        shuffle: As in `Cluster.train`.
         seed: See there.
-        cache: See there.
+        cache: See there; without it, there is one pass over rows that the tasks deliver that start
+            the nodes.
+        columns: See there.
         settings: The fields of `ClusterConfig`: `num_workers`, `log_dir` and so on.
 
     Raises:
         TensorSparkMLError: Anything that went wrong; see `tensorsparkml.errors`.
     """
     feeding: dict[str, Any] = {"epochs": epochs, "shuffle": shuffle, "seed": seed, "cache": cache}
-    cluster = Cluster(main, args, spark=spark, direct=data, fed=False, **feeding, **settings)
+    if data is None and validation is not None:
+        raise ConfigurationError("validation=… is read beside the rows to train with; give data=…")
+    rows: Any = data
+    by_jobs = validation is not None or columns is not None or not is_direct(rows, seed)
+    for source in (rows, validation) if by_jobs else ():
+        if source is not None and not names_files(source):
+            row_source(source, columns)  # refuses what is none before nodes are started for it
+    direct = None if by_jobs else rows
+    cluster = Cluster(main, args, spark=spark, direct=direct, fed=by_jobs, **feeding, **settings)
     with cluster:
-        pass
+        if by_jobs:
+            cluster.train(rows, validation=validation, columns=columns, **feeding)
     return cluster.results
