@@ -3,6 +3,9 @@
 Both use the same DataFrame and, because the cluster holds its slots while Spark counts, the same
 task slots. They take turns. A node's rows are there when its loop over `ctx.dataset` has had its
 last batch; the clock begins with the call of `train`, when the nodes run and wait for the feed.
+
+The nodes keep the rows for later passes, which takes memory that counting does not take; or, with
+`cache=False`, they drop what they have read.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +63,19 @@ def count_rows(frame: DataFrame) -> int:
 
 @cache
 def feed_rates(session: Session, kind: str, repeats: int) -> FeedRates:
-    """Measure a kind of row; the result is kept for other benchmarks of this run."""
+    """Measure a kind of row that the nodes keep, once for all benchmarks of this run."""
+    return _measure(session, kind, repeats, keep=True)
+
+
+def _measure(session: Session, kind: str, repeats: int, *, keep: bool) -> FeedRates:
+    """Measure a kind of row.
+
+    Args:
+        session: The Spark session.
+        kind: Name of the kind.
+        repeats: How often each side is measured.
+        keep: Whether the nodes keep the rows; otherwise there are no later passes.
+    """
     frame, rows, layout = session.frame(kind), session.rows(kind), data.KINDS[kind]
     feeds = [f"round-{number}" for number in range(_WARM_UPS + repeats)]
     rates, begins = FeedRates(), []
@@ -68,7 +84,7 @@ def feed_rates(session: Session, kind: str, repeats: int) -> FeedRates:
         args = {
             "feeds": feeds,
             "signals": folder,
-            "later": LATER_PASSES,
+            "later": LATER_PASSES if keep else 0,
             "dataset": {
                 "batch_size": layout.batch_size,
                 "features": layout.features,
@@ -86,7 +102,7 @@ def feed_rates(session: Session, kind: str, repeats: int) -> FeedRates:
                 rates.counted.append(rows / (time.time() - begin))
                 between = cpu_seconds()
                 begins.append(time.time())
-                cluster.train(frame, feed=feed)
+                cluster.train(frame, feed=feed, cache=keep)
                 after = cpu_seconds()
                 rates.cpu_counting.append(spent(before, between))
                 rates.cpu_feeding.append(spent(between, after))
@@ -95,8 +111,9 @@ def feed_rates(session: Session, kind: str, repeats: int) -> FeedRates:
         reports = [result[number] for result in cluster.results]
         assert sum(report["rows"] for report in reports) == rows
         rates.first.append(rows / (max(r["first_end"] for r in reports) - begin))
-        later = max(r["later_end"] for r in reports) - min(r["later_begin"] for r in reports)
-        rates.later.append(rows * LATER_PASSES / later)
+        if keep:
+            later = max(r["later_end"] for r in reports) - min(r["later_begin"] for r in reports)
+            rates.later.append(rows * LATER_PASSES / later)
     for measured in vars(rates).values():
         del measured[:_WARM_UPS]
     return rates
@@ -105,12 +122,16 @@ def feed_rates(session: Session, kind: str, repeats: int) -> FeedRates:
 def run(session: Session, repeats: int, kinds: list[str]) -> list[Comparison]:
     """Compare the first pass of each kind with counting."""
     found = []
-    for kind in kinds:
-        rates = feed_rates(session, kind, repeats)
+    for kind, keep in product(kinds, (True, False)):
+        if keep:
+            name, rates = "first pass", feed_rates(session, kind, repeats)
+        else:
+            name = "first pass, rows not kept (`cache=False`)"
+            rates = _measure(session, kind, repeats, keep=False)
         layout = data.KINDS[kind]
         found.append(
             Comparison(
-                what=f"first pass, {layout.title}, batches of {layout.batch_size:,}",
+                what=f"{name}, {layout.title}, batches of {layout.batch_size:,}",
                 against="`mapInArrow` that only counts, same DataFrame, same slots",
                 ours=Series("rows/s", rates.first),
                 theirs=Series("rows/s", rates.counted),

@@ -29,12 +29,14 @@ def main(arguments: dict[str, Any]) -> None:
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.log.level", "OFF")
+        # A file, a partition.
+        .config("spark.sql.files.openCostInBytes", "1g")
         .getOrCreate()
     )
     folder = arguments["folder"]
-    frame = spark.read.parquet(*arguments["paths"]).limit(arguments["rows"])
-    rows = frame.repartition(NODES).rdd.map(tuple).cache()
-    rows.count()
+    frame = spark.read.parquet(*arguments["paths"])
+    frame.rdd.map(tuple).count()  # the JVMs compile what the first pass runs
+    rows = frame.rdd.map(tuple).cache()
 
     def map_fun(args: Any, ctx: Any) -> None:
         import json
