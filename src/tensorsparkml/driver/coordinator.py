@@ -91,7 +91,9 @@ class Coordinator:
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
-                self._send(self._state.expire(time.monotonic()))
+                # Not without a cause: two threads that wait would wake each other for ever.
+                if expired := self._state.expire(time.monotonic()):
+                    self._send(expired)
                 if condition(self._state):
                     return True
                 left = deadline - time.monotonic()
