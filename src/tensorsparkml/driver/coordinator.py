@@ -36,6 +36,7 @@ from tensorsparkml.errors import LaunchError, TensorSparkMLError
 T = TypeVar("T")
 
 _SETTLE_LIMIT_SECONDS = 5.0
+_LOOK_SECONDS = 0.25  # between two looks at a state that has not changed
 _FOREVER = 10.0 * 365 * 86_400  # seconds
 
 
@@ -100,7 +101,7 @@ class Coordinator:
                 if left <= 0:
                     return False
                 # Short waits: time itself changes the state, and Ctrl-C must be seen.
-                self._changed.wait(min(left, 0.25))
+                self._changed.wait(min(left, _LOOK_SECONDS))
 
     def require(self, condition: Callable[[ClusterState], bool], timeout: float = _FOREVER) -> bool:
         """Wait until a condition on the state holds, and return whether it does.
@@ -120,6 +121,11 @@ class Coordinator:
                 root, others = self._state.verdict()
             raise to_error(root, others)
         return reached
+
+    def wake(self) -> None:
+        """Let threads that wait look at once, because what they wait for is not in the state."""
+        with self._changed:
+            self._changed.notify_all()
 
     def look(self, at: Callable[[ClusterState], T]) -> T:
         """Return what a function finds in the state."""

@@ -243,6 +243,7 @@ class OpenFeed:
             if error is not None and not (ending() or coordinator.feed_unwanted(self.name)):
                 coordinator.fail(feed_failure(error, self.name))
             outcome.append(error)
+            coordinator.wake()
 
         job = self.job(rows, on_end, part)
         job.start()

@@ -45,6 +45,7 @@ class Replay:
     def end(self) -> None:
         """Deliver no more, and return when the job that runs has ended."""
         self._ending.set()
+        self._coordinator.wake()
         self._thread.join(_END_SECONDS)
         if self._thread.is_alive():
             logger.warning("Spark still delivers feed %r", self._ledger.name)

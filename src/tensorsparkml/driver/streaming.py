@@ -156,6 +156,7 @@ class StreamFeed:
             if not self._coordinator.look(lambda state: state.failures):
                 self._feed.close()
             self._ended.set()
+            self._coordinator.wake()
 
     def _wait_for_end(self) -> bool:
         """Return whether the stream has ended by itself or on request, rather than cut off."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.messages import Failure
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.roles import make_roles
+
+SECONDS = 60.0  # which only a hang needs
 
 
 def test_threads_that_wait_do_not_wake_each_other() -> None:
@@ -32,19 +36,30 @@ def test_threads_that_wait_do_not_wake_each_other() -> None:
     assert max(looks) < 20
 
 
-def test_a_change_wakes_all_threads_that_wait() -> None:
+@pytest.mark.parametrize("change", ["state", "elsewhere"])
+def test_a_change_wakes_all_threads_that_wait(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    monkeypatch.setattr("tensorsparkml.driver.coordinator._LOOK_SECONDS", 1e6)
     state = ClusterState(make_roles(1), lease_seconds=1e9)
     coordinator = Coordinator(state, "token", "127.0.0.1", "127.0.0.1")
-    seen = []
+    looked, happened = threading.Semaphore(0), threading.Event()
 
-    def wait() -> None:
-        seen.append(coordinator.wait_for(lambda state: bool(state.failures), timeout=60.0))
+    def condition(state: ClusterState) -> bool:
+        looked.release()
+        return bool(state.failures) or happened.is_set()
 
-    threads = [threading.Thread(target=wait) for _ in range(3)]
+    threads = [
+        threading.Thread(target=coordinator.wait_for, args=(condition, 1e6), daemon=True)
+        for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
-    coordinator.fail(Failure("MainError", "main raised", "chief:0"))
+        assert looked.acquire(timeout=SECONDS)
+    if change == "state":
+        coordinator.fail(Failure("MainError", "main raised", "chief:0"))
+    else:
+        happened.set()
+        coordinator.wake()
     for thread in threads:
-        thread.join()
+        thread.join(SECONDS)
+        assert not thread.is_alive()
     coordinator.close()
-    assert seen == [True] * 3
