@@ -12,9 +12,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tensorsparkml.data.buffers import Buffers
+
 __all__ = ["ALIGNMENT", "concatenate", "is_aligned", "own"]
 
 ALIGNMENT = 64  # bytes; TensorFlow's EIGEN_MAX_ALIGN_BYTES
+
+# A few of the chunks of 8 MiB that datasets hand to TensorFlow.
+_BUFFERS = Buffers(64 * 2**20)
 
 
 def is_aligned(array: np.ndarray) -> bool:
@@ -40,7 +45,7 @@ def concatenate(parts: Sequence[np.ndarray]) -> np.ndarray:
         return np.concatenate(parts)
     shape = (sum(len(part) for part in parts), *first.shape[1:])
     size = int(np.prod(shape, dtype=np.int64)) * first.dtype.itemsize
-    memory = np.empty(size + ALIGNMENT, np.uint8)
+    memory = _BUFFERS.take(size + ALIGNMENT)
     begin = -memory.ctypes.data % ALIGNMENT
     together = memory[begin : begin + size].view(first.dtype).reshape(shape)
     return np.concatenate(parts, out=together)
