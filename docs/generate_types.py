@@ -76,6 +76,13 @@ EXAMPLES = [
     Example(_INTS, [1, 2, 3], Column(shape=(None,)), "shape=(None,)"),
     Example(T.ArrayType(_INTS), [[1, 2], [3]], Column(shape=(None, None)), "shape=(None, None)"),
     Example(T.DoubleType(), 0.5, Column(dtype="float32"), 'dtype="float32"'),
+    Example(T.BinaryType(), b"\0\1\2\3", Column(dtype="uint8"), 'dtype="uint8"'),
+    Example(
+        T.BinaryType(),
+        b"\0\1\2\3",
+        Column(shape=(2, 2), dtype="uint8"),
+        'shape=(2, 2), dtype="uint8"',
+    ),
     Example(T.IntegerType(), None, Column(fill=-1), "fill=-1"),
     Example(_INTS, [1, None], Column(fill=0), "fill=0"),
 ]

@@ -17,7 +17,8 @@ class Column:
             list of numbers, (None, 128) for a list of lists of 128, (None, None) for lists of
             lists.
         dtype: dtype of the elements, such as "float32": a floating one, or one that holds every
-            value of the column's own. Not for strings and binaries.
+            value of the column's own. A binary holds numbers of this dtype, one after the other as
+            in memory, and they are its innermost list. Not for strings.
         fill: Stands in place of nulls: of null values, of null elements of a list, and of every
             element of a row that is null or lies in a null struct. Null lists of a ragged tensor
             become empty lists. It is an element as the tensor has it: a number, a bool, or a str

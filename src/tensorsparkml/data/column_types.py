@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from tensorsparkml.data import ml_types
 from tensorsparkml.data.column_advice import advice, is_variant, text
 from tensorsparkml.data.misfit import Misfit
+from tensorsparkml.data.packed_numbers import packed_count, packed_numbers
 from tensorsparkml.errors import UnsupportedColumnError
 
 __all__ = [
@@ -20,10 +21,12 @@ __all__ = [
     "ElementType",
     "check_type",
     "element_type",
+    "is_binary",
     "is_list",
     "is_struct",
     "leaf_type",
     "list_depth",
+    "packed_type",
 ]
 
 OBJECT = np.dtype(object)
@@ -61,6 +64,18 @@ class ElementType:
 def element_type(type_: pa.DataType) -> ElementType | None:
     """Return how values of an Arrow type become elements, or None when they do not."""
     return next((known for known in ELEMENT_TYPES if known.matches(type_)), None)
+
+
+def packed_type(dtype: np.dtype) -> ElementType:
+    """Return how binaries that hold numbers of a dtype become these."""
+    return ElementType(
+        "numbers in a binary",
+        is_binary,
+        lambda _: dtype,
+        packed_numbers(dtype),
+        dimensions=1,
+        sizes=packed_count(dtype),
+    )
 
 
 def is_list(type_: pa.DataType) -> bool:
@@ -167,7 +182,8 @@ def _is_string(type_: pa.DataType) -> bool:
     return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
 
 
-def _is_binary(type_: pa.DataType) -> bool:
+def is_binary(type_: pa.DataType) -> bool:
+    """Return whether the type is that of binaries of any size."""
     return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
 
 
@@ -217,7 +233,7 @@ ELEMENT_TYPES = (
     ElementType("boolean", pa.types.is_boolean, _bool_dtype, _numbers),
     ElementType("decimal", pa.types.is_decimal, _float64, _decimals),
     ElementType("string", _is_string, _object, _strings),
-    ElementType("binary", _is_binary, _object, _numbers),
+    ElementType("binary", is_binary, _object, _numbers),
     ElementType("date", pa.types.is_date32, _int32, _days),
     ElementType("timestamp", pa.types.is_timestamp, _int64, _microseconds),
     ElementType("time of day", pa.types.is_time, _int64, _microseconds),

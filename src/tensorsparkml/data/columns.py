@@ -28,8 +28,10 @@ from tensorsparkml.data.column_types import (
     OBJECT,
     ElementType,
     check_type,
+    is_binary,
     leaf_type,
     list_depth,
+    packed_type,
 )
 from tensorsparkml.data.levels import Levels, RowLocator, open_lists
 from tensorsparkml.data.misfit import Misfit
@@ -64,7 +66,7 @@ class ColumnSpec:
     @cached_property
     def element(self) -> ElementType:
         """How the innermost elements are converted."""
-        return check_type(pa.field(self.name, self.type))
+        return _element(pa.field(self.name, self.type), self.dtype)
 
     @cached_property
     def list_lengths(self) -> tuple[int | None, ...]:
@@ -112,7 +114,7 @@ def column_spec(field: pa.Field, sample: pa.Array | None, options: Column) -> Co
         ShapeMismatchError: The shape does not fit the type or `sample`.
         ConfigurationError: The fill value is not an element of the tensor.
     """
-    element = check_type(field)
+    element = _element(field, _asked(field, options.dtype))
     found = lengths_found(field.type, element, sample)
     shape = given_shape(field, found, element, options.shape)
     if shape is None:
@@ -184,15 +186,28 @@ def _elements(values: pa.Array, spec: ColumnSpec, levels: Levels) -> np.ndarray:
     return filled
 
 
-def _dtype(field: pa.Field, own: np.dtype, wanted: Any) -> np.dtype:
-    if wanted is None:
-        return own
+def _element(field: pa.Field, dtype: np.dtype | None) -> ElementType:
+    """Return how elements are converted, where a dtype was asked for or not."""
+    element = check_type(field)
+    if dtype is not None and dtype.kind in "iuf" and dtype.isnative:
+        return packed_type(dtype) if is_binary(leaf_type(field.type)) else element
+    return element
+
+
+def _asked(field: pa.Field, wanted: Any) -> np.dtype | None:
+    """Return the dtype that the user asks for, or None."""
     try:
-        dtype: np.dtype = np.dtype(wanted)
+        return None if wanted is None else np.dtype(wanted)
     except TypeError as error:
         raise ConfigurationError(
             f"Column {field.name!r} was given the dtype {wanted!r}, which NumPy does not know."
         ) from error
+
+
+def _dtype(field: pa.Field, own: np.dtype, wanted: Any) -> np.dtype:
+    dtype = _asked(field, wanted)
+    if dtype is None:
+        return own
     numeric = OBJECT not in (own, dtype) and dtype.kind in "biuf"
     if not numeric or not (dtype.kind == "f" or np.can_cast(own, dtype)):
         raise UnsupportedColumnError(
