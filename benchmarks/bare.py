@@ -46,11 +46,13 @@ def cut(pieces: Iterator[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]
 
 
 def to_array(column: Any) -> np.ndarray:
-    """A column as TensorFlow takes it: lists of equal length as a matrix, without a copy."""
+    """A column as TensorFlow takes it: lists and images of equal size as a matrix, not copied."""
     if pa.types.is_list(column.type):
         return np.reshape(column.flatten().to_numpy(), (len(column), -1))
     if pa.types.is_binary(column.type):
-        return np.array(column.to_pylist(), object)
+        offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset :]
+        content = np.frombuffer(column.buffers()[2], np.uint8)
+        return content[offsets[0] : offsets[len(column)]].reshape(len(column), -1)
     return np.asarray(column.to_numpy())
 
 
@@ -67,9 +69,7 @@ def dataset(kind: str, batches: Callable[[], Iterator[pa.RecordBatch]]) -> Any:
         return arrays[layout.features], arrays[layout.label]
 
     def signature(array: np.ndarray) -> Any:
-        text = array.dtype == np.dtype(object)
-        dtype = tf.string if text else tf.as_dtype(array.dtype)
-        return tf.TensorSpec((None, *array.shape[1:]), dtype)
+        return tf.TensorSpec((None, *array.shape[1:]), tf.as_dtype(array.dtype))
 
     sample = element(next(batches()))
     signatures = tf.nest.map_structure(signature, sample)

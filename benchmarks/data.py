@@ -6,14 +6,17 @@ They are made once, below `build/benchmarks`, from a fixed seed.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+
+from tensorsparkml import Column
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "build" / "benchmarks"
@@ -37,6 +40,7 @@ class Kind:
         features: Column of `x`; None for a dict of all columns.
         label: Column of `y`, or None.
         make: Makes a table of so many rows.
+        convert: How columns become tensors, where the default is not wanted.
     """
 
     title: str
@@ -45,6 +49,16 @@ class Kind:
     features: str | None
     label: str | None
     make: Callable[[np.random.Generator, int], pa.Table]
+    convert: Mapping[str, Column] = field(default_factory=dict)
+
+    def dataset(self) -> dict[str, Any]:
+        """Return the arguments of `ctx.dataset` and `ctx.read_parquet`."""
+        return {
+            "batch_size": self.batch_size,
+            "features": self.features,
+            "label": self.label,
+            "convert": self.convert,
+        }
 
 
 def _labels(rng: np.random.Generator, rows: int) -> pa.Array:
@@ -71,7 +85,15 @@ def _scalars(rng: np.random.Generator, rows: int) -> pa.Table:
 
 KINDS = {
     "floats": Kind("784 floats and a label", 160_000, 256, "x", "label", _floats),
-    "images": Kind("3,136-byte images and a label", 200_000, 256, "x", "label", _images),
+    "images": Kind(
+        "3,136-byte images and a label",
+        200_000,
+        256,
+        "x",
+        "label",
+        _images,
+        {"x": Column(dtype="uint8")},
+    ),
     "scalars": Kind("20 scalar columns", 3_200_000, 4_096, None, None, _scalars),
 }
 

@@ -85,11 +85,7 @@ def _measure(session: Session, kind: str, repeats: int, *, keep: bool) -> FeedRa
             "feeds": feeds,
             "signals": folder,
             "later": LATER_PASSES if keep else 0,
-            "dataset": {
-                "batch_size": layout.batch_size,
-                "features": layout.features,
-                "label": layout.label,
-            },
+            "dataset": layout.dataset(),
         }
         with tsm.Cluster(
             nodes.read_feeds, args, spark=session.spark, num_workers=data.NODES, slots=session.slots

@@ -7,7 +7,6 @@ the files once when the clock begins.
 from __future__ import annotations
 
 import tempfile
-from typing import Any
 
 import tensorsparkml as tsm
 from benchmarks import data, nodes
@@ -47,10 +46,7 @@ def run(session: Session, repeats: int, kinds: list[str]) -> list[Comparison]:
 
 
 def _read_in_nodes(session: Session, kind: str, folder: str) -> float | None:
-    layout = data.KINDS[kind]
-    dataset: dict[str, Any] = {"batch_size": layout.batch_size}
-    if layout.features is not None:
-        dataset |= {"features": layout.features, "label": layout.label}
+    dataset = data.KINDS[kind].dataset()
     with tempfile.TemporaryDirectory(prefix="benchmark-") as signals:
         args = {"uri": folder, "dataset": dataset, "passes": _PASSES, "signals": signals}
         results = tsm.run(nodes.read_files, args, spark=session.spark, num_workers=data.NODES)
