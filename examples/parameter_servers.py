@@ -33,6 +33,8 @@ def main(args, ctx):
             for inputs, outputs in ((WORDS * WIDTH, 32), (32, 1))
         ]
 
+        rate = tf.Variable(1.0)  # of learning, halved with every epoch
+
     def errors(words, hours):
         x = tf.reshape(tf.nn.embedding_lookup(table, words), [-1, WORDS * WIDTH])
         return tf.matmul(tf.nn.relu(tf.matmul(x, dense[0])), dense[1])[:, 0] - hours
@@ -43,9 +45,11 @@ def main(args, ctx):
             loss = tf.reduce_mean(errors(*batch) ** 2)
         for variable, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
             if isinstance(gradient, tf.IndexedSlices):  # of the rows that the batch needs
-                variable.scatter_sub(tf.IndexedSlices(0.1 * gradient.values, gradient.indices))
+                variable.scatter_sub(
+                    tf.IndexedSlices(0.1 * rate * gradient.values, gradient.indices)
+                )
             else:
-                variable.assign_sub(0.01 * gradient)
+                variable.assign_sub(0.01 * rate * gradient)
         return {"rows": tf.shape(batch[0])[0]}
 
     passes = ctx.asynchronous_passes(
@@ -54,6 +58,7 @@ def main(args, ctx):
     minutes = []
     for _ in range(args["epochs"]):
         rows = passes.run()["rows"]
+        rate.assign(rate / 2)
         minutes.append(60 * float(tf.reduce_mean(tf.abs(errors(*args["test"])))))
     return {
         "rows": int(rows),
