@@ -33,6 +33,7 @@ SCHEMA = T.StructType(
         T.StructField("decimal", T.DecimalType(12, 3)),
         T.StructField("string", T.StringType()),
         T.StructField("binary", T.BinaryType()),
+        T.StructField("packed", T.BinaryType()),
         T.StructField("date", T.DateType()),
         T.StructField("ntz", T.TimestampNTZType()),
         T.StructField("list", T.ArrayType(T.FloatType())),
@@ -57,6 +58,7 @@ SCHEMA = T.StructType(
     ]
 )
 CONVERT = {
+    "packed": {"dtype": "int16", "shape": (2, 1)},
     "tokens": {"shape": (None,), "fill": -1},
     "vector": {"shape": (2, 2), "dtype": "float32"},
     "age": {"fill": 18, "mask": True},
@@ -88,6 +90,7 @@ def make_row(i):
         decimal.Decimal(i).scaleb(-3),
         f"né {i}",
         bytes([i, 0]),
+        np.array([i, -i], np.int16).tobytes(),
         datetime.date(1970, 1, 1) + datetime.timedelta(days=i),
         EPOCH + datetime.timedelta(microseconds=i),
         [i / 2, 1.0],
@@ -112,6 +115,7 @@ def expected(row):
         "decimal": float(row.decimal),
         "string": row.string.encode(),
         "binary": bytes(row.binary),
+        "packed": [[row.id], [-row.id]],
         "date": (row.date - EPOCH.date()).days,
         "ntz": (row.ntz - EPOCH) // datetime.timedelta(microseconds=1),
         "instant": row.id,

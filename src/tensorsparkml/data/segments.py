@@ -57,11 +57,42 @@ class LocatedBatch:
 
 
 _ORIGIN = b"origin"
+_PIECE_BYTES = 2**16
 
 
 def segment_path(spool: Path, feed: str, segment: str) -> Path:
     """Return the file of a segment in a spool's folder."""
     return spool / feed / f"{segment}.arrow"
+
+
+class _InPieces:
+    """A file that is written in small pieces, as `pyarrow.PythonFile` takes it.
+
+    For a large write Linux takes large blocks of free memory. A virtual machine may have given
+    these back, and then each of their pages costs a visit to its host: 1.3 s for a gigabyte,
+    instead of 0.4 s (Linux 6.18, ext4).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=0)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._file.closed
+
+    def write(self, data: Any) -> None:
+        """Write all of a buffer."""
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view[:_PIECE_BYTES]) :]
+
+    def flush(self) -> None:
+        """Do nothing: no bytes wait here."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 class SegmentWriter:
@@ -76,7 +107,7 @@ class SegmentWriter:
         self._path = path
         self._partial = path.with_suffix(".partial")
         path.parent.mkdir(exist_ok=True)
-        self._file = pa.OSFile(str(self._partial), "wb")
+        self._file = pa.PythonFile(_InPieces(self._partial), "w")
         self._writer = pa.ipc.new_file(self._file, schema)
 
     def write(self, located: LocatedBatch) -> None:
