@@ -33,7 +33,6 @@ SCHEMA = T.StructType(
         T.StructField("decimal", T.DecimalType(12, 3)),
         T.StructField("string", T.StringType()),
         T.StructField("binary", T.BinaryType()),
-        T.StructField("packed", T.BinaryType()),
         T.StructField("date", T.DateType()),
         T.StructField("ntz", T.TimestampNTZType()),
         T.StructField("list", T.ArrayType(T.FloatType())),
@@ -58,7 +57,7 @@ SCHEMA = T.StructType(
     ]
 )
 CONVERT = {
-    "packed": {"dtype": "int16", "shape": (2, 1)},
+    "packed": {"dtype": "int16"},
     "tokens": {"shape": (None,), "fill": -1},
     "vector": {"shape": (2, 2), "dtype": "float32"},
     "age": {"fill": 18, "mask": True},
@@ -66,7 +65,7 @@ CONVERT = {
     "person.place": {"fill": 0, "shape": (2,)},
     "person.size.cm": {"fill": 170.0},
 }
-OTHERS = ["instant", "time", "span"]
+OTHERS = ["instant", "time", "span", "packed"]
 READ = [*(field.name for field in SCHEMA if field.name != "map"), "age_mask"]
 
 
@@ -90,7 +89,6 @@ def make_row(i):
         decimal.Decimal(i).scaleb(-3),
         f"né {i}",
         bytes([i, 0]),
-        np.array([i, -i], np.int16).tobytes(),
         datetime.date(1970, 1, 1) + datetime.timedelta(days=i),
         EPOCH + datetime.timedelta(microseconds=i),
         [i / 2, 1.0],
@@ -115,7 +113,7 @@ def expected(row):
         "decimal": float(row.decimal),
         "string": row.string.encode(),
         "binary": bytes(row.binary),
-        "packed": [[row.id], [-row.id]],
+        "packed": [row.id],
         "date": (row.date - EPOCH.date()).days,
         "ntz": (row.ntz - EPOCH) // datetime.timedelta(microseconds=1),
         "instant": row.id,
@@ -192,6 +190,7 @@ def every_type(spark):
         {
             "time": F.expr("time'00:00:01'"),
             "span": F.expr("interval '1' second * int(id)"),
+            "packed": F.col("binary"),
         }
     )
 

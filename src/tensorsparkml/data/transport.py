@@ -71,6 +71,9 @@ class Segment(Protocol):
     def finish(self) -> None:
         """Return once the segment is complete."""
 
+    def abandon(self) -> None:
+        """Give the segment up."""
+
 
 def is_on_this_host(peer: Peer) -> bool:
     """Whether a node's spool can be written to: its name is of this cluster and node alone."""
@@ -143,6 +146,9 @@ class _SegmentStream:
         self._reader.read()
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Do nothing: the stream ends with its connection, and without `_END`."""
+
 
 class _Reaching:
     """A segment whose errors say which node is gone."""
@@ -158,6 +164,9 @@ class _Reaching:
     def finish(self) -> None:
         with _reaching(self._peer):
             self._segment.finish()
+
+    def abandon(self) -> None:
+        self._segment.abandon()
 
 
 @contextmanager
@@ -182,12 +191,16 @@ def send_segment(
         NodeGoneError: The node cannot be reached.
     """
     client = SpoolClient(peer, token)
+    target: Segment | None = None
     try:
-        target: Segment | None = None
         for located in batches:
             target = target or client.open(feed, segment, located.batch.schema)
             target.write(located)
         if target is not None:
             target.finish()
+    except BaseException:
+        if target is not None:
+            target.abandon()
+        raise
     finally:
         client.close()

@@ -93,7 +93,9 @@ class Feeder:
         self._commit()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and give up what is not complete."""
+        for segment in self._segments.values():
+            segment.abandon()
         for client in self._clients:
             client.close()
 

@@ -148,6 +148,7 @@ def test_a_partition_that_fails_is_not_committed(nodes: Nodes) -> None:
         feeder.run(batches())
     feeder.close()
     assert nodes.commits == []
+    assert not [path for peer in nodes.peers for path in Path(peer.spool).rglob("*.partial")]
 
 
 def test_nobody_is_asked_where_all_nodes_are_equally_near(nodes: Nodes) -> None:
