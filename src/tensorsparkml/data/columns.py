@@ -8,7 +8,7 @@ arrays are views of Arrow's memory, and then read-only, wherever the two layouts
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -51,6 +51,7 @@ class ColumnSpec:
         dtype: NumPy dtype of the tensor's elements; object for strings and binaries, as bytes.
         shape: Shape of one row; () for a scalar. None is a size that varies; such sizes come first.
         fill: What stands in place of nulls; None where nulls are errors.
+        packed: dtype of the numbers that the binaries of the column hold; None for anything else.
         is_mask: Whether it becomes the mask that tells values from nulls, instead of the values.
     """
 
@@ -59,6 +60,7 @@ class ColumnSpec:
     dtype: np.dtype
     shape: Shape
     fill: Any = None
+    packed: np.dtype | None = None
     is_mask: bool = False
 
     # What every batch needs, and only the type and the shape decide.
@@ -66,7 +68,7 @@ class ColumnSpec:
     @cached_property
     def element(self) -> ElementType:
         """How the innermost elements are converted."""
-        return _element(pa.field(self.name, self.type), self.dtype)
+        return _element(pa.field(self.name, self.type), self.packed)
 
     @cached_property
     def list_lengths(self) -> tuple[int | None, ...]:
@@ -114,7 +116,8 @@ def column_spec(field: pa.Field, sample: pa.Array | None, options: Column) -> Co
         ShapeMismatchError: The shape does not fit the type or `sample`.
         ConfigurationError: The fill value is not an element of the tensor.
     """
-    element = _element(field, _asked(field, options.dtype))
+    packed = _packed(field, options.dtype)
+    element = _element(field, packed)
     found = lengths_found(field.type, element, sample)
     shape = given_shape(field, found, element, options.shape)
     if shape is None:
@@ -123,12 +126,12 @@ def column_spec(field: pa.Field, sample: pa.Array | None, options: Column) -> Co
     fill = options.fill
     if fill is None and options.mask:
         fill = b"" if dtype == OBJECT else 0
-    return ColumnSpec(field.name, field.type, dtype, shape, _filling(field, dtype, fill))
+    return ColumnSpec(field.name, field.type, dtype, shape, _filling(field, dtype, fill), packed)
 
 
 def mask_spec(spec: ColumnSpec, name: str) -> ColumnSpec:
     """Return what the mask of a column becomes."""
-    return ColumnSpec(name, spec.type, np.dtype(np.bool_), spec.shape, spec.fill, is_mask=True)
+    return replace(spec, name=name, dtype=np.dtype(np.bool_), is_mask=True)
 
 
 def to_numpy(column: pa.Array, spec: ColumnSpec, where: RowLocator) -> np.ndarray | Ragged:
@@ -186,12 +189,15 @@ def _elements(values: pa.Array, spec: ColumnSpec, levels: Levels) -> np.ndarray:
     return filled
 
 
-def _element(field: pa.Field, dtype: np.dtype | None) -> ElementType:
-    """Return how elements are converted, where a dtype was asked for or not."""
-    element = check_type(field)
-    if dtype is not None and dtype.kind in "iuf" and dtype.isnative:
-        return packed_type(dtype) if is_binary(leaf_type(field.type)) else element
-    return element
+def _element(field: pa.Field, packed: np.dtype | None) -> ElementType:
+    return check_type(field) if packed is None else packed_type(packed)
+
+
+def _packed(field: pa.Field, wanted: Any) -> np.dtype | None:
+    """Return the dtype of the numbers in a column of binaries, where one was asked for."""
+    dtype = _asked(field, wanted)
+    numbers = dtype is not None and dtype.kind in "iuf" and dtype.isnative
+    return dtype if numbers and is_binary(leaf_type(field.type)) else None
 
 
 def _asked(field: pa.Field, wanted: Any) -> np.dtype | None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorsparkml.data.column_options import Column
-from tensorsparkml.data.columns import column_spec, to_numpy
+from tensorsparkml.data.columns import column_spec, mask_spec, to_numpy
 from tensorsparkml.errors import (
     NullValueError,
     RaggedColumnError,
@@ -96,6 +96,14 @@ def test_nulls() -> None:
         convert(column, dtype="uint8")
     assert convert(column, dtype="uint8", fill=7).tolist() == [[7, 7], [0, 1], [7, 7]]
     assert convert(column.slice(0, 1), dtype="uint8", fill=7, shape=(2,)).tolist() == [[7, 7]]
+
+
+def test_masks() -> None:
+    column = pa.array([b"\0\1", None])
+    spec = column_spec(pa.field("x", column.type), column, Column(dtype="uint8", mask=True))
+    mask: Any = to_numpy(column, mask_spec(spec, "x_mask"), where)
+    assert mask.tolist() == [[True, True], [False, False]]
+    assert convert(column, dtype="uint8", mask=True).tolist() == [[0, 1], [0, 0]]
 
 
 def test_a_shape_of_another_size_is_refused() -> None:
