@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.conversion import convert, where
 
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.column_types import check_type
@@ -30,20 +31,6 @@ from tensorsparkml.errors import (
 )
 
 UTC = datetime.UTC
-
-
-def where(row: int) -> str:
-    return f"row {row + 100} of partition 3"
-
-
-def convert(column: pa.Array, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """Convert a column named `x` as a feed would, checking what holds for every result."""
-    spec = column_spec(pa.field("x", column.type), column, Column(shape=shape))
-    array = to_numpy(column, spec, where)
-    assert array.shape == (len(column), *spec.shape)
-    assert array.dtype == spec.dtype
-    assert array.flags.c_contiguous
-    return array
 
 
 def assert_refused(error: type[DataError], call: Callable[[], object], *parts: str) -> str:

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.conversion import convert
 
 from tensorsparkml.data.column_options import Column
-from tensorsparkml.data.columns import column_spec, to_numpy
+from tensorsparkml.data.columns import column_spec
 from tensorsparkml.errors import NullValueError, RaggedColumnError, ShapeMismatchError
 
 # As Spark hands them over, checked by tests/cluster/test_types.py.
@@ -35,19 +36,6 @@ MATRIX = pa.struct(
     ]
 )
 NUMBERS = st.sampled_from([0.0, 0.0, 1.5, -2.0, 3.0])
-
-
-def where(row: int) -> str:
-    return f"row {row + 100} of partition 3"
-
-
-def convert(column: pa.Array, **options: Any) -> Any:
-    spec = column_spec(pa.field("x", column.type), column, Column(**options))
-    array = to_numpy(column, spec, where)
-    assert isinstance(array, np.ndarray)
-    assert array.shape == (len(column), *spec.shape)
-    assert (array.dtype, array.flags.c_contiguous) == (spec.dtype, True)
-    return array
 
 
 def dense(values: list[float]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.conversion import convert, mask, where
 
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.columns import column_spec, mask_spec, to_numpy
@@ -23,32 +24,6 @@ from tensorsparkml.errors import (
     ShapeMismatchError,
     UnsupportedColumnError,
 )
-
-
-def where(row: int) -> str:
-    return f"row {row + 100} of partition 3"
-
-
-def convert(column: pa.Array, **options: Any) -> Any:
-    spec = column_spec(pa.field("x", column.type), column, Column(**options))
-    found = to_numpy(column, spec, where)
-    if spec.ragged_rank:
-        assert isinstance(found, Ragged)
-        assert found.values.shape[1:] == spec.inner_shape
-        assert len(found.row_splits) == spec.ragged_rank
-        assert [splits.dtype for splits in found.row_splits] == [np.int64] * spec.ragged_rank
-        assert len(found.row_splits[0]) == len(column) + 1
-        assert found.values.dtype == spec.dtype
-    else:
-        assert isinstance(found, np.ndarray)
-        assert found.shape == (len(column), *spec.shape)
-        assert (found.dtype, found.flags.c_contiguous) == (spec.dtype, True)
-    return found
-
-
-def mask(column: pa.Array, **options: Any) -> Any:
-    spec = column_spec(pa.field("x", column.type), column, Column(mask=True, **options))
-    return to_numpy(column, mask_spec(spec, "x_mask"), where)
 
 
 def lists(ragged: Ragged) -> list[Any]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.conversion import convert, mask
 
-from tensorsparkml.data.column_options import Column
-from tensorsparkml.data.columns import column_spec, mask_spec, to_numpy
 from tensorsparkml.errors import (
     NullValueError,
     RaggedColumnError,
@@ -20,18 +17,6 @@ from tensorsparkml.errors import (
 )
 
 BINARIES = [pa.binary(), pa.large_binary()]
-
-
-def where(row: int) -> str:
-    return f"row {row + 100} of partition 3"
-
-
-def convert(column: pa.Array, **options: Any) -> Any:
-    spec = column_spec(pa.field("x", column.type), column, Column(**options))
-    array = to_numpy(column, spec, where)
-    assert isinstance(array, np.ndarray)
-    assert (array.shape, array.dtype) == ((len(column), *spec.shape), spec.dtype)
-    return array
 
 
 @given(
@@ -65,8 +50,7 @@ def test_lists_of_binaries() -> None:
     column = pa.array([[b"\0\1", b"\2\3"], [b"\4\5", b"\6\7"]])
     expected = [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]
     assert convert(column, dtype="uint8").tolist() == expected
-    spec = column_spec(pa.field("x", column.type), column, Column(dtype="uint8", shape=(None, 2)))
-    ragged: Any = to_numpy(column, spec, where)
+    ragged = convert(column, (None, 2), dtype="uint8")
     assert ragged.values.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
 
 
@@ -100,9 +84,7 @@ def test_nulls() -> None:
 
 def test_masks() -> None:
     column = pa.array([b"\0\1", None])
-    spec = column_spec(pa.field("x", column.type), column, Column(dtype="uint8", mask=True))
-    mask: Any = to_numpy(column, mask_spec(spec, "x_mask"), where)
-    assert mask.tolist() == [[True, True], [False, False]]
+    assert mask(column, dtype="uint8").tolist() == [[True, True], [False, False]]
     assert convert(column, dtype="uint8", mask=True).tolist() == [[0, 1], [0, 0]]
 
 
