@@ -62,13 +62,8 @@ def count_rows(frame: DataFrame) -> int:
 
 
 @cache
-def feed_rates(session: Session, kind: str, repeats: int) -> FeedRates:
-    """Measure a kind of row that the nodes keep, once for all benchmarks of this run."""
-    return _measure(session, kind, repeats, keep=True)
-
-
-def _measure(session: Session, kind: str, repeats: int, *, keep: bool) -> FeedRates:
-    """Measure a kind of row.
+def feed_rates(session: Session, kind: str, repeats: int, keep: bool) -> FeedRates:
+    """Measure a kind of row; the result is kept for other benchmarks of this run.
 
     Args:
         session: The Spark session.
@@ -119,11 +114,8 @@ def run(session: Session, repeats: int, kinds: list[str]) -> list[Comparison]:
     """Compare the first pass of each kind with counting."""
     found = []
     for kind, keep in product(kinds, (True, False)):
-        if keep:
-            name, rates = "first pass", feed_rates(session, kind, repeats)
-        else:
-            name = "first pass, rows not kept (`cache=False`)"
-            rates = _measure(session, kind, repeats, keep=False)
+        rates = feed_rates(session, kind, repeats, keep)
+        name = "first pass" if keep else "first pass, rows not kept (`cache=False`)"
         layout = data.KINDS[kind]
         found.append(
             Comparison(

@@ -22,7 +22,7 @@ def run(session: Session, repeats: int, kinds: list[str]) -> list[Comparison]:
         layout = data.KINDS[kind]
         sources = [str(path) for path in data.node_files(kind, session.rows(kind))]
         arguments = [{"kind": kind, "source": source, "passes": LATER_PASSES} for source in sources]
-        ours = feed_rates(session, kind, repeats).later
+        ours = feed_rates(session, kind, repeats, True).later
         theirs = [read_together(arguments) for _ in range(repeats)]
         found.append(
             Comparison(

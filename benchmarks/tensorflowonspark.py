@@ -93,7 +93,7 @@ def _reach(batches: list[tuple[float, int]], wanted: int) -> tuple[float, int]:
 
 def run(session: Session, repeats: int, kinds: list[str]) -> list[Comparison]:
     """Compare the rates of both passes."""
-    ours = feed_rates(session, _KIND, repeats)
+    ours = feed_rates(session, _KIND, repeats, True)
     theirs = tfos_runs(session, repeats)
     layout = data.KINDS[_KIND]
     return [
