@@ -18,10 +18,10 @@ class Rows:
     def __init__(self, batch: Any) -> None:
         self._batch = batch
 
-    def first_row(self) -> Any:
+    def first_rows(self) -> Any:
         from tensorsparkml.data.segments import LocatedBatch, Origin
 
-        return LocatedBatch(self._batch.slice(0, 1), Origin(0, 0))
+        return LocatedBatch(self._batch, Origin(0, 0))
 
     def batches(self, size: int, drop_remainder: bool, at_once: int) -> Any:
         from tensorsparkml.data.segments import LocatedBatch, Origin

@@ -59,8 +59,9 @@ def shape_found(field: pa.Field, found: list[int | None]) -> Shape:
     known = tuple(length for length in found if length is not None)
     if len(known) < len(found):
         raise UnsupportedColumnError(
-            f"Column {field.name!r} of type {text(field.type)} has lists of unknown length, "
-            "since there is no row to take it from. Give the column's shape."
+            f"Column {field.name!r} of type {text(field.type)} has lists of unknown length, since "
+            "this node's first rows hold none. Give the column's shape: tsm.Column(shape=(3,)) "
+            "for lists of 3 values, tsm.Column(shape=(None,)) for lists of any length."
         )
     return known
 

@@ -107,7 +107,7 @@ def column_spec(field: pa.Field, sample: pa.Array | None, options: Column) -> Co
 
     Args:
         field: The column's name and Arrow type.
-        sample: Some rows of the column, usually the first batch that has any.
+        sample: Some rows of the column, usually the node's first record batch.
         options: What the user asks for.
 
     Raises:

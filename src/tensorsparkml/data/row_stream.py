@@ -23,10 +23,9 @@ class RowStream:
         self._batches = batches
         self._current: LocatedBatch | None = None
 
-    def first_row(self) -> LocatedBatch:
-        """Return the next row, which stays in the stream."""
-        current = self._next()
-        return LocatedBatch(current.batch.slice(0, 1), current.origin)
+    def first_rows(self) -> LocatedBatch:
+        """Return the next rows that lie in one batch; they stay in the stream."""
+        return self._next()
 
     def take(self, count: int) -> list[LocatedBatch]:
         """Return the next rows as slices of the batches.

@@ -172,6 +172,11 @@ class RowReader:
         self._paths.append(path)
         self._starts.append(self._starts[-1] + rows)
 
+    def first_batch(self) -> LocatedBatch:
+        """Return the rows from the first on that lie in one record batch."""
+        index = bisect.bisect_right(self._starts, 0) - 1
+        return next(self._segment(index).read(0, self._starts[index + 1]))
+
     def read(self, start: int, count: int) -> list[LocatedBatch]:
         """Return `count` rows from position `start` on, as slices of the files' batches."""
         found: list[LocatedBatch] = []

@@ -8,7 +8,6 @@ from typing import Any
 from tensorsparkml.data.assembly import Assembler
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.lockstep import PassCursor
-from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.trainer.source import Source
 
 
@@ -73,7 +72,7 @@ class DataFeed:
         assert rows is not None
         if self._assembler is None:
             # A node without any row learns here that there are fewer rows than nodes.
-            sample = _first(rows.slices[0]) if rows.slices else self._reader.first_row()
+            sample = rows.slices[0] if rows.slices else self._reader.first_rows()
             self._assembler = Assembler(self._columns, self._convert, sample)
         return self._assembler.assemble(rows.slices)
 
@@ -98,7 +97,3 @@ class DataFeed:
         When every node has said so, or has ended, Spark stops delivering.
         """
         self._reader.terminate()
-
-
-def _first(located: LocatedBatch) -> LocatedBatch:
-    return LocatedBatch(located.batch.slice(0, 1), located.origin)

@@ -99,19 +99,19 @@ def local_dataset(
 ) -> Any:
     """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
 
-    Waits for the first row, which tells the shapes. TensorFlow makes an error of its own of what a
+    Waits for the first rows, which tell the shapes. TensorFlow makes an error of its own of what a
     batch raises, so `on_error` gets the original first.
     """
     import tensorflow as tf
 
-    sample = reader.first_row()
+    sample = reader.first_rows()
     assembler = Assembler(layout.columns(), convert, sample, layout.named())
     layout.resolve(list(assembler.specs))
 
     # Ragged tensors have no common shape.
     stacked = not any(spec.ragged_rank for spec in leaves(assembler.specs))
-    batch_bytes = max(sample.batch.nbytes, 1) * batch_size
-    at_once = max(1, _BYTES_AT_ONCE // batch_bytes) if stacked else 1
+    row_bytes = max(1, sample.batch.nbytes // sample.batch.num_rows)
+    at_once = max(1, _BYTES_AT_ONCE // (row_bytes * batch_size)) if stacked else 1
 
     def elements() -> Iterator[Any]:
         for rows in reader.batches(batch_size, drop_remainder, at_once):

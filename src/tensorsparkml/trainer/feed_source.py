@@ -110,8 +110,8 @@ class _FeedSource:
     def passes_offered(self) -> int:
         return self._source.passes_offered
 
-    def first_row(self) -> LocatedBatch:
-        return self._source.first_row()
+    def first_rows(self) -> LocatedBatch:
+        return self._source.first_rows()
 
     def begin_pass(self) -> PassCursor:
         return self._source.begin_pass()

@@ -133,8 +133,8 @@ class FileReader:
         """How many passes a `DataFeed` delivers."""
         return self._passes_offered
 
-    def first_row(self) -> LocatedBatch:
-        """Return the first row of this node.
+    def first_rows(self) -> LocatedBatch:
+        """Return the first rows of this node, at least one.
 
         Raises:
             EmptyFeedError: There are fewer rows than nodes.
@@ -146,7 +146,7 @@ class FileReader:
             )
         if self._looked_at is None:
             self._looked_at = self._open()
-        return self._looked_at.first_row()
+        return self._looked_at.first_rows()
 
     def begin_pass(self) -> PassCursor:
         """Return the beginning of a pass, which reads ahead from now on."""

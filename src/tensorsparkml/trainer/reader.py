@@ -93,8 +93,8 @@ class FeedReader:
         """How many passes the driver asked for; known once the feed is closed."""
         return self._delivery.passes_offered
 
-    def first_row(self) -> LocatedBatch:
-        """Wait for a row of this node and return it; reads nothing off the feed.
+    def first_rows(self) -> LocatedBatch:
+        """Wait for this node's first rows and return them; reads nothing off the feed.
 
         Raises:
             EmptyFeedError: The feed has fewer rows than there are nodes.
@@ -186,7 +186,7 @@ class FeedReader:
                 f"feed {self.feed!r} has {delivery.closed.total} rows for {self._nodes} nodes; "
                 "each node needs at least one. Check the DataFrame's filters, or use fewer nodes"
             )
-        return delivery.rows.read(0, 1)[0]
+        return delivery.rows.first_batch()
 
     def _change_delivery(self, number: int) -> None:
         old = self._delivery

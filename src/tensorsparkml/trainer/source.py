@@ -13,8 +13,8 @@ from tensorsparkml.trainer.reader import Rows
 class Batches(Protocol):
     """What a dataset needs of a source."""
 
-    def first_row(self) -> LocatedBatch:
-        """Wait for a row of this node and return it; reads nothing off the source.
+    def first_rows(self) -> LocatedBatch:
+        """Wait for this node's first rows and return them; reads nothing off the source.
 
         Raises:
             EmptyFeedError: There are fewer rows than nodes.

@@ -396,6 +396,7 @@ def test_unknown_length(sample: list[Any] | None) -> None:
         "list<item: float>",
         "unknown length",
         "Give the column's shape",
+        "tsm.Column(shape=(None,))",
     )
 
 

@@ -39,7 +39,9 @@ def test_rows_come_in_order_however_they_are_cut(sizes: list[int], data: st.Data
     stream, read, left = RowStream(batches(sizes)), list[int](), sum(sizes)
     while left:
         count = data.draw(st.integers(1, left))
-        assert ids([stream.first_row()]) == [len(read)]
+        following = ids([stream.first_rows()])
+        assert following == list(range(len(read), len(read) + len(following)))
+        assert following
         if data.draw(st.booleans()):
             found = stream.take(count)
             assert sum(located.batch.num_rows for located in found) == count

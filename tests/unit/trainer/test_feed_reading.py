@@ -352,9 +352,9 @@ def test_fewer_rows_than_nodes_are_an_error_where_a_row_is_needed(simulate: Simu
         feed.next_batch(1)
 
 
-def test_the_first_row_is_not_read_off_the_feed(simulate: Simulate) -> None:
+def test_the_first_rows_are_not_read_off_the_feed(simulate: Simulate) -> None:
     [reader] = simulate([[3]], nodes=1).readers
-    assert reader.first_row().batch.num_rows == 1
+    assert reader.first_rows().batch.num_rows == 3
     assert [batch.count for batch in reader.batches(2, False)] == [2, 1]
 
 
@@ -494,8 +494,8 @@ def test_rows_that_cannot_come_again_are_read_once(simulate: Simulate) -> None:
         next(reader.batches(4, drop_remainder=False))
 
 
-def test_the_first_row_stays_known_when_it_is_dropped(simulate: Simulate) -> None:
+def test_the_first_rows_stay_known_when_they_are_dropped(simulate: Simulate) -> None:
     [reader] = simulate([[6]] * 5, nodes=1, limit=NOT_CACHED).readers
-    first = reader.first_row()
+    first = reader.first_rows()
     assert len(list(reader.batches(4, drop_remainder=False))) == 8
-    assert reader.first_row() is first
+    assert reader.first_rows() is first
