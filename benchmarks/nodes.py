@@ -32,12 +32,14 @@ def read_passes(
         time.sleep(0.005)
     later_begin = time.time()
     later_rows = sum(count(dataset) for _ in range(args["later"]))
+    later_end = time.time()
+    ctx.feed(feed).terminate()
     return {
         "rows": rows,
         "first_end": first_end,
         "later_rows": later_rows,
         "later_begin": later_begin,
-        "later_end": time.time(),
+        "later_end": later_end,
     }
 
 

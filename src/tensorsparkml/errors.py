@@ -181,7 +181,7 @@ class ShapeMismatchError(DataError):
 
 
 class SpentFeedError(DataError):
-    """The rows of a feed were dropped when they had been read, and do not come again."""
+    """The rows of a feed were dropped, or deleted at its end, and do not come again."""
 
 
 class UnsupportedColumnError(DataError):

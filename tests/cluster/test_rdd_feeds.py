@@ -2,6 +2,7 @@
 
 import itertools
 from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,6 +141,34 @@ def test_an_exception_in_the_rdd(spark):
         tsm.Cluster(read_all, [("train", "value")], spark=spark, num_workers=2) as cluster,
     ):
         cluster.train(rows)
+
+
+def read_one_after_the_other(args, ctx):
+    rows = []
+    for name in args:
+        feed = ctx.feed(name)
+        while not feed.should_stop():
+            rows += feed.next_batch(50)["value"].tolist()
+        feed.terminate()
+    return rows
+
+
+def test_what_no_node_wants_is_deleted_while_the_cluster_runs(spark):
+    def spools(state):
+        return [Path(peer.spool) for peer in state.peers]
+
+    with tsm.Cluster(
+        read_one_after_the_other, ["first", "second"], spark=spark, num_workers=2
+    ) as cluster:
+        coordinator = cluster._running.coordinator
+        rows = spark.sparkContext.parallelize(range(400), 4)
+        cluster.train(rows, feed="first", epochs=2)
+        assert coordinator.require(
+            lambda state: all(path.exists() and not list(path.iterdir()) for path in spools(state)),
+            timeout=60,
+        )
+        cluster.train(rows, feed="second")
+    assert sorted(itertools.chain(*cluster.results)) == sorted([*range(400)] * 3)
 
 
 def stop_early(args, ctx):

@@ -174,7 +174,15 @@ class ClusterState:
         if feed not in self.feeds:
             return []
         self.feeds[feed].consumed(rank, progress)
-        return self._decide(feed) if progress.terminated else []
+        return self._decide(feed) + self._clear() if progress.terminated else []
+
+    def given(self, feed: str, segment: str) -> Addressed:
+        """Record that rows that one node has given another have arrived."""
+        return self.feeds[feed].given(segment) + self._clear()
+
+    def close_feed(self, feed: str) -> Addressed:
+        """Take no more rows for a feed."""
+        return self.feeds[feed].close() + self._clear()
 
     def begins_pass(self, rank: int, feed: str, number: int, whole: bool) -> Addressed:
         """Record that a node is about to begin a pass over a feed that is not all kept."""
@@ -199,6 +207,10 @@ class ClusterState:
                 for rank, node in enumerate(self._readers)
             )
         )
+
+    def _clear(self) -> Addressed:
+        unwanted = [ledger for name, ledger in self.feeds.items() if self.feed_unwanted(name)]
+        return [addressed for ledger in unwanted for addressed in ledger.remove()]
 
     def _decide(self, feed: str) -> Addressed:
         running = [

@@ -18,6 +18,7 @@ from tensorsparkml.control.messages import (
     Publish,
     ReadFiles,
     Release,
+    Remove,
 )
 from tensorsparkml.control.placement import Placement
 from tensorsparkml.data.lockstep import balance
@@ -88,6 +89,7 @@ class FeedLedger:
         self.progress = [FeedProgress()] * nodes
         self.closed = False
         self._closing = False
+        self._removed = False
         self._released = 0
         self._committed: set[str] = set()
         self._given: dict[str, Give] = {}
@@ -161,6 +163,13 @@ class FeedLedger:
             return []
         addressed: Addressed = [(give.target, Publish(self.name, segment, give.rows))]
         return addressed if self._given else addressed + self._complete()
+
+    def remove(self) -> Addressed:
+        """Let the nodes delete the rows, if these are complete, because none wants them."""
+        if self._removed or not self.closed:
+            return []
+        self._removed = True
+        return self._to_all(Remove(self.name))
 
     # Feeds of which nodes do not keep everything
 

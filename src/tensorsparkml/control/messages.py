@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from tensorsparkml.roles import node_name
 
@@ -176,6 +176,13 @@ class Close:
 
 
 @dataclass(frozen=True)
+class Remove:
+    """No node will read the rows of the complete delivery again: delete them."""
+
+    feed: str
+
+
+@dataclass(frozen=True)
 class ReadFiles:
     """The nodes read the rows of the feed from files, by themselves.
 
@@ -217,27 +224,13 @@ Directive = (
     | Release
     | Give
     | Close
+    | Remove
     | ReadFiles
     | EndInference
     | End
     | Stop
 )
-_DIRECTIVES: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (
-        Open,
-        Drop,
-        BeginPass,
-        Publish,
-        Release,
-        Give,
-        Close,
-        ReadFiles,
-        EndInference,
-        End,
-        Stop,
-    )
-}
+_DIRECTIVES: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Directive)}
 
 
 def encode_directive(directive: Directive) -> dict[str, Any]:

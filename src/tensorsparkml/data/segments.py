@@ -57,7 +57,7 @@ class LocatedBatch:
 
 
 _ORIGIN = b"origin"
-_PIECE_BYTES = 2**16
+_PIECE_BYTES = 2**13
 
 
 def segment_path(spool: Path, feed: str, segment: str) -> Path:
@@ -70,7 +70,8 @@ class _InPieces:
 
     For a large write Linux takes large blocks of free memory. A virtual machine may have given
     these back, and then each of their pages costs a visit to its host: 1.3 s for a gigabyte,
-    instead of 0.4 s (Linux 6.18, ext4).
+    instead of 0.4 s (Linux 6.18, ext4). Pieces of 8 KiB find more that is at hand than those of
+    64 KiB, and cost no more.
     """
 
     def __init__(self, path: Path) -> None:
@@ -188,6 +189,10 @@ class RowReader:
                 found.extend(self._segment(index).read(offset, rows))
             start, count, index = start + rows, count - rows, index + 1
         return found
+
+    def close(self) -> None:
+        """Close the files, which stay where they are."""
+        self._open.clear()
 
     def drop(self, end: int) -> int:
         """Delete the files of all segments that lie before a position; return the rows in them."""

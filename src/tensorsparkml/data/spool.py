@@ -26,11 +26,12 @@ from tensorsparkml.control.messages import (
     Publish,
     ReadFiles,
     Release,
+    Remove,
 )
 from tensorsparkml.data.segments import LocatedBatch, RowReader, SegmentWriter, segment_path
 
 # What concerns the rows of one feed on one node.
-SpoolDirective = Open | Publish | Release | Drop | BeginPass | Close | ReadFiles
+SpoolDirective = Open | Publish | Release | Drop | BeginPass | Close | Remove | ReadFiles
 
 
 @dataclass
@@ -85,6 +86,9 @@ class Spool:
                     share.begun = directive
                 case Close():
                     share.closed = directive
+                case Remove():
+                    share.segments, share.reader = [], RowReader()
+                    shutil.rmtree(self.directory / directive.feed, ignore_errors=True)
                 case ReadFiles():
                     share.files = directive
             self._changed.notify_all()

@@ -186,7 +186,7 @@ class Coordinator:
     def close_feed(self, name: str) -> None:
         """Take no more rows for a feed and let the nodes read it to its end."""
         with self._changed:
-            self._send(self._state.feeds[name].close())
+            self._send(self._state.close_feed(name))
 
     def fail(self, failure: Failure) -> None:
         """Record a failure that the driver itself found."""
@@ -292,7 +292,7 @@ class Coordinator:
             case "spool":
                 state.stored(rank, event["bytes"])
             case "given":
-                return state.feeds[event["feed"]].given(event["segment"])
+                return state.given(event["feed"], event["segment"])
             case "progress":
                 progress = FeedProgress(event["passes"], event["rows"], event["terminated"])
                 return state.consumed(rank, event["feed"], progress)
@@ -311,7 +311,7 @@ class Coordinator:
         with self._changed:
             self._direct_tasks_left -= 1
             if self._direct_tasks_left == 0:
-                self._send(self._state.feeds[body["feed"]].close())
+                self._send(self._state.close_feed(body["feed"]))
 
     def _on_admit(self, body: dict[str, Any]) -> dict[str, Any]:
         """Wait a little until a feeder may bring rows, and say whether; and whether in vain."""

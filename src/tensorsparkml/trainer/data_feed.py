@@ -69,7 +69,8 @@ class DataFeed:
             return {}
         assert self._cursor is not None  # should_stop has just looked
         rows = self._reader.next_batches(self._cursor, batch_size, drop_remainder=False)
-        assert rows is not None
+        if rows is None:  # another thread has ended the feed meanwhile
+            return {}
         if self._assembler is None:
             # A node without any row learns here that there are fewer rows than nodes.
             sample = rows.slices[0] if rows.slices else self._reader.first_rows()

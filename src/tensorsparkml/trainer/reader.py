@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from tensorsparkml.control.messages import FeedProgress
@@ -98,8 +98,10 @@ class FeedReader:
 
         Raises:
             EmptyFeedError: The feed has fewer rows than there are nodes.
+            SpentFeedError: The program has ended the feed.
         """
         with self._lock:
+            self._require_wanted()
             if self._looked_at is None:
                 self._looked_at = self._look()
             return self._looked_at
@@ -111,8 +113,10 @@ class FeedReader:
         that were begun before.
 
         Raises:
-            SpentFeedError: The rows are gone and cannot come again.
+            SpentFeedError: The rows are gone and cannot come again, or the program has ended the
+                feed.
         """
+        self._require_wanted()
         number, self._passes_begun = self._passes_begun, self._passes_begun + 1
         with self._lock:
             if number and self._delivery.limited:
@@ -130,7 +134,8 @@ class FeedReader:
         cursor = self.begin_pass()
         while (rows := self.next_batches(cursor, size, drop_remainder, at_once)) is not None:
             yield rows
-        self.end_pass()
+        if not self.terminated:
+            self.end_pass()
 
     def next_batches(
         self, cursor: PassCursor, size: int, drop_remainder: bool, at_once: int = 1
@@ -143,6 +148,8 @@ class FeedReader:
         assert isinstance(cursor, _Pass)
         delivery = cursor.delivery
         with self._lock:
+            if self.terminated:  # meanwhile
+                return None
             first = cursor.yielded
             next_step = partial(delivery.next_step, cursor, size, drop_remainder)
             while (run := cursor.take(next_step, size, at_once)) is None:
@@ -152,7 +159,7 @@ class FeedReader:
                 delivery.refresh()
             self._require_current(cursor)
             slices = self._read(cursor, first, run.rows)
-            self._advance(FeedProgress(self._progress.passes, self._progress.rows + run.rows))
+            self._advance(replace(self._progress, rows=self._progress.rows + run.rows))
             return Rows(slices, run.rows, run.weight, run.batches)
 
     def at_end(self, cursor: PassCursor) -> bool:
@@ -170,12 +177,14 @@ class FeedReader:
     def end_pass(self) -> None:
         """Record a complete pass."""
         with self._lock:
-            self._advance(FeedProgress(self._progress.passes + 1, self._progress.rows))
+            self._advance(replace(self._progress, passes=self._progress.passes + 1))
 
     def terminate(self) -> None:
-        """Want no more of the feed."""
+        """Want no more of the feed. Its rows are deleted once no node wants them."""
         with self._lock:
-            self._advance(FeedProgress(self._progress.passes, self._progress.rows, True))
+            self._looked_at = None
+            self._delivery.rows.close()
+            self._advance(replace(self._progress, terminated=True))
 
     def _look(self) -> LocatedBatch:
         delivery = self._delivery
@@ -200,6 +209,13 @@ class FeedReader:
         if name != old.name:
             old.rows.drop(old.rows.rows)
             self._delivery = Delivery(self._agent, name, self._nodes)
+
+    def _require_wanted(self) -> None:
+        if self.terminated:
+            raise SpentFeedError(
+                f"the program has ended feed {self.feed!r} with terminate(), which deletes its "
+                "rows; read it before that"
+            )
 
     def _require_current(self, cursor: _Pass) -> None:
         if cursor.number + 1 < self._passes_begun and cursor.delivery.limited:

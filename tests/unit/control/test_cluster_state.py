@@ -6,7 +6,17 @@ import pytest
 
 from tensorsparkml.control.cluster_state import ClusterState, Phase, describe
 from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.messages import Directive, End, Failure, FeedProgress, Peer, Stop
+from tensorsparkml.control.messages import (
+    Commit,
+    Directive,
+    End,
+    Failure,
+    FeedProgress,
+    Give,
+    Peer,
+    Remove,
+    Stop,
+)
 from tensorsparkml.roles import Roles, make_roles
 
 LEASE, SETTLE, CAUSE = 6.0, 1.0, 4.0
@@ -286,6 +296,24 @@ def test_feeds_do_not_mix(running: ClusterState) -> None:
     assert running.feed_unwanted("validation")
     assert not running.feed_unwanted("train")
     assert not running.feed_done("train", 1)
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["terminated first", "closed first"])
+def test_a_complete_feed_that_no_node_wants_is_removed_once(
+    running: ClusterState, early: bool
+) -> None:
+    removed = [(0, Remove("train")), (1, Remove("train"))]
+    running.open_feed(FeedLedger("kept", 2))
+    running.open_feed(FeedLedger("train", 2))
+    running.feeds["train"].commit(Commit("train", "0", "0-0", (2, 0), (16, 0)))
+    if not early:
+        assert running.close_feed("train") == [(0, Give("train", "given-0", 1, 1))]
+    ended = FeedProgress(terminated=True)
+    assert running.consumed(0, "train", ended) == running.consumed(1, "train", ended) == []
+    if early:
+        running.close_feed("train")
+    assert running.given("train", "given-0")[-2:] == removed  # after the feed is complete
+    assert running.close_feed("train") == running.consumed(0, "train", ended) == []
 
 
 def test_progress_of_an_unknown_feed_is_ignored(running: ClusterState) -> None:

@@ -24,6 +24,7 @@ from tensorsparkml.control.messages import (
     Publish,
     ReadFiles,
     Release,
+    Remove,
 )
 from tensorsparkml.data import spool as spool_module
 from tensorsparkml.data.segments import LocatedBatch, Origin, RowReader
@@ -226,6 +227,19 @@ def test_removing_deletes_every_file(spool: Spool, tmp_path: Path) -> None:
     spool.remove()
     assert list(tmp_path.iterdir()) == []
     spool.remove()
+
+
+def test_a_feed_that_nobody_wants_is_deleted(spool: Spool) -> None:
+    for feed in ("train", "validation"):
+        write(spool, feed, "0-0", 1)
+        spool.apply(Publish(feed, "0-0", 1))
+    spool.apply(Close("train", 1, 1, 1))
+    spool.apply(Remove("train"))
+    assert [path.name for path in spool.directory.iterdir()] == ["validation"]
+    window = spool.window("train", 0, 0, LONG)
+    assert not window["segments"]
+    assert window["closed"]
+    assert held_ids(spool.window("validation", 0, 0, LONG)) == [1]
 
 
 def test_a_feed_that_files_hold_is_told(spool: Spool) -> None:

@@ -338,6 +338,17 @@ def test_who_wants_no_more_gets_no_more(simulate: Simulate, early: bool) -> None
     assert simulation.reports == [[FeedProgress(0, rows, terminated=True)]]
 
 
+def test_a_feed_that_was_ended_is_not_read_again(simulate: Simulate) -> None:
+    [reader] = simulate([[3]], nodes=1).readers
+    begun = reader.batches(1, False)
+    next(begun)
+    reader.terminate()
+    assert list(begun) == []
+    for read in (reader.first_rows, reader.begin_pass):
+        with pytest.raises(SpentFeedError, match=r"has ended feed 'train' with terminate\(\)"):
+            read()
+
+
 def test_a_feed_without_rows_ends_at_once(simulate: Simulate) -> None:
     for feed in simulate([], nodes=2, passes=2).feeds():
         assert feed.should_stop()
