@@ -5,8 +5,8 @@ task slots. They take turns. A node's rows are there when its loop over `ctx.dat
 last batch; the clock begins with the call of `train`, when the nodes run and wait for the feed.
 
 The nodes keep the rows for later passes, which takes memory that counting does not take; or, with
-`cache=False`, they drop what they have read. After the later passes of a round they end the feed, so
-that its rows are deleted and a round finds the machine as the one before did.
+`cache=False`, they drop what they have read. After the later passes of a round they end the feed,
+so that its rows are deleted and a round finds the machine as the one before did.
 """
 
 from __future__ import annotations

@@ -95,6 +95,6 @@ class DataFeed:
     def terminate(self) -> None:
         """End the feed early: this node wants no more of it.
 
-        When every node has said so, or has ended, Spark stops delivering.
+        When every node has said so, or has ended, Spark stops delivering, and the rows are deleted.
         """
         self._reader.terminate()
