@@ -68,6 +68,8 @@ class ClusterState:
         self._roles = roles
         self._readers = self.nodes[: roles.readers]
         self._training_ended = False
+        # Mains beside the training that have not asked for its end, and may still do so.
+        self._undecided = set(roles.with_main) - set(roles.training)
         self.feeds: dict[str, FeedLedger] = {}
         self.failures: list[Failure] = []
         self.ending = False
@@ -110,6 +112,7 @@ class ClusterState:
         node.phase, node.result = Phase.FINISHED, result
         if self.failures:
             return []
+        self._undecided.discard(rank)
         self.ending = self.all_finished
         if self.training_over and not self._training_ended:
             self._training_ended = True
@@ -117,17 +120,26 @@ class ClusterState:
         return [directive for name in self.feeds for directive in self._decide(name)]
 
     def awaits_end(self, rank: int) -> None:
-        """Record that a main, which nobody waits for, returns by itself once training has ended."""
+        """Record that a main beside the training returns by itself once that has ended."""
+        self._undecided.discard(rank)
         self.nodes[rank].awaited = True
+
+    def unawaited(self, rank: int) -> None:
+        """Record that a main beside the training has not asked for its end in time."""
+        self._undecided.discard(rank)
+        self.ending = not self.failures and self.all_finished
 
     def failed(self, failure: Failure, now: float) -> Addressed:
         """Record a failure of a node, of a feed, or of the launch; the first one stops all.
 
         Several processes may report the same one.
         """
-        for node in self.nodes:
+        for rank, node in enumerate(self.nodes):
             if node.name == failure.node:
                 node.phase = Phase.FAILED
+                if rank in self._undecided and self.training_over:
+                    self.unawaited(rank)
+                    return []
         known = {(other.kind, other.node, other.consequence) for other in self.failures}
         if self.ending or (failure.kind, failure.node, failure.consequence) in known:
             return []
@@ -243,7 +255,8 @@ class ClusterState:
     @property
     def all_finished(self) -> bool:
         """Whether every main that is waited for has returned."""
-        return all(node.phase is Phase.FINISHED for node in self.nodes if node.awaited)
+        returned = all(node.phase is Phase.FINISHED for node in self.nodes if node.awaited)
+        return returned and not (self._undecided and self.training_over)
 
     @property
     def all_gone(self) -> bool:

@@ -61,6 +61,7 @@ class Spool:
         # Rows are for the executor's user alone.
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._shares: dict[str, _Share] = {}
+        self._closed = False
         self._changed = threading.Condition()
 
     def receive(self, feed: str, segment: str, schema: pa.Schema) -> SegmentWriter:
@@ -98,7 +99,8 @@ class Spool:
         with self._changed:
             share = self._share(feed)
             self._changed.wait_for(
-                lambda: share.begun and share.begun.number >= number, wait_seconds
+                lambda: self._closed or (share.begun and share.begun.number >= number),
+                wait_seconds,
             )
             begun = share.begun
             return {"delivery": begun.delivery} if begun and begun.number >= number else None
@@ -127,7 +129,9 @@ class Spool:
             the fields of `Open`; `keep_bytes`: None while all rows are kept, or that of `Drop`.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._news(feed, segments, held_by_all), wait_seconds)
+            self._changed.wait_for(
+                lambda: self._closed or self._news(feed, segments, held_by_all), wait_seconds
+            )
             share = self._share(feed)
             closed = share.closed
             return {
@@ -164,6 +168,12 @@ class Spool:
             with suppress(FileNotFoundError):  # dropped meanwhile
                 size += path.stat().st_size
         return size
+
+    def close(self) -> None:
+        """Let nobody wait any more: the trainer has ended."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def remove(self) -> None:
         """Delete everything."""

@@ -287,6 +287,8 @@ class Coordinator:
                 state.gone(rank)
             case "awaits_end":
                 state.awaits_end(rank)
+            case "unawaited":
+                state.unawaited(rank)
             case "share":
                 state.feeds[event["feed"]].shared(rank, event["rows"])
             case "spool":

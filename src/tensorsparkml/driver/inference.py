@@ -84,8 +84,9 @@ class JobGuard:
         cause = "" if failure is None else f": [{failure.node or 'driver'}] {failure.message}"
         reason = f"by {self._tag}{cause}"
         with suppress(Exception):  # as above
-            while not self._released.wait(_CANCEL_SECONDS):
+            while not self._released.is_set():
                 cancel_jobs(self._context, self._tag, reason)
+                self._released.wait(_CANCEL_SECONDS)
 
 
 def infer_rows(

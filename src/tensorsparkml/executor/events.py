@@ -32,8 +32,28 @@ class ExecutorGone:
 
 
 @dataclass(frozen=True)
+class MainBegan:
+    """The trainer's process has started, and runs main."""
+
+
+@dataclass(frozen=True)
+class AskingOver:
+    """A main beside the training has had its time to ask for its end."""
+
+
+@dataclass(frozen=True)
 class GraceOver:
     """A trainer that was asked to stop has had its time."""
 
 
-Event = TrainerExited | TaskEnded | LeaseExpired | ExecutorGone | GraceOver | End | Stop
+Event = (
+    TrainerExited
+    | TaskEnded
+    | LeaseExpired
+    | ExecutorGone
+    | MainBegan
+    | AskingOver
+    | GraceOver
+    | End
+    | Stop
+)

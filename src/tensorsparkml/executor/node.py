@@ -33,10 +33,12 @@ from tensorsparkml.control.rpc import RpcClient, RpcServer, tcp_location, unix_l
 from tensorsparkml.data.spool import Spool
 from tensorsparkml.data.transport import NodeGoneError, SpoolServer, send_segment
 from tensorsparkml.executor.events import (
+    AskingOver,
     Event,
     ExecutorGone,
     GraceOver,
     LeaseExpired,
+    MainBegan,
     TaskEnded,
     TrainerExited,
 )
@@ -53,6 +55,7 @@ from tensorsparkml.executor.supervisor import Trainer, trainer_environment
 logger = logging.getLogger(__name__)
 _WATCH_SECONDS = 0.5  # between looks at the lease and at the executor's process
 _SPOOL_SECONDS = 1.0  # between looks at the spool's size, which is reported where it has changed
+_ASKING_SECONDS = 2.0  # for a main beside the training to ask whether that has ended
 _GRACE_SECONDS = 1.0  # for a trainer to report its own failure before it is killed
 
 
@@ -97,6 +100,7 @@ class Node:
         self._finished = False
         self._training_ended = threading.Event()
         self._awaits_end = False
+        self._main_began = False
         self._ended = threading.Event()
 
     @property
@@ -129,6 +133,7 @@ class Node:
                 "begun": lambda body: self._spool.begun(**body),
                 "dropped": lambda body: self._reporter.send("dropped", **body),
                 "epoch": lambda body: self._reporter.send("epoch", **body),
+                "began": lambda _: self._events.put(MainBegan()),
                 "finished": self._on_finished,
                 "failed": self._on_failed,
                 "take": self._relay.take,
@@ -173,6 +178,7 @@ class Node:
         self._ended.set()
         self._mailbox.stop()
         self._reporter.finish(timeout=2.0)
+        self._spool.close()
         trainer_server.shutdown()
 
     def close(self) -> None:
@@ -206,13 +212,23 @@ class Node:
             case End():
                 self._training_ended.set()
                 self._trainer.allow_exit()
-                if not self._awaits_end:
-                    # Servers, and an evaluator that would go on for ever.
+                if self._finished or self.rank not in self.plan.roles.with_main:
                     self._stopping = self._stopping or not self._finished
-                    self._after_grace()
+                    self._after(_GRACE_SECONDS, GraceOver())
+                elif self._main_began:
+                    self._after(_ASKING_SECONDS, AskingOver())
+            case MainBegan():
+                self._main_began = True
+                if self._training_ended.is_set():
+                    self._after(_ASKING_SECONDS, AskingOver())
+            case AskingOver():
+                if not self._awaits_end and not self._finished:
+                    self._stopping = True
+                    self._reporter.send("unawaited")
+                    self._trainer.kill()
             case Stop():
                 self._stopping = True
-                self._after_grace()
+                self._after(_GRACE_SECONDS, GraceOver())
             case GraceOver():
                 self._trainer.kill()
             case TaskEnded(released):
@@ -244,8 +260,8 @@ class Node:
             self._report_failure(failure)
         self._trainer.kill()
 
-    def _after_grace(self) -> None:
-        timer = threading.Timer(_GRACE_SECONDS, lambda: self._events.put(GraceOver()))
+    def _after(self, seconds: float, event: Event) -> None:
+        timer = threading.Timer(seconds, self._events.put, [event])
         timer.daemon = True
         timer.start()
 

@@ -102,6 +102,10 @@ class AgentClient:
         """Tell how an epoch of training went."""
         self._call("epoch", event)
 
+    def began(self) -> None:
+        """Tell that main is about to begin."""
+        self._call("began", {})
+
     def finished(self, result: str) -> None:
         """Hand over main's result, pickled and in Base64."""
         self._call("finished", {"result": result})

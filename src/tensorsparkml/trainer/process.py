@@ -50,6 +50,7 @@ def main() -> None:
     context = Context(node, agent)
     if context._synchronous:
         repair_keras()
+    agent.began()
     outcome = run_main(pickled, context)
     failed = isinstance(outcome, Failure)
     if isinstance(outcome, Failure):

@@ -95,10 +95,32 @@ def test_the_feeds_of_servers_end_with_the_training() -> None:
     assert state.feed_unwanted("train") and state.feed_done("train", 1)
 
 
-def test_an_evaluator_that_never_asks_is_not_waited_for() -> None:
+def test_an_evaluator_that_does_not_ask_in_time_is_not_waited_for() -> None:
     state = all_started(make_roles(1, evaluator=True))
     assert state.finished(0, b"chief") == [(0, End()), (1, End())]
-    assert state.all_finished
+    assert not state.all_finished and not state.ending
+    state.unawaited(1)
+    assert state.all_finished and state.ending
+
+
+def test_an_evaluator_may_ask_or_return_after_the_training() -> None:
+    state = all_started(make_roles(1, evaluator=True))
+    state.finished(0, b"chief")
+    state.awaits_end(1)
+    assert not state.all_finished
+    state.finished(1, b"evaluator")
+    assert state.all_finished and state.ending
+    state = all_started(make_roles(1, evaluator=True))
+    state.finished(0, b"chief")
+    state.finished(1, b"evaluator")
+    assert state.all_finished and state.ending
+
+
+def test_an_evaluator_that_nobody_waits_for_may_fail_after_the_training() -> None:
+    state = all_started(make_roles(1, evaluator=True))
+    state.finished(0, b"chief")
+    assert state.failed(Failure("MainError", "no file", "evaluator:0"), 100.0) == []
+    assert state.all_finished and state.ending and not state.failures
 
 
 def test_an_evaluator_that_asks_is_waited_for_after_the_training() -> None:
