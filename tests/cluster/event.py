@@ -10,6 +10,8 @@ import cloudpickle
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 WITHIN_SECONDS = 10.0  # what users wait for an error at most
+# The same, where Spark first starts executors or their Python, which it takes as long as it takes.
+STARTING_SECONDS = 60.0
 
 
 class Event:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -52,9 +51,7 @@ def test_driver_is_killed(driver):
     processes = family(process)
     assert len(processes) >= 7  # a driver's and two executors' JVMs, two agents, two trainers
     process.kill()
-    killed = time.monotonic()
-    assert wait_until(lambda: all_ended(processes), 30.0)
-    assert time.monotonic() - killed < 15.0
+    assert wait_until(lambda: all_ended(processes), 60.0)
 
 
 @pytest.mark.parametrize("driver", ["hold"], indirect=True)

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 
+from node_processes import wait_until
 from pyspark.sql import functions as F
 
 import tensorsparkml as tsm
@@ -77,8 +78,8 @@ def test_another_spark_job_runs_beside_the_training(spark, tmp_path):
     other.start()
     try:
         with tsm.Cluster(read_ids, spark=spark, num_workers=2, slots="hold") as cluster:
+            assert wait_until(running.exists, 60.0)
             report = cluster.train(spark.range(0, ROWS, 1, 3))
-            assert running.exists()
             assert other.is_alive()
         assert report.rows == ROWS
         assert sorted(itertools.chain(*cluster.results)) == list(range(ROWS))

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from node_processes import node_processes
 from pyspark.sql import functions as F
 
 import tensorsparkml as tsm
@@ -169,7 +168,6 @@ def test_results_are_asked_for_too_late(spark):
     with tsm.Cluster(double, spark=spark, num_workers=2) as cluster:
         results = cluster.inference(spark.range(10), "prediction long")
     assert cluster.results == [0, 0]
-    assert not node_processes()
     with pytest.raises(Exception, match="inside of the with block"):
         results.collect()
     with pytest.raises(errors.ConfigurationError, match="does not run"):

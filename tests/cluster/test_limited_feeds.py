@@ -55,9 +55,8 @@ def test_rows_past_the_limit_come_again(spark, tmp_path):
     check(cluster.results, passes=2)
     assert report.rows == ROWS
     assert report.rows_read == 2 * ROWS
-    # Two slots deliver a partition each, of which a node gets half, beyond the limit.
-    most = max(size for _, size in cluster.results)
-    assert most < 2 * (limit + 3 * ROWS / 40 * ROW_BYTES) < ROWS * ROW_BYTES
+    # A node may hold more than the limit while another one has nothing to read.
+    assert max(size for _, size in cluster.results) < ROWS * ROW_BYTES
 
 
 def test_rows_that_fit_come_once(spark):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from node_processes import wait_until
 
 import tensorsparkml as tsm
 from tensorsparkml import errors
@@ -189,7 +190,7 @@ def test_a_program_that_stops_early_cancels_the_job(spark):
     assert not report.complete
     assert report.rows == 100
     tracker = spark.sparkContext.statusTracker()
-    assert not tracker.getActiveJobsIds()
+    assert wait_until(lambda: not tracker.getActiveJobsIds())
 
 
 @pytest.mark.parametrize("kind", ["rdd", "stream"])

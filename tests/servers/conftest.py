@@ -5,7 +5,6 @@ The Workers have addresses of their own, so that Spark takes them for two hosts.
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,17 +14,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from server_processes import free_ports
 
 import tensorsparkml as tsm
 
 HOST = "127.0.0.1"
 WORKERS = ("127.0.0.1", "127.0.0.2")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
 
 
 def alive_workers(url: str) -> int:
@@ -44,7 +38,7 @@ def standalone(tmp_path_factory) -> Iterator[str]:
 
     home = Path(pyspark.__file__).parent
     environment = {**os.environ, "SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
-    port, page = free_port(), free_port()
+    port, page = free_ports(2)
     url = f"spark://{HOST}:{port}"
 
     def start(kind: str, host: str, *arguments: str) -> subprocess.Popen:

@@ -122,7 +122,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def nodes(directory: Path) -> list[dict[str, Any]]:
-    outcomes = run_processes(all_callbacks, directory=str(directory), timeout=60)
+    outcomes = run_processes(all_callbacks, directory=str(directory))
     return [outcome.value for outcome in outcomes]
 
 

@@ -222,6 +222,12 @@ def test_stored_bytes_count_complete_segments(spool: Spool, tmp_path: Path) -> N
     assert spool.stored_bytes() == 2 * train.stat().st_size > 0
 
 
+def test_nobody_waits_at_a_closed_spool(spool: Spool) -> None:
+    spool.close()
+    assert spool.begun("train", 1, LONG) is None
+    assert not spool.window("train", 0, 0, LONG)["segments"]
+
+
 def test_removing_deletes_every_file(spool: Spool, tmp_path: Path) -> None:
     write(spool, "train", "a", 1)
     spool.remove()
