@@ -55,7 +55,7 @@ from tensorsparkml.executor.supervisor import Trainer, trainer_environment
 logger = logging.getLogger(__name__)
 _WATCH_SECONDS = 0.5  # between looks at the lease and at the executor's process
 _SPOOL_SECONDS = 1.0  # between looks at the spool's size, which is reported where it has changed
-_ASKING_SECONDS = 2.0  # for a main beside the training to ask whether that has ended
+_ASKING_SECONDS = 1.0  # for a main beside the training to ask whether that has ended
 _GRACE_SECONDS = 1.0  # for a trainer to report its own failure before it is killed
 
 

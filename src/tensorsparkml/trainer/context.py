@@ -258,7 +258,7 @@ class Context(FileContext):
     def training_ended(self, wait_seconds: float = 0.0) -> bool:
         """Whether the nodes that train have all returned from main; for an evaluator.
 
-        An evaluator that has not asked two seconds after the training, or after its main began, is
+        An evaluator that has not asked a second after the training, or after its main began, is
         ended. One that asks may finish what it is doing, and must return when this is True. It
         should ask first and look for a checkpoint then, so that it does not miss the last one.
 
