@@ -117,29 +117,36 @@ class ClusterState:
         if self.training_over and not self._training_ended:
             self._training_ended = True
             return self._to_all(End())
-        return [directive for name in self.feeds for directive in self._decide(name)]
+        begun = [directive for name in self.feeds for directive in self._decide(name)]
+        return begun + self._clear()
 
     def awaits_end(self, rank: int) -> None:
         """Record that a main beside the training returns by itself once that has ended."""
-        self._undecided.discard(rank)
-        self.nodes[rank].awaited = True
+        if rank in self._undecided:
+            self._undecided.remove(rank)
+            self.nodes[rank].awaited = True
 
     def unawaited(self, rank: int) -> None:
         """Record that a main beside the training has not asked for its end in time."""
         self._undecided.discard(rank)
+        self.nodes[rank].awaited = False
         self.ending = not self.failures and self.all_finished
 
     def failed(self, failure: Failure, now: float) -> Addressed:
         """Record a failure of a node, of a feed, or of the launch; the first one stops all.
 
-        Several processes may report the same one.
+        Several processes may report the same one. Once training has ended, only the failure of a
+        main that is still waited for matters.
         """
-        for rank, node in enumerate(self.nodes):
-            if node.name == failure.node:
-                node.phase = Phase.FAILED
-                if rank in self._undecided and self.training_over:
-                    self.unawaited(rank)
-                    return []
+        ranks = [rank for rank, node in enumerate(self.nodes) if node.name == failure.node]
+        if self.training_over:
+            ranks = [rank for rank in ranks if self.nodes[rank].phase is not Phase.FINISHED]
+            for rank in self._undecided.intersection(ranks):
+                self.unawaited(rank)
+            if not any(self.nodes[rank].awaited for rank in ranks):
+                return []
+        for rank in ranks:
+            self.nodes[rank].phase = Phase.FAILED
         known = {(other.kind, other.node, other.consequence) for other in self.failures}
         if self.ending or (failure.kind, failure.node, failure.consequence) in known:
             return []
@@ -256,7 +263,7 @@ class ClusterState:
     def all_finished(self) -> bool:
         """Whether every main that is waited for has returned."""
         returned = all(node.phase is Phase.FINISHED for node in self.nodes if node.awaited)
-        return returned and not (self._undecided and self.training_over)
+        return returned and not self._undecided
 
     @property
     def all_gone(self) -> bool:

@@ -7,9 +7,9 @@ reads the files themselves.
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +89,6 @@ class Spool:
                     share.closed = directive
                 case Remove():
                     share.segments, share.reader = [], RowReader()
-                    shutil.rmtree(self.directory / directive.feed, ignore_errors=True)
                 case ReadFiles():
                     share.files = directive
             self._changed.notify_all()
@@ -164,9 +163,11 @@ class Spool:
     def stored_bytes(self) -> int:
         """Return the size of all segments on disk."""
         size = 0
-        for path in self._files():
-            with suppress(FileNotFoundError):  # dropped meanwhile
-                size += path.stat().st_size
+        for folder, _, names in os.walk(self.directory):  # which skips what is gone meanwhile
+            for name in names:
+                with suppress(FileNotFoundError):
+                    if name.endswith(".arrow"):
+                        size += Path(folder, name).stat().st_size
         return size
 
     def close(self) -> None:
@@ -174,6 +175,10 @@ class Spool:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def delete(self, feed: str) -> None:
+        """Delete the files of a feed that was removed, which may take long."""
+        shutil.rmtree(self.directory / feed, ignore_errors=True)
 
     def remove(self) -> None:
         """Delete everything."""
@@ -187,9 +192,6 @@ class Spool:
             or share.closed
             or share.files
         )
-
-    def _files(self) -> Iterator[Path]:
-        return self.directory.rglob("*.arrow")
 
     def _share(self, feed: str) -> _Share:
         return self._shares.setdefault(feed, _Share())

@@ -75,6 +75,12 @@ def new_ledger(
     Raises:
         ConfigurationError: An argument cannot work.
     """
+    # It names a folder on the nodes, beside that of copied files.
+    if not isinstance(feed, str) or not re.fullmatch(r"\w[\w .-]*", feed) or feed == "copies":
+        raise ConfigurationError(
+            f"feed {feed!r} cannot be the name of a feed: use letters, digits, '_', '-', '.' and "
+            "spaces, a letter or a digit first, and not 'copies'"
+        )
     if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
         raise ConfigurationError(f"epochs must be an integer of at least 1, not {epochs!r}")
     drawn = check_seed(shuffle, seed)

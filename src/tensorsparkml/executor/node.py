@@ -24,6 +24,7 @@ from tensorsparkml.control.messages import (
     Failure,
     Give,
     Peer,
+    Remove,
     Stop,
     decode_failure,
     encode_failure,
@@ -302,6 +303,9 @@ class Node:
         match directive:
             case Give():
                 self._start_thread("give", lambda: self._give(directive))
+            case Remove():
+                self._spool.apply(directive)
+                self._start_thread("remove", lambda: self._spool.delete(directive.feed))
             case EndInference():
                 self._desk.end("the driver has left the with block of the cluster")
             case End() | Stop():

@@ -114,15 +114,15 @@ def local_dataset(
     at_once = max(1, _BYTES_AT_ONCE // (row_bytes * batch_size)) if stacked else 1
 
     def elements() -> Iterator[Any]:
-        for rows in reader.batches(batch_size, drop_remainder, at_once):
-            try:
+        try:
+            for rows in reader.batches(batch_size, drop_remainder, at_once):
                 columns = assembler.assemble(rows.slices)
-            except DataError as error:
-                on_error(error)
-                raise
-            element = layout.arrange(columns, layout.weights(columns, rows))
-            element = map_leaves(partial(_taken_over, set()), element)
-            yield map_leaves(partial(_stack, rows), element) if stacked else element
+                element = layout.arrange(columns, layout.weights(columns, rows))
+                element = map_leaves(partial(_taken_over, set()), element)
+                yield map_leaves(partial(_stack, rows), element) if stacked else element
+        except DataError as error:
+            on_error(error)
+            raise
 
     rows_of_batch = batch_size if drop_remainder else None
     first_axes = (None, rows_of_batch) if stacked else (rows_of_batch,)

@@ -59,6 +59,10 @@ class Feed:
         """How far the program has read."""
         return self._record.progress if self._files else self.spooled.progress
 
+    def terminate(self) -> None:
+        """Want no more of the feed; does not wait for the driver, who may never feed it."""
+        (self._record if self._files else self.spooled).terminate()
+
     def source(self, columns: Sequence[str] | None, convert: Mapping[str, Column]) -> Source:
         """Return the feed's rows, of which only some columns need to be read."""
         return _FeedSource(self, columns, convert)
@@ -131,8 +135,7 @@ class _FeedSource:
         self._source.end_pass()
 
     def terminate(self) -> None:
-        # Without waiting for the driver, who may never feed it.
-        (self._resolved or self._feed.spooled).terminate()
+        self._feed.terminate()
 
     @property
     def _source(self) -> Source:

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, BinaryIO, NoReturn
 
 import cloudpickle
@@ -50,8 +51,7 @@ def main() -> None:
     context = Context(node, agent)
     if context._synchronous:
         repair_keras()
-    agent.began()
-    outcome = run_main(pickled, context)
+    outcome = run_main(pickled, context, agent.began)
     failed = isinstance(outcome, Failure)
     if isinstance(outcome, Failure):
         agent.failed(outcome)
@@ -91,8 +91,16 @@ def _serve(node: Settings, agent: AgentClient, may_exit: threading.Event) -> NoR
     _leave(0)
 
 
-def run_main(pickled: bytes, context: Context) -> bytes | Failure:
-    """Call main and return its pickled result, or why there is none."""
+def run_main(
+    pickled: bytes, context: Context, began: Callable[[], None] = lambda: None
+) -> bytes | Failure:
+    """Call main and return its pickled result, or why there is none.
+
+    Args:
+        pickled: main and its argument.
+        context: What main gets, too.
+        began: Called when main is about to begin, and all that it needs was imported.
+    """
     try:
         function, args = cloudpickle.loads(pickled)
     except Exception as error:  # unpickling imports the user's modules, which may raise anything
@@ -102,6 +110,7 @@ def run_main(pickled: bytes, context: Context) -> bytes | Failure:
             "every executor"
         )
         return from_exception(error, kind="MissingPackageError", message=message)
+    began()
     try:
         result = function(args, context)
     except SystemExit as error:

