@@ -28,10 +28,11 @@ MAY_IMPORT = {
     "java": {"errors"},
     "control": FOUNDATION | {"data.lockstep"},
     "data": FOUNDATION | {"control"},
+    "program": {"errors"},
     "board": {"control"},
     "executor": FOUNDATION | {"control", "data"},
-    "trainer": FOUNDATION | {"control", "data"},
-    "driver": FOUNDATION | {"control", "data", "executor"},
+    "trainer": FOUNDATION | {"control", "data", "program"},
+    "driver": FOUNDATION | {"control", "data", "executor", "program"},
     "inference": FOUNDATION | {"data"},
     "__init__": {
         "errors",

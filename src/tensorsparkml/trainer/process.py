@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any, BinaryIO, NoReturn
 
@@ -24,6 +25,7 @@ from tensorsparkml.control.frames import read_frame
 from tensorsparkml.control.messages import Failure, encode_failure
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.control.verdict import from_exception
+from tensorsparkml.program.source import is_unknown
 from tensorsparkml.roles import WORKER
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.context import Context, Settings
@@ -134,9 +136,26 @@ def _failure(error: BaseException, context: Context, what: str) -> Failure:
     if (explained := context._explain(error)) is not None:
         explained.__cause__ = error
         return from_exception(explained, kind="MainError", message=explained.message)
-    message = f"{what} raised {type(error).__qualname__}: {error}"
+    message = f"{what} raised {type(error).__qualname__}: {error}{_unknown_source(error)}"
     return from_exception(
         error, kind="MainError", message=message, consequence=_follows_from_peer(error)
+    )
+
+
+def _unknown_source(error: BaseException) -> str:
+    """Say so where AutoGraph could not rewrite a function because nobody knew its source."""
+    tensorflow: Any = sys.modules.get("tensorflow")
+    if tensorflow is None:
+        return ""
+    frames = traceback.extract_tb(error.__traceback__)
+    unknown = [frame for frame in frames if is_unknown(frame.filename)]
+    refused = isinstance(error, tensorflow.errors.OperatorNotAllowedInGraphError)
+    if not unknown or not refused:
+        return ""
+    return (
+        f"\n{unknown[-1].name}() has no source text here, which AutoGraph needs to turn if, while "
+        "and for over tensors into graph operations, because the driver could not find it: define "
+        "the function in a file or a notebook cell, or use tf.cond and tf.while_loop"
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import cloudpickle
 
 from tensorsparkml.errors import DataError
+from tensorsparkml.program.pickling import dumps
 from tensorsparkml.trainer.served_datasets import BEGIN, NEXT, OPEN, TOKEN, WHO
 
 _PREFETCHED_BATCHES = 2
@@ -45,7 +46,7 @@ class RemoteDatasets:
         import tensorflow as tf
 
         number = next(self._numbers)
-        spec = self._open(number, cloudpickle.dumps((method, tuple(args), kwargs)))
+        spec = self._open(number, dumps((method, tuple(args), kwargs)))
         tensors = tf.nest.flatten(spec, expand_composites=True)
         dtypes = [tensor.dtype for tensor in tensors]
 
