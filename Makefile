@@ -1,20 +1,23 @@
 # Everything runs in .venv, made on first use. `make PYTHON=/path/to/python3.12 test` chooses the Python.
 PYTHON ?= python3
 VENV := .venv
+LOCK := requirements.lock
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint format docs bench clean
+.PHONY: help demo test test-newest test-lowest unit lint format docs bench lock clean
 
 help:
 	@echo 'make demo    train a Keras model on a Spark cluster on this machine'
 	@echo 'make test    lint, then every test'
+	@echo 'make test-newest, make test-lowest    every test with other versions, in .venv-newest, .venv-lowest'
 	@echo 'make unit    only the tests without Spark and TensorFlow'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make format  let ruff format and fix'
 	@echo 'make docs    build the documentation into site/'
 	@echo 'make bench   measure everything and write benchmarks/RESULTS.md'
+	@echo 'make lock    choose the newest versions again and write requirements.lock'
 	@echo 'make clean   remove .venv and everything built'
 
 demo: $(VENV)/local.stamp
@@ -23,6 +26,23 @@ demo: $(VENV)/local.stamp
 # Two at a time: the tests mostly wait, each file for a Spark application of its own.
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The newest versions that pyproject.toml allows, and the lowest, each in an environment of its own.
+test-newest:
+	rm -rf .venv-newest
+	$(MAKE) VENV=.venv-newest LOCK=/dev/null .venv-newest/dev.stamp
+	.venv-newest/bin/python -m pytest -n 2 --dist loadfile
+
+test-lowest:
+	rm -rf .venv-lowest
+	$(MAKE) VENV=.venv-lowest .venv-lowest/bin/python
+	.venv-lowest/bin/python -m pip --quiet install uv
+# Left alone, uv prefers a newer protobuf, and for it a newer TensorFlow.
+	echo "tensorflow-cpu<2.19; python_version < '3.13'" | .venv-lowest/bin/uv $(COMPILE) --constraint - \
+	  --python .venv-lowest/bin/python --resolution lowest-direct --only-binary :all: --no-binary pyspark \
+	  --output-file .venv-lowest/requirements.lock
+	$(MAKE) VENV=.venv-lowest LOCK=.venv-lowest/requirements.lock .venv-lowest/dev.stamp
+	.venv-lowest/bin/python -m pytest -n 2 --dist loadfile
 
 unit: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest tests/unit
@@ -43,19 +63,26 @@ docs: $(VENV)/dev.stamp
 bench: $(VENV)/local.stamp
 	$(BIN)/python -m benchmarks --write benchmarks/RESULTS.md
 
+# For every Python and platform that pyproject.toml allows.
+COMPILE := pip compile --quiet --extra dev --extra gpu --group keras2 --no-annotate --no-emit-index-url \
+  --custom-compile-command 'make lock' pyproject.toml
+lock: $(BIN)/python
+	$(PIP) install uv
+	$(BIN)/uv $(COMPILE) --universal --python-version 3.11 --upgrade --output-file requirements.lock
+
 clean:
-	rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-newest .venv-lowest build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find src tests tools examples benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
 
-# The stamps are made anew only when pyproject.toml has changed.
-$(VENV)/local.stamp: pyproject.toml | $(BIN)/python
-	$(PIP) install -e '.[local]'
+# The stamps are made anew only when pyproject.toml or the lock has changed.
+$(VENV)/local.stamp: pyproject.toml $(LOCK) | $(BIN)/python
+	$(PIP) install -c $(LOCK) -e '.[local]'
 	@touch $@
 
-$(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
-	$(PIP) install -e '.[dev]'
-# Keras 2 alone: it asks for the package tensorflow, in whose place tensorflow-cpu is there.
-	$(PIP) install --no-deps 'tf-keras>=2.18'
+$(VENV)/dev.stamp: pyproject.toml $(LOCK) | $(BIN)/python
+	$(PIP) install -c $(LOCK) -e '.[dev,gpu]'
+# Alone: it asks for the package tensorflow, in whose place tensorflow-cpu is there.
+	$(PIP) install --no-deps -c $(LOCK) tf-keras
 	@touch $@ $(VENV)/local.stamp
 
 # The first that works, as a name on the PATH may be of a Python that is not there.
