@@ -24,7 +24,7 @@ from tensorsparkml.driver.inference_calls import InferenceCalls
 from tensorsparkml.driver.pickling import pickle_main, unpickle_results
 from tensorsparkml.driver.replay import Replay
 from tensorsparkml.driver.row_sources import check_direct, row_source
-from tensorsparkml.driver.session import active_session
+from tensorsparkml.driver.session import usable_session
 from tensorsparkml.driver.startup import DIRECT_FEED, RunningCluster
 from tensorsparkml.driver.stream_sources import stream_source
 from tensorsparkml.driver.streaming import StreamFeed
@@ -89,7 +89,7 @@ class Cluster(InferenceCalls):
         self.config = make_config(settings)
         check_direct(direct, seed)
         self._main = pickle_main(main, args)
-        self._spark = spark or active_session()
+        self._spark = usable_session(spark)
         self._direct = direct
         self._ledger = self._new_ledger(
             DIRECT_FEED, epochs, shuffle=shuffle, seed=seed, cache=cache, replayable=False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.config import make_config
 from tensorsparkml.driver.cluster import Cluster
-from tensorsparkml.driver.session import active_session
+from tensorsparkml.driver.session import usable_session
 from tensorsparkml.driver.startup import free_slots
 from tensorsparkml.errors import ConfigurationError, NotEnoughSlotsError, TensorSparkMLError
 
@@ -59,7 +59,7 @@ def run_parallel(
         raise ConfigurationError(
             "run_parallel runs programs of one node each; their number is that of args"
         )
-    session = spark or active_session()
+    session = usable_session(spark)
     free = free_slots(session, len(many))
     if free < (len(many) if at_once else min(1, len(many))):
         raise NotEnoughSlotsError(

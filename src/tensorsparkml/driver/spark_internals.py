@@ -24,6 +24,17 @@ def _context(spark: SparkSession) -> Any:
     return spark.sparkContext
 
 
+def is_stopped(spark: SparkSession) -> bool:
+    """Return whether a session's application has ended."""
+    context = _context(spark)
+    try:
+        return context._jsc is None or bool(context._jsc.sc().isStopped())
+    except Exception as error:  # Py4J raises its own classes for what Java lacks
+        raise UnsupportedVersionError(
+            f"Spark {context.version} does not tell whether it is stopped: {error}"
+        ) from error
+
+
 def task_slots(spark: SparkSession) -> int:
     """Return how many tasks the registered executors can run at the same time."""
     context = _context(spark)
