@@ -48,5 +48,5 @@ def test_a_loop_in_a_graph_and_a_traceback(spark, tmp_path, monkeypatch, nodes, 
         pass
     assert "raise KeyError(int(rows.numpy()))" in (caught.value.remote_traceback or "")
     assert str(home / "training_program.py") in caught.value.remote_traceback
-    # Those of 13 rows that are in full batches: of one node's 4, 4, 4, 1, or two nodes' 4, 3 and 4, 2.
+    # Those of 13 rows that are in full batches: of 4, 4, 4, 1, or of two nodes' 4, 3 and 4, 2.
     assert caught.value.message == f"main raised KeyError: {rows}"
