@@ -24,7 +24,8 @@ from tensorsparkml.errors import DataError, EmptyFeedError, MissingColumnError
 from tensorsparkml.trainer.context import Context, Settings
 from tensorsparkml.trainer.data_feed import DataFeed
 from tensorsparkml.trainer.dataset import BatchLayout, local_dataset
-from tensorsparkml.trainer.file_reader import FileReader, ProgressRecord, Shuffle
+from tensorsparkml.trainer.file_reader import FileReader, Shuffle
+from tensorsparkml.trainer.progress import ProgressReporter
 from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
 
 BATCHES = [(17, 2, 8), (20, 3, 4), (7, 2, 1), (5, 2, 3), (100, 3, 10), (4, 4, 9), (9, 1, 4)]
@@ -155,7 +156,7 @@ def test_tfrecords_on_several_nodes(
     datasets = [
         tfrecord_dataset(
             files, rank, nodes, layout=BatchLayout(None, None, None), schema=None, batch_size=size,
-            drop_remainder=drop, shuffle=shuffle, record=ProgressRecord(),
+            drop_remainder=drop, shuffle=shuffle, reporter=ProgressReporter(),
         )
         for rank, files in enumerate(opened)
     ]  # fmt: skip
@@ -237,14 +238,15 @@ def test_fewer_rows_than_nodes(ctx: Context, tmp_path: Path) -> None:
 def test_a_data_feed_of_files(tmp_path: Path) -> None:
     uri = write_parquet(tmp_path / "a.parquet", 25_000)
     reports: list[FeedProgress] = []
-    record = ProgressRecord(reports.append)
+    reporter = ProgressReporter(reports.append)
     [files] = on_all(1, lambda rank, gather: ParquetFiles(find_files([uri]), rank, 1, gather))
-    feed = DataFeed(FileReader(files, 0, 1, passes=2, record=record, columns=["id"]), ["id"], {})
+    feed = DataFeed(
+        FileReader(files, 0, 1, passes=2, reporter=reporter, columns=["id"]), ["id"], {}
+    )
     ids = []
     while not feed.should_stop():
         ids += feed.next_batch(10_000)["id"].tolist()
     assert ids == [*range(25_000)] * 2
-    assert reports[0] == FeedProgress(0, 10_000)
     assert reports[-1] == FeedProgress(2, 50_000)
     assert feed.next_batch(1) == {}
 
@@ -252,12 +254,12 @@ def test_a_data_feed_of_files(tmp_path: Path) -> None:
 def test_a_data_feed_that_ends_early(tmp_path: Path) -> None:
     uri = write_parquet(tmp_path / "a.parquet", 20)
     [files] = on_all(1, lambda rank, gather: ParquetFiles(find_files([uri]), rank, 1, gather))
-    record = ProgressRecord()
-    feed = DataFeed(FileReader(files, 0, 1, record=record), None, {})
+    reporter = ProgressReporter()
+    feed = DataFeed(FileReader(files, 0, 1, reporter=reporter), None, {})
     assert len(feed.next_batch(5)["id"]) == 5
     feed.terminate()
     assert feed.should_stop()
-    assert record.progress == FeedProgress(0, 5, True)
+    assert reporter.progress == FeedProgress(0, 5, True)
 
 
 # TFRecords

@@ -6,6 +6,7 @@ waits for what never comes is an error instead of a hang.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,9 @@ class StubAgent:
         self._simulation = simulation
         self._rank = rank
 
-    def begin_pass(self, feed: str, number: int, whole: bool) -> str | None:
+    def begin_pass(
+        self, feed: str, number: int, whole: bool, wanted: Callable[[], bool]
+    ) -> str | None:
         assert feed == FEED
         return self._simulation.begin_pass(self._rank, number, whole)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -51,18 +52,22 @@ class AgentClient:
         }
         self._call("progress", body)
 
-    def begin_pass(self, feed: str, number: int, whole: bool) -> str | None:
+    def begin_pass(
+        self, feed: str, number: int, whole: bool, wanted: Callable[[], bool]
+    ) -> str | None:
         """Wait until all nodes begin a pass, and return the delivery to read, or None for none.
 
         Args:
             feed: Name of the feed.
             number: Number of the pass.
             whole: Whether nothing of the current delivery was dropped.
+            wanted: Whether to go on waiting; otherwise there is none.
         """
         self._call("begin", {"feed": feed, "number": number, "whole": whole})
         body = {"feed": feed, "number": number, "wait_seconds": _WINDOW_SECONDS}
         while not (reply := self._client.call("begun", body, timeout=_CALL_SECONDS)):
-            pass
+            if not wanted():
+                return None
         delivery: str | None = reply["delivery"]
         return delivery
 

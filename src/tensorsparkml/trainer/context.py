@@ -295,6 +295,11 @@ class Context(FileContext):
             )
         return self._feeds[name]
 
+    def _report_progress(self) -> None:
+        """Tell the agent how far the program has read its feeds."""
+        for feed in self._feeds.values():
+            feed.report()
+
     def _rows_read(self) -> int:
         rows = sum(feed.rows_read for feed in self._feeds.values())
         return (rows + self._files.rows_read) * self._shares + self._rows_of_workers

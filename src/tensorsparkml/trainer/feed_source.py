@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from tensorsparkml.control.messages import FeedProgress
@@ -13,7 +14,8 @@ from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.data.shuffling import WINDOW_ROWS
 from tensorsparkml.trainer.agent_client import AgentClient
-from tensorsparkml.trainer.file_reader import FileReader, ProgressRecord, Shuffle
+from tensorsparkml.trainer.file_reader import FileReader, Shuffle
+from tensorsparkml.trainer.progress import ProgressReporter
 from tensorsparkml.trainer.reader import FeedReader, Rows
 from tensorsparkml.trainer.source import Source
 
@@ -45,23 +47,27 @@ class Feed:
         self._nodes = nodes
         self._open_files = open_files
         self._lock = threading.Lock()
-        self._record = ProgressRecord(lambda progress: agent.progress(name, progress))
+        self._reporter = ProgressReporter(partial(agent.progress, name))
         self._files: tuple[ParquetFiles, int, Shuffle | None] | None = None
-        self.spooled = FeedReader(agent, name, nodes, rank)
+        self.spooled = FeedReader(agent, name, nodes, rank, self._reporter)
 
     @property
     def rows_read(self) -> int:
         """Rows of this node that the program has read, over all passes."""
-        return self.spooled.progress.rows + self._record.progress.rows
+        return self._reporter.progress.rows
 
     @property
     def progress(self) -> FeedProgress:
         """How far the program has read."""
-        return self._record.progress if self._files else self.spooled.progress
+        return self._reporter.progress
 
     def terminate(self) -> None:
         """Want no more of the feed; does not wait for the driver, who may never feed it."""
-        (self._record if self._files else self.spooled).terminate()
+        self.spooled.terminate()
+
+    def report(self) -> None:
+        """Tell the agent what it was not told yet of the progress."""
+        self._reporter.report()
 
     def source(self, columns: Sequence[str] | None, convert: Mapping[str, Column]) -> Source:
         """Return the feed's rows, of which only some columns need to be read."""
@@ -74,7 +80,9 @@ class Feed:
                 window = self._agent.window(self.name, 0, 0)
                 if window["files"]:
                     self._open(window["files"])
-                elif window["segments"] or window["held_by_all"] or window["closed"]:
+                elif self.progress.terminated or (
+                    window["segments"] or window["held_by_all"] or window["closed"]
+                ):
                     return self.spooled
             files, passes, shuffle = self._files
         return FileReader(
@@ -85,7 +93,7 @@ class Feed:
             convert=convert,
             shuffle=shuffle,
             passes=passes,
-            record=self._record,
+            reporter=self._reporter,
         )
 
     def _open(self, found: dict[str, Any]) -> None:

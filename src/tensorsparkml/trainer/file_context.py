@@ -87,7 +87,7 @@ class FileContext(StrategyContext):
         if names is None and columns is not None:
             names = [*columns, *layout.named()]
         how = self._files.shuffle(shuffle, seed, shuffle_rows)
-        record = self._files.new_record()
+        reporter = self._files.new_reporter()
         files = self._files.parquet(uri, filesystem)
         source = FileReader(
             files,
@@ -96,7 +96,7 @@ class FileContext(StrategyContext):
             columns=names,
             convert=convert,
             shuffle=how,
-            record=record,
+            reporter=reporter,
         )
         return self._distributed(
             source, layout, convert or {}, batch_size, drop_remainder, transform
@@ -150,7 +150,7 @@ class FileContext(StrategyContext):
         layout = BatchLayout(features, label, sample_weight)
         strategy = self.strategy  # before the first operation, which making a dataset is
         how = self._files.shuffle(shuffle, seed, shuffle_rows)
-        record = self._files.new_record()
+        reporter = self._files.new_reporter()
         files = self._files.tfrecord(uri, filesystem)
         local = tfrecord_dataset(
             files,
@@ -161,7 +161,7 @@ class FileContext(StrategyContext):
             batch_size=batch_size,
             drop_remainder=drop_remainder,
             shuffle=how,
-            record=record,
+            reporter=reporter,
         )
         return replicated(strategy, local, layout.weight is not None)
 

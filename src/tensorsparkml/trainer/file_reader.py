@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
-from tensorsparkml.control.messages import FeedProgress
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.file_shares import share
 from tensorsparkml.data.lockstep import ClosedFeed, PassCursor
@@ -19,50 +16,8 @@ from tensorsparkml.data.row_stream import RowStream, shuffle_rows
 from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.data.shuffling import shuffled, window_order
 from tensorsparkml.errors import DataError, EmptyFeedError
+from tensorsparkml.trainer.progress import ProgressReporter
 from tensorsparkml.trainer.reader import Rows
-
-Found = TypeVar("Found")
-
-_REPORT_ROWS = 10_000  # read between two reports of progress, which cost a call each
-
-
-class ProgressRecord:
-    """Counts what a program has read, and reports it now and then.
-
-    Args:
-        report: Gets the progress.
-    """
-
-    def __init__(self, report: Callable[[FeedProgress], None] = lambda _: None) -> None:
-        self._report = report
-        self._lock = threading.Lock()
-        self._reported = FeedProgress()
-        self.progress = FeedProgress()
-
-    def read(self, rows: int) -> None:
-        """Count rows."""
-        now = self.progress
-        self._advance(FeedProgress(now.passes, now.rows + rows, now.terminated))
-
-    def end_pass(self) -> None:
-        """Count a pass."""
-        now = self.progress
-        self._advance(FeedProgress(now.passes + 1, now.rows, now.terminated))
-
-    def terminate(self) -> None:
-        """Record that no more is wanted."""
-        self._advance(FeedProgress(self.progress.passes, self.progress.rows, True))
-
-    def _advance(self, progress: FeedProgress) -> None:
-        with self._lock:
-            self.progress = progress
-            if (
-                progress.passes != self._reported.passes
-                or progress.terminated
-                or progress.rows - self._reported.rows >= _REPORT_ROWS
-            ):
-                self._reported = progress
-                self._report(progress)
 
 
 @dataclass(frozen=True)
@@ -98,7 +53,7 @@ class FileReader:
         convert: How columns become tensors.
         shuffle: How to shuffle, each pass differently; None for the order of the files.
         passes: How many passes a `DataFeed` delivers.
-        record: Counts what is read.
+        reporter: Counts what is read.
     """
 
     def __init__(
@@ -111,14 +66,14 @@ class FileReader:
         convert: Mapping[str, Column] | None = None,
         shuffle: Shuffle | None = None,
         passes: int = 1,
-        record: ProgressRecord | None = None,
+        reporter: ProgressReporter | None = None,
     ) -> None:
         self._files = files
         self._rank = rank
         self._schema = files.schema(columns, convert)
         self._shuffle = shuffle
         self._passes_offered = passes
-        self._record = record or ProgressRecord()
+        self._reporter = reporter or ProgressReporter()
         self._feed = ClosedFeed(files.rows, nodes, files.share_rows)
         self._begun = 0
         self._looked_at: RowStream | None = None
@@ -126,7 +81,7 @@ class FileReader:
     @property
     def terminated(self) -> bool:
         """Whether the program wants no more."""
-        return self._record.progress.terminated
+        return self._reporter.progress.terminated
 
     @property
     def passes_offered(self) -> int:
@@ -183,7 +138,7 @@ class FileReader:
             slices = cursor.rows.take(run.rows)
         except EOFError:
             raise DataError(f"{self._files.name} has changed while it was read") from None
-        self._record.read(run.rows)
+        self._reporter.read(run.rows)
         return Rows(slices, run.rows, run.weight, run.batches)
 
     def at_end(self, cursor: PassCursor) -> bool:
@@ -192,11 +147,11 @@ class FileReader:
 
     def end_pass(self) -> None:
         """Record a complete pass."""
-        self._record.end_pass()
+        self._reporter.end_pass()
 
     def terminate(self) -> None:
         """Want no more."""
-        self._record.terminate()
+        self._reporter.terminate()
 
     def _open(self) -> RowStream:
         epoch, self._begun = self._begun, self._begun + 1

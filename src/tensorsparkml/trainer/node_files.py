@@ -13,7 +13,8 @@ from tensorsparkml.data.shuffling import check_seed
 from tensorsparkml.data.tfrecord_files import TFRecordFiles
 from tensorsparkml.errors import DataError
 from tensorsparkml.trainer.exchange import Exchange
-from tensorsparkml.trainer.file_reader import ProgressRecord, Shuffle
+from tensorsparkml.trainer.file_reader import Shuffle
+from tensorsparkml.trainer.progress import ProgressReporter
 from tensorsparkml.trainer.tfrecord_dataset import find_corrupt_record
 
 Uris = str | Sequence[str]
@@ -46,18 +47,18 @@ class NodeFiles:
         self._nodes = nodes
         self._absolute_path = absolute_path
         self._copies = copies
-        self._records: list[ProgressRecord] = []
+        self._reporters: list[ProgressReporter] = []
         self._tfrecords: list[TFRecordFiles] = []
 
     @property
     def rows_read(self) -> int:
         """Rows that the program has read by calls of its own, not as feeds."""
-        return sum(record.progress.rows for record in self._records)
+        return sum(reporter.progress.rows for reporter in self._reporters)
 
-    def new_record(self) -> ProgressRecord:
+    def new_reporter(self) -> ProgressReporter:
         """Return what counts the rows of one more call."""
-        self._records.append(ProgressRecord())
-        return self._records[-1]
+        self._reporters.append(ProgressReporter())
+        return self._reporters[-1]
 
     def parquet(self, uri: Uris, filesystem: Any = None, key: str | None = None) -> ParquetFiles:
         """Open Parquet files; see `Context.read_parquet`."""
@@ -81,7 +82,7 @@ class NodeFiles:
         if drawn is None:
             return None
         if seed is None:
-            key = f"seed {len(self._records)}"
+            key = f"seed {len(self._reporters)}"
             drawn = int(self._exchange.all_gather(key, drawn)[0])
         return Shuffle(drawn, rows)
 
@@ -100,5 +101,5 @@ class NodeFiles:
         return find_files(uris, filesystem)
 
     def _all_gather(self, key: str | None) -> AllGather:
-        name = key or f"files {len(self._records)}"
+        name = key or f"files {len(self._reporters)}"
         return lambda value: self._exchange.all_gather(name, value)

@@ -58,6 +58,7 @@ def main() -> None:
     if isinstance(outcome, Failure):
         agent.failed(outcome)
     else:
+        context._report_progress()
         agent.finished(base64.b64encode(outcome).decode())
         may_exit.wait()  # others may still need this node's TensorFlow server
     _leave(1 if failed else 0)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from tensorsparkml.control.messages import FeedProgress
@@ -15,10 +14,7 @@ from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.errors import EmptyFeedError, SpentFeedError
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.delivery import Delivery
-
-# Read, or passed, between two reports of progress, which cost a call each.
-_REPORT_ROWS = 10_000
-_REPORT_SECONDS = 1.0
+from tensorsparkml.trainer.progress import ProgressReporter
 
 
 @dataclass(frozen=True)
@@ -57,9 +53,17 @@ class FeedReader:
         feed: Name of the feed.
         nodes: Number of nodes that share it.
         rank: Rank of this node.
+        reporter: Counts what is read.
     """
 
-    def __init__(self, agent: AgentClient, feed: str, nodes: int, rank: int = 0) -> None:
+    def __init__(
+        self,
+        agent: AgentClient,
+        feed: str,
+        nodes: int,
+        rank: int = 0,
+        reporter: ProgressReporter | None = None,
+    ) -> None:
         self.feed = feed
         self._agent = agent
         self._nodes = nodes
@@ -67,20 +71,18 @@ class FeedReader:
         self._delivery = Delivery(agent, feed, nodes)
         self._looked_at: LocatedBatch | None = None
         self._passes_begun = 0
-        self._lock = threading.Lock()
-        self._progress = FeedProgress()
-        self._reported = FeedProgress()
-        self._reported_at = time.monotonic()
+        self._lock = threading.Lock()  # held by the thread that reads, while it waits for rows too
+        self._reporter = reporter or ProgressReporter(partial(agent.progress, feed))
 
     @property
     def progress(self) -> FeedProgress:
         """How far the program has read."""
-        return self._progress
+        return self._reporter.progress
 
     @property
     def terminated(self) -> bool:
         """Whether the program wants no more."""
-        return self._progress.terminated
+        return self.progress.terminated
 
     @property
     def total(self) -> int | None:
@@ -148,19 +150,20 @@ class FeedReader:
         assert isinstance(cursor, _Pass)
         delivery = cursor.delivery
         with self._lock:
-            if self.terminated:  # meanwhile
-                return None
             first = cursor.yielded
             next_step = partial(delivery.next_step, cursor, size, drop_remainder)
-            while (run := cursor.take(next_step, size, at_once)) is None:
+            while self.terminated or (run := cursor.take(next_step, size, at_once)) is None:
+                if self.terminated:
+                    self._close()
+                    return None
                 if delivery.closed is not None:
                     return None
                 self._require_current(cursor)
                 delivery.refresh()
             self._require_current(cursor)
             slices = self._read(cursor, first, run.rows)
-            self._advance(replace(self._progress, rows=self._progress.rows + run.rows))
-            return Rows(slices, run.rows, run.weight, run.batches)
+        self._reporter.read(run.rows)
+        return Rows(slices, run.rows, run.weight, run.batches)
 
     def at_end(self, cursor: PassCursor) -> bool:
         """Wait until it is known whether a pass has another batch, and return that it has none."""
@@ -168,7 +171,7 @@ class FeedReader:
         delivery = cursor.delivery
         with self._lock:
             while delivery.next_step(cursor, 1, False) is None:
-                if delivery.closed is not None:
+                if self.terminated or delivery.closed is not None:
                     return True
                 self._require_current(cursor)
                 delivery.refresh()
@@ -176,20 +179,29 @@ class FeedReader:
 
     def end_pass(self) -> None:
         """Record a complete pass."""
-        with self._lock:
-            self._advance(replace(self._progress, passes=self._progress.passes + 1))
+        self._reporter.end_pass()
 
     def terminate(self) -> None:
-        """Want no more of the feed. Its rows are deleted once no node wants them."""
-        with self._lock:
-            self._looked_at = None
-            self._delivery.rows.close()
-            self._advance(replace(self._progress, terminated=True))
+        """Want no more of the feed. Its rows are deleted once no node wants them.
+
+        A thread that waits for rows meanwhile gets the end of its pass.
+        """
+        self._reporter.terminate()
+        if self._lock.acquire(blocking=False):
+            try:
+                self._close()
+            finally:
+                self._lock.release()
+
+    def _close(self) -> None:
+        self._looked_at = None
+        self._delivery.rows.close()
 
     def _look(self) -> LocatedBatch:
         delivery = self._delivery
         while delivery.closed is None and not delivery.rows.rows:
             delivery.refresh()
+            self._require_wanted()
         if delivery.closed is not None and delivery.closed.total < self._nodes:
             raise EmptyFeedError(
                 f"feed {self.feed!r} has {delivery.closed.total} rows for {self._nodes} nodes; "
@@ -199,7 +211,8 @@ class FeedReader:
 
     def _change_delivery(self, number: int) -> None:
         old = self._delivery
-        name = self._agent.begin_pass(self.feed, number, old.whole)
+        name = self._agent.begin_pass(self.feed, number, old.whole, lambda: not self.terminated)
+        self._require_wanted()
         if name is None:
             raise SpentFeedError(
                 f"the rows of feed {self.feed!r} were dropped when they had been read, and cannot "
@@ -236,15 +249,3 @@ class FeedReader:
         cursor.read_bytes += sum(located.batch.nbytes for located in slices)
         delivery.drop_read(cursor.yielded, cursor.read_bytes)
         return slices
-
-    def _advance(self, progress: FeedProgress) -> None:
-        self._progress = progress
-        now = time.monotonic()
-        if (
-            progress.passes != self._reported.passes
-            or progress.terminated
-            or progress.rows - self._reported.rows >= _REPORT_ROWS
-            or now - self._reported_at >= _REPORT_SECONDS
-        ):
-            self._reported, self._reported_at = progress, now
-            self._agent.progress(self.feed, progress)

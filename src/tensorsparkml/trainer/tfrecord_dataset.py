@@ -13,7 +13,8 @@ from tensorsparkml.data.shuffling import shuffled, window_seed
 from tensorsparkml.data.tfrecord_files import TFRecordFiles
 from tensorsparkml.errors import DataError, EmptyFeedError, MissingColumnError
 from tensorsparkml.trainer.dataset import BatchLayout
-from tensorsparkml.trainer.file_reader import ProgressRecord, Shuffle
+from tensorsparkml.trainer.file_reader import Shuffle
+from tensorsparkml.trainer.progress import ProgressReporter
 
 _PREFETCHED_BATCHES = 4
 _BUFFER_BYTES = 2**20
@@ -31,7 +32,7 @@ def tfrecord_dataset(
     batch_size: int,
     drop_remainder: bool,
     shuffle: Shuffle | None,
-    record: ProgressRecord,
+    reporter: ProgressReporter,
 ) -> Any:
     """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
 
@@ -45,7 +46,7 @@ def tfrecord_dataset(
         batch_size: Rows of a full batch on this node.
         drop_remainder: Whether only full batches are yielded.
         shuffle: How to shuffle, or None.
-        record: Counts what is read: all rows of a pass when it begins.
+        reporter: Counts what is read: all rows of a pass when it begins.
 
     Raises:
         EmptyFeedError: There are fewer records than nodes.
@@ -71,7 +72,7 @@ def tfrecord_dataset(
         pieces = share(parts, nodes, rank)
         seed = 0 if shuffle is None else window_seed(shuffle.seed, number, rank)
         columns = np.array([(piece.file, piece.first, piece.rows) for piece in pieces], np.int64)
-        record.read(plan.rows)
+        reporter.read(plan.rows)
         yield seed, columns
 
     def located(index: Any) -> Any:

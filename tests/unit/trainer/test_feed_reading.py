@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +16,7 @@ from tensorsparkml.control.messages import (
     FeedProgress,
 )
 from tensorsparkml.errors import EmptyFeedError, MissingColumnError, SpentFeedError
-from tensorsparkml.trainer import reader as reader_module
+from tensorsparkml.trainer.reader import FeedReader
 
 Simulate = Callable[..., Simulation]
 
@@ -235,27 +235,62 @@ def test_passes_may_be_broken_off(simulate: Simulate) -> None:
     assert reader.progress == FeedProgress(passes=1, rows=6)
 
 
-def test_progress_is_reported_now_and_then(
-    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reader_module, "_REPORT_ROWS", 5)
-    monkeypatch.setattr(reader_module, "_REPORT_SECONDS", math.inf)
+def test_a_pass_is_reported_at_once(simulate: Simulate) -> None:
     simulation = simulate([[12]], nodes=1)
     list(simulation.readers[0].batches(2, False))
-    assert simulation.reports == [
-        [FeedProgress(0, 6), FeedProgress(0, 12), FeedProgress(1, 12)],
-    ]
+    assert simulation.reports[0][-1] == FeedProgress(1, 12)
 
 
-def test_progress_is_reported_when_reading_is_slow(
-    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    simulation = simulate([[6]], nodes=1)
-    monkeypatch.setattr(reader_module, "_REPORT_SECONDS", 0.0)
-    list(simulation.readers[0].batches(3, False))
-    assert simulation.reports == [
-        [FeedProgress(0, 3), FeedProgress(0, 6), FeedProgress(1, 6)],
-    ]
+@pytest.mark.parametrize("wait", ["for the first rows", "for the next batch", "for the end"])
+def test_a_feed_that_is_ended_keeps_no_thread_waiting(wait: str) -> None:
+    agent = IdleAgent()
+    reader = FeedReader(agent, "train", 1)  # type: ignore[arg-type]
+    found: list[Any] = []
+
+    def read() -> None:
+        if wait == "for the first rows":
+            with pytest.raises(SpentFeedError):
+                reader.first_rows()
+            return
+        cursor = reader.begin_pass()
+        found.append(
+            reader.next_batches(cursor, 8, False)
+            if wait == "for the next batch"
+            else reader.at_end(cursor)
+        )
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert agent.waits.wait(60)
+    reader.terminate()  # while the other thread waits
+    assert agent.reports == [FeedProgress(terminated=True)]
+    agent.let_go.set()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert found in ([], [None], [True])
+
+
+class IdleAgent:
+    """The agent of a stream that brings nothing for now."""
+
+    def __init__(self) -> None:
+        self.waits, self.let_go = threading.Event(), threading.Event()
+        self.reports: list[FeedProgress] = []
+
+    def window(self, feed: str, segments: int, held_by_all: int) -> dict[str, Any]:
+        self.waits.set()
+        assert self.let_go.wait(60)
+        opened = {"seed": None, "ordered": False, "limited": False}
+        return {
+            "segments": [],
+            "held_by_all": 0,
+            "closed": None,
+            "opened": opened,
+            "keep_bytes": None,
+        }
+
+    def progress(self, feed: str, progress: FeedProgress) -> None:
+        self.reports.append(progress)
 
 
 def test_a_new_cursor_is_a_new_pass(simulate: Simulate) -> None:
