@@ -12,6 +12,7 @@ from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import deliver
 from tensorsparkml.driver.row_sources import RowSource
+from tensorsparkml.driver.spark_job import spark_thread
 from tensorsparkml.errors import TensorSparkMLError
 
 logger = logging.getLogger(__name__)
@@ -37,9 +38,7 @@ class Replay:
         self._rows = rows
         self._ledger = ledger
         self._ending = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, name=f"replay of feed {ledger.name}", daemon=True
-        )
+        self._thread = spark_thread(self._run, f"replay of feed {ledger.name}")
         self._thread.start()
 
     def end(self) -> None:

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 _CANCEL_SECONDS = 0.5  # between two attempts to cancel
 
 
+def spark_thread(target: Callable[[], object], name: str) -> threading.Thread:
+    """Return a thread in which Spark's jobs belong to the caller.
+
+    They have its job group, description, scheduler pool and other local properties.
+    """
+    from pyspark import InheritableThread
+
+    return InheritableThread(target=target, name=name, daemon=True)
+
+
 @dataclass(frozen=True)
 class Action:
     """A Spark action, and how the jobs that it starts are found again.
@@ -69,8 +79,11 @@ class SparkJob:
         return self._cancelled
 
     def start(self) -> None:
-        """Run the action in a thread of its own."""
-        threading.Thread(target=self._run, name=self._tag, daemon=True).start()
+        """Run the action in a thread of its own, with the caller's local properties of Spark."""
+        try:
+            spark_thread(self._run, self._tag).start()
+        except AssertionError:  # that is how PySpark says it
+            self._end([], RuntimeError("the Spark application was stopped"))
 
     def run(self) -> None:
         """Run the action in the caller's thread, with what Spark has set for it."""
@@ -100,12 +113,16 @@ class SparkJob:
         return self._ended.is_set()
 
     def _run(self) -> None:
-        self._action.add_tag(self._tag)
         try:
+            self._action.add_tag(self._tag)
             rows = self._action.run()
         except Exception as error:  # whatever Spark raises is the job's outcome
-            self._on_end([], error)
+            self._end([], error)
         else:
-            self._on_end(rows, None)
+            self._end(rows, None)
+
+    def _end(self, rows: list[Any], error: Exception | None) -> None:
+        try:
+            self._on_end(rows, error)
         finally:
             self._ended.set()

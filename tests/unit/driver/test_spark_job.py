@@ -83,6 +83,20 @@ def test_an_error_is_the_outcome() -> None:
     assert outcome == [([], jobs.error)]
 
 
+def test_an_application_that_was_stopped_is_the_outcome() -> None:
+    stopped = AttributeError("'NoneType' object has no attribute 'sc'")
+
+    def add_tag(tag: str) -> None:
+        raise stopped
+
+    outcome: Outcome = []
+    action = Action(list, add_tag, add_tag, add_tag)
+    job = SparkJob(action, "tag", lambda *end: outcome.append(end))
+    job.start()
+    assert job.join(SECONDS)
+    assert outcome == [([], stopped)]
+
+
 def test_a_job_is_cancelled_until_spark_has_heard_it() -> None:
     jobs = Jobs()
     job, outcome = make(jobs)
