@@ -12,6 +12,7 @@ import pytest
 from ways_to_run import FILE_NAMES, WAYS, pickle_main_of
 
 from tensorsparkml.control.messages import Failure
+from tensorsparkml.program.pickling import load_main
 from tensorsparkml.trainer.process import run_main
 
 PROGRAM = """\
@@ -131,7 +132,7 @@ def test_a_program_keeps_its_source(way: str, tmp_path: Path) -> None:
     results = cloudpickle.loads(outcome)
     assert "if tf.reduce_sum(x) > 0:" in results.pop("source")
     assert results == EXPECTED
-    main, _ = cloudpickle.loads(pickled)
+    main, _ = load_main(pickled)
     assert FILE_NAMES[way] in main.__code__.co_filename
     assert inspect.getsource(main).startswith("def main(args, ctx):")
 

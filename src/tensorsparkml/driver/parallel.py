@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.config import make_config
 from tensorsparkml.driver.cluster import Cluster
+from tensorsparkml.driver.pickling import pickle_function
 from tensorsparkml.driver.session import usable_session
+from tensorsparkml.driver.slots import check_settings
 from tensorsparkml.driver.startup import free_slots
 from tensorsparkml.errors import ConfigurationError, NotEnoughSlotsError, TensorSparkMLError
 
@@ -60,6 +62,7 @@ def run_parallel(
             "run_parallel runs programs of one node each; their number is that of args"
         )
     session = usable_session(spark)
+    check_settings(session)
     free = free_slots(session, len(many))
     if free < (len(many) if at_once else min(1, len(many))):
         raise NotEnoughSlotsError(
@@ -71,8 +74,9 @@ def run_parallel(
     failed = threading.Event()
 
     # Made here, because pickling by value is not for several threads at a time.
+    program = pickle_function(main)
     clusters = [
-        Cluster(main, each, spark=session, fed=False, **_settings_of(place, settings))
+        Cluster(program, each, spark=session, fed=False, **_settings_of(place, settings))
         for place, each in enumerate(many)
     ]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import cloudpickle
@@ -11,31 +13,60 @@ from tensorsparkml.errors import UnpicklableError
 from tensorsparkml.program.pickling import by_value, dumps
 
 
-def pickle_main(main: Callable[..., Any], args: Any) -> bytes:
-    """Pickle the main function with its arguments.
+@dataclass(frozen=True)
+class PickledFunction:
+    """A main function that is pickled already, for clusters that have it in common.
+
+    Attributes:
+        function: The function.
+        data: Its pickle.
+    """
+
+    function: Callable[..., Any]
+    data: bytes
+
+    def __call__(self, *args: Any) -> Any:
+        """Call the function."""
+        return self.function(*args)
+
+
+def pickle_function(main: Callable[..., Any]) -> PickledFunction:
+    """Pickle a main function.
 
     A main from a module that is not installed, such as a file beside the notebook, is sent by
     value with what it uses of that module, because executors do not have the file. The source text
     of what is sent by value goes with it.
 
     Raises:
-        UnpicklableError: One of them cannot be pickled; the message names it and why.
+        UnpicklableError: It cannot be pickled; the message says why.
     """
     if not callable(main):
         raise UnpicklableError(f"main must be a function main(args, ctx), not {main!r}")
     with by_value(main):
-        for what, value in (("main", main), ("args", args)):
-            try:
-                dumps(value)
-            except Exception as error:  # objects raise whatever they like when they are pickled
-                name = getattr(value, "__qualname__", type(value).__qualname__)
-                raise UnpicklableError(
-                    f"{what} ({name}) cannot be sent to the executors: {error}. It, or what it "
-                    "uses from outside of itself, holds something that belongs to this process, "
-                    "such as a SparkSession, a lock, an open file or a model; make that inside "
-                    "main instead"
-                ) from error
-        return dumps((main, args))
+        return PickledFunction(main, _dumps("main", main))
+
+
+def pickle_main(main: Callable[..., Any], args: Any) -> bytes:
+    """Pickle the main function with its arguments, for `program.pickling.load_main`.
+
+    Raises:
+        UnpicklableError: One of them cannot be pickled; the message names it and why.
+    """
+    program = main if isinstance(main, PickledFunction) else pickle_function(main)
+    with by_value(program.function):
+        return pickle.dumps((program.data, _dumps("args", args)))
+
+
+def _dumps(what: str, value: Any) -> bytes:
+    try:
+        return dumps(value)
+    except Exception as error:  # objects raise whatever they like when they are pickled
+        name = getattr(value, "__qualname__", type(value).__qualname__)
+        raise UnpicklableError(
+            f"{what} ({name}) cannot be sent to the executors: {error}. It, or what it uses from "
+            "outside of itself, holds something that belongs to this process, such as a "
+            "SparkSession, a lock, an open file or a model; make that inside main instead"
+        ) from error
 
 
 def unpickle_results(results: Mapping[str, bytes | None]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -67,13 +68,40 @@ def check_settings(spark: SparkSession) -> None:
         )
 
 
+def asked_slots(master: str, setting: Callable[[str, str], str | None]) -> int | None:
+    """Return how many task slots an application asks its cluster manager for.
+
+    Args:
+        master: Spark's master URL.
+        setting: Returns a setting of Spark, given its name and its default.
+
+    Returns:
+        None where that depends on the cluster's size, as in standalone clusters without limits.
+    """
+    if re.fullmatch(r"local(\[[^]]*\])?", master):
+        return 0  # those that there are, from the beginning
+    per_task = int(setting("spark.task.cpus", "1") or 1)
+    if found := re.fullmatch(r"local-cluster\[\s*(\d+)\s*,\s*(\d+)\s*,\s*\d+\s*]", master):
+        executors, cores = map(int, found.groups())
+        return executors * (cores // per_task)
+    # A standalone executor has all cores of its worker, unless it is told otherwise.
+    default_cores = "1" if master.startswith(("yarn", "k8s://")) else "0"
+    cores = int(setting("spark.executor.cores", default_cores) or 0)
+    executors = int(setting("spark.executor.instances", "0") or 0)
+    return executors * (cores // per_task) or None
+
+
 def available_slots(spark: SparkSession, needed: int) -> int:
     """Return the number of slots, giving executors time to register if there are too few.
 
-    An application that has as few as it had after an earlier wait gets no more time.
+    An application that has all that it asked for, or as few as it had after an earlier wait, gets
+    no more time.
     """
+    asked = asked_slots(spark.sparkContext.master or "", spark.conf.get)
     deadline, any_yet = time.monotonic() + _FIRST_SECONDS, False
     while (slots := task_slots(spark)) < needed and time.monotonic() < deadline:
+        if asked is not None and slots >= asked:
+            return slots
         if (spark.sparkContext.applicationId, slots) in _in_vain:
             break
         if slots and not any_yet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import sys
 import sysconfig
 from collections import ChainMap
@@ -17,7 +18,7 @@ import cloudpickle
 
 from tensorsparkml.program.source import SourceFile, find_source, unknown_name
 
-__all__ = ["by_value", "dumps"]
+__all__ = ["by_value", "dumps", "load_main"]
 
 
 _CLOUDPICKLES: MutableMapping[Any, Any] = cloudpickle.CloudPickler.dispatch_table
@@ -66,6 +67,16 @@ def dumps(value: Any) -> bytes:
     file = io.BytesIO()
     _Pickler(file).dump(value)
     return file.getvalue()
+
+
+def load_main(pickled: bytes) -> tuple[Callable[..., Any], Any]:
+    """Return the main function and its arguments, which were pickled apart from each other.
+
+    Raises:
+        Exception: Whatever the modules raise that they need.
+    """
+    function, args = pickle.loads(pickled)
+    return pickle.loads(function), pickle.loads(args)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from tensorsparkml.control.frames import read_frame
 from tensorsparkml.control.messages import Failure, encode_failure
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.control.verdict import from_exception
+from tensorsparkml.program.pickling import load_main
 from tensorsparkml.program.source import is_unknown
 from tensorsparkml.roles import WORKER
 from tensorsparkml.trainer.agent_client import AgentClient
@@ -105,7 +106,7 @@ def run_main(
         began: Called when main is about to begin, and all that it needs was imported.
     """
     try:
-        function, args = cloudpickle.loads(pickled)
+        function, args = load_main(pickled)
     except Exception as error:  # unpickling imports the user's modules, which may raise anything
         message = (
             f"main cannot be loaded on this node: {type(error).__qualname__}: {error}; ship the "

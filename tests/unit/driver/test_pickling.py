@@ -11,8 +11,9 @@ from typing import Any
 import cloudpickle
 import pytest
 
-from tensorsparkml.driver.pickling import pickle_main
+from tensorsparkml.driver.pickling import pickle_function, pickle_main
 from tensorsparkml.errors import UnpicklableError
+from tensorsparkml.program.pickling import load_main
 
 
 def test_a_closure_and_its_arguments_arrive() -> None:
@@ -21,8 +22,26 @@ def test_a_closure_and_its_arguments_arrive() -> None:
     def main(args: dict[str, int], ctx: Any) -> int:
         return args["x"] + offset
 
-    arrived, args = cloudpickle.loads(pickle_main(main, {"x": 5}))
+    arrived, args = load_main(pickle_main(main, {"x": 5}))
     assert arrived(args, None) == 15
+
+
+def test_many_clusters_have_one_pickle_of_main() -> None:
+    times: list[int] = []
+
+    class Main:
+        def __call__(self, args: Any, ctx: Any) -> Any:
+            return args
+
+        def __getstate__(self) -> dict[str, Any]:
+            times.append(1)
+            return {}
+
+    program = pickle_function(Main())
+    for each in range(3):
+        main, args = load_main(pickle_main(program, each))
+        assert main(args, None) == each
+    assert times == [1]
 
 
 def test_a_main_that_holds_a_lock_is_named() -> None:
@@ -77,7 +96,7 @@ def test_a_main_beside_the_notebook_needs_no_file_on_the_executors(
     monkeypatch.delitem(sys.modules, name)
     (tmp_path / f"{name}.py").unlink()
     importlib.invalidate_caches()
-    main, args = cloudpickle.loads(pickled)
+    main, args = load_main(pickled)
     assert main(args, None) == 21
 
 

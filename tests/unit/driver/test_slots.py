@@ -11,6 +11,7 @@ from tensorsparkml.config import SlotMode
 from tensorsparkml.driver import slots as slots_module
 from tensorsparkml.driver.slots import (
     SlotRegistry,
+    asked_slots,
     available_slots,
     check_settings,
     holds_slots,
@@ -139,6 +140,50 @@ def test_executors_get_time_to_register(
     assert now[0] == pytest.approx(seconds, abs=0.3)
 
 
+@pytest.mark.parametrize(
+    ("master", "settings", "asked"),
+    [
+        ("local", {}, 0),
+        ("local[*]", {}, 0),
+        ("local[4]", {}, 0),
+        ("local-cluster[2,3,1024]", {}, 6),
+        ("local-cluster[ 2, 3, 1024 ]", {"spark.task.cpus": "2"}, 2),
+        ("yarn", {}, None),
+        ("yarn", {"spark.executor.instances": "3"}, 3),
+        ("yarn", {"spark.executor.instances": "3", "spark.executor.cores": "4"}, 12),
+        ("k8s://https://host", {"spark.executor.instances": "2", "spark.executor.cores": "5"}, 10),
+        ("spark://host:7077", {"spark.executor.instances": "2"}, None),
+        ("spark://host:7077", {"spark.executor.cores": "2"}, None),
+        (
+            "spark://host:7077",
+            {
+                "spark.executor.instances": "2",
+                "spark.executor.cores": "4",
+                "spark.task.cpus": "2",
+            },
+            4,
+        ),
+    ],
+)
+def test_what_an_application_asks_for(
+    master: str, settings: dict[str, str], asked: int | None
+) -> None:
+    assert asked_slots(master, settings.get) == asked  # type: ignore[arg-type]
+
+
+def test_an_application_that_has_what_it_asked_for_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def sleep(_: float) -> None:
+        raise AssertionError("nothing is to be waited for")
+
+    clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep)
+    monkeypatch.setattr(slots_module, "time", clock)
+    monkeypatch.setattr(slots_module, "task_slots", lambda _: 2)
+    small = session(**{"spark.executor.instances": "1", "spark.executor.cores": "2"})
+    assert available_slots(small, 3) == 2
+
+
 def test_an_application_is_waited_for_once_unless_it_has_shrunk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -167,7 +212,7 @@ def test_an_application_is_waited_for_once_unless_it_has_shrunk(
 def session(application: str = "application", **conf: str) -> Any:
     return SimpleNamespace(
         conf=SimpleNamespace(get=lambda key, default: conf.get(key, default)),
-        sparkContext=SimpleNamespace(applicationId=application),
+        sparkContext=SimpleNamespace(applicationId=application, master="spark://host:7077"),
     )
 
 
