@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tensorsparkml.control.feed_ledger import FeedLedger, SpoolLimit
 from tensorsparkml.control.messages import Commit, Failure, Peer
@@ -18,12 +18,9 @@ from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.row_sources import RowSource, Send
 from tensorsparkml.driver.spark_failures import feed_failure
 from tensorsparkml.driver.spark_job import SparkJob
-from tensorsparkml.driver.task_results import task_results
+from tensorsparkml.driver.task_results import TaskResults, task_results
 from tensorsparkml.errors import ConfigurationError, DataError
 from tensorsparkml.storage import absolute_path
-
-if TYPE_CHECKING:
-    from pyspark import Accumulator
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +138,7 @@ def sending(
     peers: Sequence[Peer],
     ledger: FeedLedger,
     part: str,
-    results: Accumulator[list[Commit | Failure]],
+    results: TaskResults,
 ) -> Send:
     """Return the function with which feed tasks send a partition.
 
@@ -166,7 +163,7 @@ def sending(
         partition, attempt = context.partitionId(), context.taskAttemptId()
 
         def commit(arrived: Commit) -> None:
-            results.add([replace(arrived, key=f"{part}{arrived.key}")])
+            results.add(replace(arrived, key=f"{part}{arrived.key}"))
 
         if limited and not wait_for_room(coordinator, token, feed):
             return
@@ -176,7 +173,7 @@ def sending(
             feeder.run(batches)
         except DataError as error:
             # Handed over, because Spark would repeat a task that fails, and hide its error's class.
-            results.add([from_exception(error, kind="DataError", message=error.message)])
+            results.add(from_exception(error, kind="DataError", message=error.message))
         finally:
             feeder.close()
 
@@ -201,7 +198,7 @@ class OpenFeed:
         self._coordinator = coordinator
         self._plan = plan
         self._ledger = ledger
-        self._results: Accumulator[list[Any]] | None = None
+        self._results: TaskResults | None = None
         coordinator.open_feed(ledger)
 
     @property
@@ -220,8 +217,7 @@ class OpenFeed:
             part: Names the rows where the feed gets those of several jobs. What is fed again under
                 the same name counts once.
         """
-        if self._results is None:  # one for all jobs, because PySpark keeps them for ever
-            self._results = task_results(rows.context, self._receive)
+        self._results = self._results or task_results(rows.context, self)
         peers, part_of_key = self._coordinator.readers(), part and f"{part}/"
         send = sending(self._plan, peers, self._ledger, part_of_key, self._results)
         tag = f"tensorsparkml-{self._plan.cluster_id}-feed-{self.name}"
@@ -270,7 +266,8 @@ class OpenFeed:
         """Return what has become of the feed."""
         return feed_report(self._ledger, complete)
 
-    def _receive(self, result: Commit | Failure) -> None:
+    def receive(self, result: Commit | Failure) -> None:
+        """Count what a task has delivered, or record what was wrong with its rows."""
         if isinstance(result, Failure):
             self._coordinator.fail(result)
         else:
