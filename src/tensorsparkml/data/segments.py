@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import json
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,8 @@ class LocatedBatch:
 
 _ORIGIN = b"origin"
 _PIECE_BYTES = 2**13
+# Each costs a file descriptor and a mapping, of which a process may have a few thousand.
+_MOST_OPEN = 64
 
 
 def segment_path(spool: Path, feed: str, segment: str) -> Path:
@@ -150,12 +153,15 @@ class _Segment:
 
 
 class RowReader:
-    """Reads a sequence of segments as one run of rows, by position."""
+    """Reads a sequence of segments as one run of rows, by position.
+
+    The files of the segments that were read last stay open.
+    """
 
     def __init__(self) -> None:
         self._paths: list[str] = []
         self._starts = [0]
-        self._open: dict[int, _Segment] = {}
+        self._open: OrderedDict[int, _Segment] = OrderedDict()
         self._dropped = 0  # segments, from the first on
 
     @property
@@ -207,4 +213,7 @@ class RowReader:
     def _segment(self, index: int) -> _Segment:
         if index not in self._open:
             self._open[index] = _Segment(self._paths[index])
+            if len(self._open) > _MOST_OPEN:
+                self._open.popitem(last=False)  # rows that are in use keep its memory
+        self._open.move_to_end(index)
         return self._open[index]

@@ -135,3 +135,28 @@ def test_an_origin_survives_and_names_rows(partition: int, row: int, offset: int
     assert Origin.decode(pa.py_buffer(origin.encode())) == origin
     assert origin.describe(offset) == f"row {row + offset} of partition {partition}"
     assert origin.moved(offset).describe(0) == origin.describe(offset)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="counts them as Linux tells")
+def test_a_feed_of_many_segments_keeps_few_files_open(tmp_path: Path) -> None:
+    reader, count = RowReader(), 400
+    for number in range(count):
+        path = tmp_path / f"{number}.arrow"
+        write_segment(path, [located(number, 1, Origin(number, 0))])
+        reader.append(str(path), 1)
+
+    def in_use() -> tuple[int, int]:
+        gc.collect()
+        files = [link for link in Path("/proc/self/fd").iterdir() if link.exists()]
+        opened = [link for link in files if link.resolve().parent == tmp_path]
+        return len(opened), Path("/proc/self/maps").read_text().count(str(tmp_path))
+
+    for _ in range(2):
+        assert ids_of(reader.read(0, count)) == list(range(count))
+        assert max(in_use()) <= 64
+    kept = reader.read(0, count)
+    assert in_use()[0] <= 64  # rows that are in use need their mapping alone
+    assert ids_of(kept) == list(range(count))
+    reader.close()
+    del kept
+    assert in_use() == (0, 0)
