@@ -20,7 +20,7 @@ def run_script(**arguments: Any) -> dict[str, Any]:
         [sys.executable, str(SCRIPT), json.dumps(defaults | arguments)],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=840,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return json.loads(result.stdout.rpartition("RESULT ")[2])

@@ -180,7 +180,7 @@ OTHER_CASES = ["batch_norm", "single_row", "single_row_batch_norm"]
 
 @pytest.fixture(scope="module")
 def nodes() -> list[dict[str, Any]]:
-    outcomes = run_processes(train_all, cases=EXACT_CASES + OTHER_CASES, timeout=170)
+    outcomes = run_processes(train_all, cases=EXACT_CASES + OTHER_CASES)
     return [outcome.value for outcome in outcomes]
 
 
