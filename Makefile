@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-newest test-lowest unit lint format docs bench lock clean
+.PHONY: help demo test check test-newest test-lowest unit lint format docs bench lock clean
 
 help:
 	@echo 'make demo    train a Keras model on a Spark cluster on this machine'
-	@echo 'make test    lint, then every test'
+	@echo 'make test    lint, then the tests that show a mistake soon'
+	@echo 'make check   lint, then every test, as CI does: real servers, examples, all of the documentation'
 	@echo 'make test-newest, make test-lowest    every test with other versions, in .venv-newest, .venv-lowest'
 	@echo 'make unit    only the tests without Spark and TensorFlow'
 	@echo 'make lint    ruff and mypy'
@@ -23,9 +24,15 @@ help:
 demo: $(VENV)/local.stamp
 	$(BIN)/python examples/mnist_keras.py
 
-# Two at a time: the tests mostly wait, each file for a Spark application of its own.
+# Two at a time, each with a Spark application of its own; the many short files of tests/unit come
+# last, so that both end at the same time.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=50
+
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST) -m 'not full' --hypothesis-profile=quick
+
+check: lint
+	$(PYTEST)
 
 # The newest versions that pyproject.toml allows, and the lowest, each in an environment of its own.
 test-newest:

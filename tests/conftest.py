@@ -7,6 +7,8 @@ import pytest
 from hypothesis import settings
 
 import tensorsparkml as tsm
+from tensorsparkml.config import make_config
+from tensorsparkml.driver import cluster, parallel
 
 # The JVMs of a test live for a minute, in which the second compiler and parallel garbage collection
 # cost more than they bring: a seventh of all CPU time on two cores.
@@ -14,7 +16,23 @@ os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSeri
 
 # How long an example takes says what else runs on the machine.
 settings.register_profile("untimed", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=20)
 settings.load_profile("untimed")
+
+START_SECONDS = 600.0  # so long a cluster may take to start beside whatever else runs
+
+
+@pytest.fixture(autouse=True, scope="session")
+def slow_starts():
+    """Gives clusters that do not say how long they may take to start more than the default."""
+
+    def make_patient_config(given):
+        return make_config({"start_seconds": START_SECONDS, **given})
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (cluster, parallel):
+            patch.setattr(module, "make_config", make_patient_config)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,9 @@ def nothing_left() -> Iterator[None]:
     assert not node_processes(), "an earlier test left processes"
     yield
     # Only what a test starts and the library must end by itself; nothing is waited for here but
-    # the moment in which a killed process is still listed.
-    assert wait_until(lambda: not node_processes(), 3.0), node_processes()
+    # the moment in which a killed process is still listed. What ends only because it has not
+    # heard of the driver for too long takes more time than this.
+    assert wait_until(lambda: not node_processes(), 20.0), node_processes()
 
 
 @pytest.fixture

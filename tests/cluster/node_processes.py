@@ -30,7 +30,7 @@ def node_processes() -> list[psutil.Process]:
     return found
 
 
-def wait_until(condition, seconds: float = 15.0) -> bool:
+def wait_until(condition, seconds: float = 300.0) -> bool:
     """Whether a condition comes to hold in that time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -45,13 +45,15 @@ def all_ended(processes: list[psutil.Process]) -> bool:
     )
 
 
-@pytest.mark.parametrize("driver", ["hold", "release"], indirect=True)
+@pytest.mark.parametrize(
+    "driver", [pytest.param("hold", marks=pytest.mark.full), "release"], indirect=True
+)
 def test_driver_is_killed(driver):
     process, _ = driver
     processes = family(process)
     assert len(processes) >= 7  # a driver's and two executors' JVMs, two agents, two trainers
     process.kill()
-    assert wait_until(lambda: all_ended(processes), 60.0)
+    assert wait_until(lambda: all_ended(processes))
 
 
 @pytest.mark.parametrize("driver", ["hold"], indirect=True)
@@ -60,7 +62,7 @@ def test_user_presses_control_c(driver):
     processes = family(process)
     # As a terminal does: to the whole foreground group, Spark's JVM included.
     os.killpg(process.pid, signal.SIGINT)
-    assert wait_until(lambda: not node_processes(), 10.0)
-    assert process.wait(30) != 0
+    assert wait_until(lambda: not node_processes())
+    assert process.wait(300) != 0
     assert (folder / "interrupted").exists()
-    assert wait_until(lambda: all_ended(processes), 10.0)
+    assert wait_until(lambda: all_ended(processes))

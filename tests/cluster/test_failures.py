@@ -1,8 +1,7 @@
 """Every way in which a cluster can fail, on real executors.
 
-What fails notes the time of the event in a file; where nothing runs that could, the call is the
-event. So what users wait for can be checked: the error is at the driver within ten seconds, and no
-process is left.
+Nothing here is noticed because time has passed: the limits are set to ten hours. So each failure
+must be noticed by what it breaks, and no process is left.
 """
 
 import contextlib
@@ -10,12 +9,11 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 
 import psutil
 import pytest
-from event import WITHIN_SECONDS
+from event import NO_TIMEOUTS
 from pyspark.sql import functions as F
 from pyspark.sql.types import FloatType
 
@@ -65,8 +63,8 @@ def fail_on(rank, event, action):
 def raised(spark, event, main, kind, node, **settings):
     """Run a main that fails and check what every failure has in common."""
     with pytest.raises(kind) as caught:
-        tsm.run(main, {}, spark=spark, num_workers=2, **settings)
-    assert event.age() < WITHIN_SECONDS
+        tsm.run(main, {}, spark=spark, num_workers=2, **NO_TIMEOUTS, **settings)
+    assert event.happened
     assert caught.value.node == node
     return caught.value
 
@@ -194,8 +192,8 @@ def test_executor_is_killed(spark, event, tmp_path, slots, seen):
         threading.Event().wait()
 
     with pytest.raises(errors.ExecutorLostError) as caught:
-        tsm.run(main, str(tmp_path), spark=spark, num_workers=2, slots=slots)
-    assert event.age() < WITHIN_SECONDS
+        tsm.run(main, str(tmp_path), spark=spark, num_workers=2, slots=slots, **NO_TIMEOUTS)
+    assert event.happened
     assert "JVM" in caught.value.message
     # Spark may have put both nodes on one executor, of which either may be named first.
     lost = (tmp_path / "worker:0").read_text()
@@ -250,7 +248,7 @@ def broken_rows(spark, event):
     @F.udf(FloatType())
     def parse(number):
         if number == 250:
-            Path(path).write_text(str(time.time()))  # once more when Spark repeats the task
+            Path(path).touch()
             raise ValueError("row 250 is not a number")
         return float(number)
 
@@ -258,7 +256,7 @@ def broken_rows(spark, event):
 
 
 def check_broken_rows(error, event):
-    assert event.age() < WITHIN_SECONDS
+    assert event.happened
     assert error.node is None  # the node that was to get the row has nothing to do with it
     assert "row 250 is not a number" in error.message
     assert "feed 'train'" in error.message
@@ -268,7 +266,7 @@ def check_broken_rows(error, event):
 def test_rows_cannot_be_computed_by_a_feeding_job(spark, event):
     with (
         pytest.raises(errors.FeedError) as caught,
-        tsm.Cluster(read_all, spark=spark, num_workers=2) as cluster,
+        tsm.Cluster(read_all, spark=spark, num_workers=2, **NO_TIMEOUTS) as cluster,
     ):
         cluster.train(broken_rows(spark, event))
     check_broken_rows(caught.value, event)
@@ -276,7 +274,7 @@ def test_rows_cannot_be_computed_by_a_feeding_job(spark, event):
 
 def test_rows_cannot_be_computed_by_the_launch_tasks(spark, event):
     with pytest.raises(errors.FeedError) as caught:
-        tsm.run(read_all, spark=spark, num_workers=2, data=broken_rows(spark, event))
+        tsm.run(read_all, spark=spark, num_workers=2, data=broken_rows(spark, event), **NO_TIMEOUTS)
     check_broken_rows(caught.value, event)
 
 
@@ -294,7 +292,7 @@ def read_dataset(args, ctx):
         pass
 
 
-@pytest.mark.parametrize("read", [read_all, read_dataset])
+@pytest.mark.parametrize("read", [read_all, pytest.param(read_dataset, marks=pytest.mark.full)])
 @pytest.mark.parametrize(
     ("column", "kind", "texts"),
     [
@@ -309,17 +307,15 @@ def read_dataset(args, ctx):
 )
 def test_values_that_do_not_fit(spark, event, read, column, kind, texts):
     def main(args, ctx):
-        if read is read_dataset:
-            _ = ctx.strategy  # TensorFlow's start is no part of the wait
         event.happen()
         read(args, ctx)
 
     with (
         pytest.raises(kind) as caught,
-        tsm.Cluster(main, spark=spark, num_workers=2) as cluster,
+        tsm.Cluster(main, spark=spark, num_workers=2, **NO_TIMEOUTS) as cluster,
     ):
         cluster.train(training_rows(spark, x=F.expr(column)))
-    assert event.age() < WITHIN_SECONDS
+    assert event.happened
     for text in texts:
         assert text in caught.value.message
     assert caught.value.node in cluster.nodes
@@ -330,9 +326,9 @@ def test_main_fails_while_it_is_fed(spark, event):
     main = fail_on(0, event, lambda: [][0])
     with (
         pytest.raises(errors.MainError) as caught,
-        tsm.Cluster(main, spark=spark, num_workers=2) as cluster,
+        tsm.Cluster(main, spark=spark, num_workers=2, **NO_TIMEOUTS) as cluster,
     ):
         cluster.train(spark.range(10_000_000))
-    assert event.age() < WITHIN_SECONDS
+    assert event.happened
     assert caught.value.node == "chief:0"
     assert "IndexError" in caught.value.message

@@ -78,12 +78,12 @@ def test_another_spark_job_runs_beside_the_training(spark, tmp_path):
     other.start()
     try:
         with tsm.Cluster(read_ids, spark=spark, num_workers=2, slots="hold") as cluster:
-            assert wait_until(running.exists, 60.0)
+            assert wait_until(running.exists)
             report = cluster.train(spark.range(0, ROWS, 1, 3))
             assert other.is_alive()
         assert report.rows == ROWS
         assert sorted(itertools.chain(*cluster.results)) == list(range(ROWS))
     finally:
         release.touch()
-        other.join(60)
+        other.join(300)
     assert len(found) == 1

@@ -43,7 +43,9 @@ def read_parquet(args, ctx):
     return [local_batches(ctx, dataset) for _ in range(2)]
 
 
-@pytest.mark.parametrize("nodes", [1, 2, 3])
+@pytest.mark.parametrize(
+    "nodes", [pytest.param(1, marks=pytest.mark.full), 2, pytest.param(3, marks=pytest.mark.full)]
+)
 def test_each_row_once_in_every_pass(spark, table, nodes):
     args = {"uri": f"file://{table}", "options": {"batch_size": 64}}
     results = tsm.run(read_parquet, args, spark=spark, num_workers=nodes)
@@ -85,7 +87,7 @@ def test_a_uri_takes_the_place_of_a_dataframe(spark, table, main):
 
 
 def test_a_uri_as_data_of_run(spark, table):
-    check(tsm.run(read_dataset, spark=spark, num_workers=2, data=table))
+    check(tsm.run(read_feed, spark=spark, num_workers=2, data=table))
     twice = tsm.run(read_feed, spark=spark, data=[table], epochs=2)
     assert sorted(itertools.chain(*twice[0])) == sorted([*range(ROWS)] * 2)
 
@@ -111,19 +113,21 @@ def read_tfrecord(args, ctx):
     return [local_batches(ctx, dataset) for _ in range(2)]
 
 
-def test_tfrecords(spark, tmp_path):
-    """One, two and three nodes, and then a corrupt record, which the driver hears of."""
+@pytest.mark.parametrize(
+    "nodes", [pytest.param(1, marks=pytest.mark.full), 2, pytest.param(3, marks=pytest.mark.full)]
+)
+def test_tfrecords(spark, tmp_path, nodes):
+    """Whole files, and then a corrupt record, which the driver hears of."""
     tsm.run(write_tfrecords, str(tmp_path), spark=spark)
-    for nodes in (1, 2, 3):
-        results = tsm.run(read_tfrecord, str(tmp_path), spark=spark, num_workers=nodes)
-        for number in range(2):
-            check([passes[number] for passes in results])
+    results = tsm.run(read_tfrecord, str(tmp_path), spark=spark, num_workers=nodes)
+    for number in range(2):
+        check([passes[number] for passes in results])
     damaged = tmp_path / "3.tfrecord"
     data = bytearray(damaged.read_bytes())
     data[-5] ^= 1
     damaged.write_bytes(data)
     with pytest.raises(tsm.errors.DataError, match=r"3.tfrecord is corrupt at record 200 "):
-        tsm.run(read_tfrecord, str(tmp_path), spark=spark, num_workers=2)
+        tsm.run(read_tfrecord, str(tmp_path), spark=spark, num_workers=nodes)
 
 
 def fit(args, ctx):
@@ -142,7 +146,7 @@ def fit(args, ctx):
     return history.history
 
 
-@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("nodes", [pytest.param(1, marks=pytest.mark.full), 2])
 def test_fit(spark, tmp_path, nodes):
     path = tmp_path / "train.parquet"
     x = [float(n % 17) for n in range(ROWS)]
@@ -172,10 +176,10 @@ def test_a_node_that_opens_files_alone(spark, table):
 
 def test_errors_reach_the_driver(spark, tmp_path):
     with pytest.raises(tsm.errors.DataError, match=r"there are no files at .*nowhere"):
-        tsm.run(read_dataset, spark=spark, num_workers=2, data=str(tmp_path / "nowhere"))
+        tsm.run(read_feed, spark=spark, num_workers=2, data=str(tmp_path / "nowhere"))
     path = tmp_path / "one.parquet"
     pq.write_table(pa.table({"id": [1]}), path)
     with pytest.raises(tsm.errors.EmptyFeedError, match=r"one.parquet has 1 rows for 2 nodes"):
         tsm.run(read_dataset, spark=spark, num_workers=2, data=str(path))
     with pytest.raises(tsm.errors.ConfigurationError, match="TFRecord"):
-        tsm.run(read_dataset, spark=spark, data="rows.tfrecord.gz")
+        tsm.run(read_feed, spark=spark, data="rows.tfrecord.gz")

@@ -3,16 +3,14 @@
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
+from event import NO_TIMEOUTS
 from pyspark.sql import functions as F
 
 import tensorsparkml as tsm
 from tensorsparkml import errors
-
-WITHIN_SECONDS = 10.0
 
 
 def double(args, ctx):
@@ -125,7 +123,6 @@ def test_only_some_results_are_wanted(spark):
 def fail_in_the_middle(args, ctx):
     for number, batch in enumerate(ctx.inference(batch_size=10)):
         if number == 3 and ctx.rank == 1:
-            Path(args).write_text(str(time.time()))
             raise ValueError("the third weight is odd")
         batch.reply({"prediction": batch["id"]})
 
@@ -135,14 +132,12 @@ def stop_in_the_middle(args, ctx):
     batch.reply({"prediction": batch["id"]})
 
 
-def test_main_raises_in_the_middle(spark, tmp_path):
-    event = tmp_path / "event"
+def test_main_raises_in_the_middle(spark):
     with (
         pytest.raises(errors.MainError) as caught,
-        tsm.Cluster(fail_in_the_middle, str(event), spark=spark, num_workers=2) as cluster,
+        tsm.Cluster(fail_in_the_middle, spark=spark, num_workers=2, **NO_TIMEOUTS) as cluster,
     ):
         cluster.inference(spark.range(0, 100_000, 1, 4)).collect()
-    assert time.time() - float(event.read_text()) < WITHIN_SECONDS
     assert caught.value.node == "worker:0"
     assert "the third weight is odd" in caught.value.message
     assert caught.value.__cause__ is not None  # what Spark said
@@ -195,7 +190,6 @@ def vanish(args, ctx):
     """Stop the agent, as if its host were gone, until the test has seen what follows."""
     next(iter(ctx.inference(batch_size=10)))
     if ctx.rank == 1:
-        Path(args, "event").write_text(str(time.time()))
         os.kill(os.getppid(), signal.SIGSTOP)
         while not Path(args, "seen").exists():
             threading.Event().wait(0.05)
@@ -206,15 +200,14 @@ def vanish(args, ctx):
 def test_a_node_vanishes_while_a_task_waits_for_it(spark, tmp_path):
     with (
         pytest.raises(errors.AgentLostError) as caught,
-        tsm.Cluster(vanish, str(tmp_path), spark=spark, num_workers=2) as cluster,
+        tsm.Cluster(
+            vanish, str(tmp_path), spark=spark, num_workers=2, lease_seconds=6.0
+        ) as cluster,
     ):
         try:
             cluster.inference(spark.range(0, 1000, 1, 2)).collect()
-        finally:
-            seen = time.time()
+        finally:  # the task does not wait for an answer that cannot come
             (tmp_path / "seen").touch()
-    event = float((tmp_path / "event").read_text())
-    assert seen - event < cluster.config.lease_seconds + WITHIN_SECONDS
     assert caught.value.node == "worker:0"
 
 

@@ -108,7 +108,7 @@ def deviations(trained, alone):
     }
 
 
-@pytest.mark.parametrize("count", [1280, 1000])
+@pytest.mark.parametrize("count", [pytest.param(1280, marks=pytest.mark.full), 1000])
 def test_two_nodes_equal_one_process(spark, count):
     nodes, second, alone = run_both(spark, count, weighted=None)
     for name in CASES:

@@ -79,6 +79,7 @@ def fit_with_callbacks(args, ctx):
     return history["loss"], all((one == other).all() for one, other in same)
 
 
+@pytest.mark.full
 def test_only_the_chief_leaves_files(spark, table, tmp_path, caplog):
     settings = {"num_workers": 2, "legacy_keras": True, "log_dir": str(tmp_path / "logs")}
     caplog.set_level("INFO", "tensorsparkml.progress")
@@ -111,6 +112,7 @@ def fit_through_parameter_servers(args, ctx):
     return history["loss"], sorted(places)
 
 
+@pytest.mark.full
 def test_fit_works_through_parameter_servers(spark):
     ((losses, places),) = tsm.run(
         fit_through_parameter_servers, spark=spark, num_workers=2, num_ps=1, legacy_keras=True

@@ -66,6 +66,7 @@ def test_every_node_runs_the_program_and_knows_who_it_is(spark, tmp_path):
     assert cluster.tensorboard_url() is None
 
 
+@pytest.mark.full
 def test_without_a_master_all_are_workers(spark, tmp_path):
     start(spark, describe, argparse.Namespace(folder=str(tmp_path))).shutdown()
     nodes = found(tmp_path)
@@ -102,6 +103,7 @@ def test_parameter_servers_that_never_return_are_ended(spark, tmp_path):
     assert found(tmp_path) == {1: "/job:ps/task:0", 2: "/job:ps/task:0"}
 
 
+@pytest.mark.full
 def test_parameter_servers_on_the_drivers_host_take_no_slot(spark, tmp_path):
     args = {"folder": str(tmp_path)}
     start(spark, count_steps, args, 5, 2, driver_ps_nodes=True).shutdown()
@@ -173,7 +175,9 @@ def tell(args, ctx):
     save(args["folder"], ctx, [ctx.worker_num, ctx.num_workers, ctx.defaultFS])
 
 
-@pytest.mark.parametrize(("instances", "use_barrier"), [(4, True), (6, False)])
+@pytest.mark.parametrize(
+    ("instances", "use_barrier"), [(4, True), pytest.param(6, False, marks=pytest.mark.full)]
+)
 def test_parallel_instances(spark, tmp_path, instances, use_barrier):
     args = {"folder": str(tmp_path)}
     TFParallel.run(spark.sparkContext, tell, args, instances, use_barrier=use_barrier)

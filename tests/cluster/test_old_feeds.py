@@ -166,7 +166,7 @@ def test_a_failure_surfaces_in_train_and_leaves_nothing(spark):
     with pytest.raises(errors.MainError, match="ten rows are enough"):
         cluster.train(spark.sparkContext.parallelize(range(1000), 4), num_epochs=1000)
     # Nobody calls shutdown, as in old programs.
-    assert wait_until(lambda: not node_processes(), 15.0)
+    assert wait_until(lambda: not node_processes())
     assert spark.sparkContext.parallelize(range(4)).sum() == 6
     with pytest.raises(errors.MainError, match="ten rows are enough"):
         cluster.shutdown()
@@ -179,6 +179,7 @@ def fail_in_the_end(args, ctx):
     raise ValueError("too late")
 
 
+@pytest.mark.full
 def test_a_failure_after_the_last_row_surfaces_in_shutdown(spark):
     cluster = fed(spark, fail_in_the_end, {})
     cluster.train(spark.sparkContext.parallelize(range(20), 2), num_epochs=1)
@@ -186,6 +187,7 @@ def test_a_failure_after_the_last_row_surfaces_in_shutdown(spark):
         cluster.shutdown(grace_secs=3)
 
 
+@pytest.mark.full
 def test_streams(spark, tmp_path):
     from pyspark.streaming import StreamingContext
 
@@ -207,7 +209,7 @@ def answer(args, ctx):
         feed.batch_results([(row, np.float32(row) / 2) for row in batch])
 
 
-@pytest.mark.parametrize("train_mode", [False, True])
+@pytest.mark.parametrize("train_mode", [False, pytest.param(True, marks=pytest.mark.full)])
 def test_results_are_one_to_one_in_order(spark, train_mode):
     rows = spark.sparkContext.parallelize(range(100), 6)
     cluster = fed(spark, answer, {"train_mode": train_mode})

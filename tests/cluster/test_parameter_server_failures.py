@@ -1,17 +1,16 @@
 """What fails while workers train through parameter servers ends the cluster, with its cause."""
 
 import threading
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+from event import NO_TIMEOUTS
 from node_processes import node_processes, wait_until
 
 import tensorsparkml as tsm
 from tensorsparkml import errors
 
-WITHIN_SECONDS = 10.0
 COLUMNS = {"batch_size": 16, "features": "x", "label": "y"}
 
 
@@ -52,21 +51,18 @@ def trainer_of(role: str) -> psutil.Process:
 
 @pytest.mark.parametrize("role", ["worker", "ps"])
 def test_a_server_dies_in_the_middle_of_a_fit(spark, table, tmp_path, role):
-    killed_at = []
-
     def kill():
-        if wait_until(Path(tmp_path, "epoch-2").exists, 120.0):
-            killed_at.append(time.monotonic())
+        if wait_until(Path(tmp_path, "epoch-2").exists, 600.0):
             trainer_of(role).kill()
 
+    settings = {"num_workers": 3, "num_ps": 1, **NO_TIMEOUTS}
     killer = threading.Thread(target=kill)
     killer.start()
     with (
         pytest.raises(errors.TrainerKilledError) as caught,
-        tsm.Cluster(fit, (str(tmp_path), False), spark=spark, num_workers=3, num_ps=1) as cluster,
+        tsm.Cluster(fit, (str(tmp_path), False), spark=spark, **settings) as cluster,
     ):
         cluster.train(table, epochs=1_000_000)
-    assert time.monotonic() - killed_at[0] < WITHIN_SECONDS
     assert caught.value.node == f"{role}:0"
     killer.join()
 

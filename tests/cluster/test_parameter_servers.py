@@ -172,6 +172,7 @@ def test_keras_3_with_one_worker_computes_what_one_process_computes(spark, table
             assert found[optimizer][name] == pytest.approx(values, rel=1e-5, abs=1e-5), name
 
 
+@pytest.mark.full
 def test_keras_3_learns_with_two_workers(spark, table, tmp_path):
     found = train_through_servers(spark, table, tmp_path, workers=2)
     for history in found.values():
@@ -231,6 +232,7 @@ def first_rows_of_batches(args, ctx):
     return found
 
 
+@pytest.mark.full
 def test_one_worker_has_the_same_batches_in_every_pass(spark, table):
     with tsm.Cluster(first_rows_of_batches, spark=spark, num_workers=2, num_ps=2) as cluster:
         cluster.train(table.select("id").coalesce(1), epochs=6)
@@ -264,6 +266,7 @@ def learn_table(args, ctx):
     return losses, learned.tolist(), [shard.device for shard in table.variables]
 
 
+@pytest.mark.full
 def test_workers_learn_a_table_that_is_cut_into_shards(spark, table):
     with tsm.Cluster(learn_table, spark=spark, num_workers=2, num_ps=2) as cluster:
         cluster.train(table.select("id", "y"), epochs=2)
@@ -356,6 +359,7 @@ def fit_keras_2(args, ctx):
     return history["loss"], {each.device.partition("/device")[0] for each in model.variables}
 
 
+@pytest.mark.full
 def test_keras_2_fits_with_its_own_loop(spark, table):
     with tsm.Cluster(
         fit_keras_2, spark=spark, num_workers=3, num_ps=1, legacy_keras=True

@@ -122,7 +122,15 @@ ORDERS = st.sampled_from(
 CASES = {"derandomize": True, "suppress_health_check": list(HealthCheck)}
 
 
-@pytest.mark.parametrize("nodes", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        pytest.param(1, marks=pytest.mark.full),
+        pytest.param(2, marks=pytest.mark.full),
+        3,
+        pytest.param(4, marks=pytest.mark.full),
+    ],
+)
 @settings(max_examples=6, **CASES)
 @given(table=tables(), size=st.integers(1, 17), passes=st.integers(1, 2), order=ORDERS)
 def test_feeds(spark, nodes, table, size, passes, order):
@@ -137,7 +145,9 @@ def test_feeds(spark, nodes, table, size, passes, order):
     check(expected_rows(data, types), cluster.results, passes, size)
 
 
-@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize(
+    "nodes", [pytest.param(1, marks=pytest.mark.full), pytest.param(2, marks=pytest.mark.full)]
+)
 @settings(max_examples=3, **CASES)
 @given(table=tables(), size=st.integers(1, 17), drop=st.booleans(), shuffle=st.booleans())
 def test_datasets(spark, nodes, table, size, drop, shuffle):

@@ -166,7 +166,7 @@ def test_what_no_node_wants_is_deleted_while_the_cluster_runs(spark):
         cluster.train(rows, feed="first", epochs=2)
         assert coordinator.require(
             lambda state: all(path.exists() and not list(path.iterdir()) for path in spools(state)),
-            timeout=60,
+            timeout=300,
         )
         cluster.train(rows, feed="second")
     assert sorted(itertools.chain(*cluster.results)) == sorted([*range(400)] * 3)

@@ -45,7 +45,7 @@ def check(results, name, passes, rows=ROWS):
         assert len({result[name][number][1] for result in results}) == 1
 
 
-@pytest.mark.parametrize("nodes", [2, 3])
+@pytest.mark.parametrize("nodes", [pytest.param(2, marks=pytest.mark.full), 3])
 def test_feeding_jobs(spark, nodes):
     feeds = [(f"{partitions} partitions", partitions) for partitions in (1, 3, 7)]
     args = [(name, 2, 16 + partitions) for name, partitions in feeds]
@@ -59,7 +59,7 @@ def test_feeding_jobs(spark, nodes):
         check(cluster.results, name, passes=2)
 
 
-@pytest.mark.parametrize("nodes", [1, 2, 3])
+@pytest.mark.parametrize("nodes", [1, pytest.param(2, marks=pytest.mark.full), 3])
 def test_direct_feed(spark, nodes):
     results = tsm.run(
         read_feeds,
@@ -81,7 +81,7 @@ def read_dataset(args, ctx):
     return {"train": passes}
 
 
-@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("nodes", [pytest.param(1, marks=pytest.mark.full), 2])
 def test_dataset(spark, nodes):
     results = tsm.run(
         read_dataset,

@@ -69,7 +69,7 @@ def test_strangers_are_refused_and_nothing_listens_widely(running, spark, caplog
             [(b"authorization", b"Bearer x")],
         ):
             client = flight.FlightClient(f"grpc+tcp://{host}:{port}")
-            options = flight.FlightCallOptions(timeout=5, headers=headers)
+            options = flight.FlightCallOptions(timeout=60, headers=headers)
             # Not JSON: had anything parsed it, the error would be another one.
             with pytest.raises(flight.FlightUnauthenticatedError):
                 list(client.do_action(flight.Action("report", b"\x80not json"), options))

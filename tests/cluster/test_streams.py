@@ -15,7 +15,7 @@ from tensorsparkml.driver.feeding import OpenFeed
 from tensorsparkml.driver.row_sources import row_source
 from tensorsparkml.driver.spark_failures import interruption
 
-SECONDS = 60.0  # which only a hang needs
+SECONDS = 300.0  # which only a hang needs
 
 
 @pytest.fixture(autouse=True)

@@ -67,6 +67,7 @@ def test_the_old_program_is_one(title):
     assert "tensorsparkml" not in old
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("title", sorted(RUN_ALONE))
 def test_the_old_program_runs_alone(title, points):
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -75,11 +76,12 @@ def test_the_old_program_runs_alone(title, points):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=840,
     )
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("title", DIFFS)
 def test_the_new_program_runs_on_two_nodes(title, points, spark):
     new = program(title, "+")

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")], key=lambda page: page.relative_to(ROOT)
 )
+FIRST_PAGES = ("README", "getting-started")
 FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PYTHON_FILES = re.compile(r"`((?:src|tests|docs|examples|tools|benchmarks)/[\w./]+)`")
@@ -66,7 +67,16 @@ def log_levels() -> Iterator[None]:
         logger.setLevel(level)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if programs(page)], ids=name_of)
+@pytest.mark.parametrize(
+    "page",
+    [
+        # A newcomer's first pages always, and all of them in `make check`.
+        pytest.param(page, marks=() if page.stem in FIRST_PAGES else pytest.mark.full)
+        for page in PAGES
+        if programs(page)
+    ],
+    ids=name_of,
+)
 def test_programs_run(page, spark, tmp_path, monkeypatch, log_levels):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)  # a page may set it
@@ -217,6 +227,7 @@ def test_table_of_types_is_what_the_code_does():
     assert module.replaced(page) == page, "run: python docs/generate_types.py"
 
 
+@pytest.mark.full
 def test_site_is_built_without_warnings(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],

@@ -39,11 +39,11 @@ def run(command: list[str], variables: dict[str, str]) -> str:
         env=environment | variables,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=840,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     # The JVM may still be ending when the program has.
-    _, left = psutil.wait_procs(marked_processes(mark), timeout=20)
+    _, left = psutil.wait_procs(marked_processes(mark), timeout=120)
     assert not left, left
     return done.stdout
 

@@ -2,7 +2,10 @@
 
 import re
 
+import pytest
 from running import run_example
+
+pytestmark = pytest.mark.full
 
 
 def test_parallel_inference():

@@ -2,7 +2,10 @@
 
 import re
 
+import pytest
 from running import run_example, submit_example
+
+pytestmark = pytest.mark.full
 
 
 def numbers(pattern: str, text: str) -> list[float]:

@@ -17,17 +17,20 @@ def number(pattern: str, text: str) -> float:
     return float(found[1])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("folder", ["", "single_machine/"])
 def test_resnet(folder):
     assert number(r"test accuracy ([\d.]+)", run_example(f"{folder}resnet.py")) > 0.85
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("folder", ["", "single_machine/"])
 def test_segmentation(folder):
     printed = run_example(f"{folder}segmentation.py")
     assert number(r"unseen pictures ([\d.]+)", printed) > 0.6
 
 
+@pytest.mark.full
 def test_parameter_servers():
     printed = run_example("parameter_servers.py")
     assert "/job:ps/replica:0/task:0 /job:ps/replica:0/task:1\n" in printed
@@ -37,6 +40,7 @@ def test_parameter_servers():
     assert errors[-1] < 35  # minutes; the mean of all flights would be off by more than 70
 
 
+@pytest.mark.full
 def test_model_parallelism():
     printed = run_example("model_parallelism.py")
     assert re.search(r"hidden layer +\[784, 2048\]", printed)

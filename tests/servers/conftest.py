@@ -24,7 +24,7 @@ WORKERS = ("127.0.0.1", "127.0.0.2")
 
 def alive_workers(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=5) as reply:
+        with urllib.request.urlopen(url, timeout=60) as reply:
             return json.load(reply)["aliveworkers"]
     except (OSError, ValueError):  # no page yet, or not yet the one of this address
         return 0
@@ -61,7 +61,7 @@ def standalone(tmp_path_factory) -> Iterator[str]:
             folder = tmp_path_factory.mktemp("worker")
             run("Worker", worker, "--cores", "1", "--memory", "1g", "--webui-port", "0",
                 "--work-dir", str(folder), url)  # fmt: skip
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while alive_workers(f"http://{HOST}:{page}/json/") < 2:
             assert time.monotonic() < deadline, "the workers did not register"
             time.sleep(0.1)

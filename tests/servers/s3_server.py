@@ -58,7 +58,7 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     def ready() -> bool:
         """It answers and takes files; s3fs itself would wait for seconds before it asks again."""
         try:
-            with urllib.request.urlopen(f"{server.url}/status", timeout=5):
+            with urllib.request.urlopen(f"{server.url}/status", timeout=60):
                 server.filesystem().makedirs(BUCKET, exist_ok=True)
         except OSError:
             return False

@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.full
+
 
 def test_a_task_that_runs_twice_counts_once(standalone, tmp_path):
     script = Path(__file__).with_name("speculation_script.py")
@@ -12,7 +16,7 @@ def test_a_task_that_runs_twice_counts_once(standalone, tmp_path):
         [sys.executable, str(script), standalone, str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=840,
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])

@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.full
+
 
 def test_nodes_get_the_gpus_that_spark_assigned(tmp_path):
     script = Path(__file__).with_name("gpu_script.py")
@@ -15,7 +19,7 @@ def test_nodes_get_the_gpus_that_spark_assigned(tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=840,
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])

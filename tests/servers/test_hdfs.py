@@ -5,6 +5,8 @@ from hdfs_server import hdfs_server, write_settings
 from server_processes import HOST, free_ports
 from store_outcome import check_failures, check_replacing, check_shares, run_script
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def hdfs(tmp_path_factory, pytestconfig):

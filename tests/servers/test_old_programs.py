@@ -5,12 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.full
+
 SCRIPT = Path(__file__).parent / "old_programs_script.py"
 
 
 def test_old_programs(standalone):
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), standalone], capture_output=True, text=True, timeout=280
+        [sys.executable, str(SCRIPT), standalone], capture_output=True, text=True, timeout=840
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout.splitlines()[-1])

@@ -8,6 +8,8 @@ from store_outcome import check_failures, check_replacing, check_shares, run_scr
 from tensorsparkml.data.file_listing import find_files
 from tensorsparkml.errors import DataError
 
+pytestmark = pytest.mark.full
+
 MISSING = "s3://no-such-bucket/table"
 
 

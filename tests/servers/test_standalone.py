@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.full
+
 DEMO = Path(__file__).parents[2] / "examples" / "mnist_keras.py"
 
 
@@ -14,7 +18,7 @@ def test_demo(standalone, tmp_path):
          "--output", str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=840,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
     assert "2 nodes run, slots are released" in result.stdout

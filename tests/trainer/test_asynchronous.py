@@ -166,7 +166,7 @@ def fit_both_ways(node: Node, optimizer: str) -> Any:
     return expected, found, differences, counted
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", [pytest.param("sgd", marks=pytest.mark.full), "adam"])
 def test_one_worker_computes_what_keras_alone_computes(optimizer: str) -> None:
     [outcome] = run_processes(fit_both_ways, nodes=1, optimizer=optimizer)
     expected, found, differences, counted = outcome.value

@@ -178,9 +178,10 @@ EXACT_CASES = [
 OTHER_CASES = ["batch_norm", "single_row", "single_row_batch_norm"]
 
 
+# What these processes compute takes a minute; tests/cluster/test_keras.py shows the same always.
 @pytest.fixture(scope="module")
 def nodes() -> list[dict[str, Any]]:
-    outcomes = run_processes(train_all, cases=EXACT_CASES + OTHER_CASES, timeout=170)
+    outcomes = run_processes(train_all, cases=EXACT_CASES + OTHER_CASES)
     return [outcome.value for outcome in outcomes]
 
 
@@ -190,6 +191,7 @@ def alone() -> dict[str, Any]:
     return dict(outcome.value)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("case", EXACT_CASES)
 def test_two_nodes_equal_one_process(
     nodes: list[dict[str, Any]], alone: dict[str, Any], case: str
@@ -218,12 +220,14 @@ def test_two_nodes_equal_one_process(
         np.testing.assert_allclose(found["batch_loss"], expected["batch_loss"], **EXACT)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("case", EXACT_CASES)
 def test_every_read_of_the_data_is_used(nodes: list[dict[str, Any]], case: str) -> None:
     # Three epochs, three validations, one evaluate, one predict.
     assert [node[case]["reads"] for node in nodes] == [8, 8]
 
 
+@pytest.mark.full
 def test_batch_norm_deviates_by_its_statistics_of_half_batches(
     nodes: list[dict[str, Any]], alone: dict[str, Any]
 ) -> None:
@@ -241,6 +245,7 @@ def test_batch_norm_deviates_by_its_statistics_of_half_batches(
     assert differing == [4, 5]
 
 
+@pytest.mark.full
 def test_a_node_without_rows_in_the_last_batch(
     nodes: list[dict[str, Any]], alone: dict[str, Any]
 ) -> None:
@@ -252,6 +257,7 @@ def test_a_node_without_rows_in_the_last_batch(
         assert found["batches"] == 9
 
 
+@pytest.mark.full
 def test_batch_norm_of_no_rows_spoils_the_model_of_all_nodes(
     nodes: list[dict[str, Any]],
 ) -> None:

@@ -41,7 +41,7 @@ class Gathering:
     def of(self, rank: int) -> Any:
         def all_gather(value: Any) -> list[Any]:
             self._values[rank] = json.loads(json.dumps(value))
-            self._barrier.wait(timeout=30)
+            self._barrier.wait(timeout=300)
             return list(self._values)
 
         return all_gather

@@ -56,7 +56,7 @@ def run_processes(
     function: Callable[..., Any],
     *,
     nodes: int = 2,
-    timeout: float = 100.0,
+    timeout: float = 840.0,
     environment: dict[str, str] | None = None,
     check: bool = True,
     **arguments: Any,

@@ -68,9 +68,10 @@ def test_no_public_name_needs_spark_or_tensorflow_to_be_looked_up(name: str) -> 
 
 
 @pytest.mark.parametrize(
-    "module", ["executor.agent", "executor.task", "executor.feeder", "data.transport"]
+    "module",
+    ["executor.agent", "executor.task", "executor.feeder", "data.transport", "trainer.process"],
 )
-def test_agents_and_feeders_load_neither_tensorflow_nor_spark(module: str) -> None:
+def test_node_processes_load_neither_tensorflow_nor_spark(module: str) -> None:
     loaded = loaded_by(f"import tensorsparkml.{module}")
     assert "pyarrow" in loaded
     assert not loaded & {"tensorflow", "keras", "pyspark", "pandas"}

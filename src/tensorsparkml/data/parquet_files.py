@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 from pyarrow.fs import LocalFileSystem
 
 from tensorsparkml.data.column_names import needed_columns
@@ -63,6 +62,8 @@ class ParquetFiles:
     def __init__(
         self, files: Sequence[FoundFile], rank: int, nodes: int, all_gather: AllGather
     ) -> None:
+        import pyarrow.dataset as ds  # loads pandas, which nodes without files do not need
+
         self._files = files
         self._rank = rank
         self._nodes = nodes
@@ -146,6 +147,8 @@ class ParquetFiles:
         columns = schema.names
         batch_rows = self._batch_rows(runs, columns)
         far_away = not isinstance(fragments[0].filesystem, LocalFileSystem)
+        import pyarrow.dataset as ds
+
         with translated_errors(f"read {self.name}"):
             dataset = ds.FileSystemDataset(
                 fragments, self._full_schema(schema), self._format, fragments[0].filesystem
@@ -204,6 +207,8 @@ class ParquetFiles:
         return fragment
 
     def _whole_file(self, index: int) -> Any:
+        import pyarrow.dataset as ds
+
         file = self._files[index]
         expression = None
         for name, value in file.partition.items():

@@ -14,7 +14,7 @@ import pytest
 from tensorsparkml.control.rpc import RpcClient, RpcServer, tcp_location, unix_location
 
 TOKEN = "5e884898da280471"
-SECONDS = 30.0
+SECONDS = 300.0
 
 
 class Recorder(RpcServer):

@@ -29,7 +29,7 @@ class Gathering:
 
     def call(self, rank: int, value: Any) -> list[Any]:
         self._values[rank] = value
-        self._barrier.wait(timeout=30)
+        self._barrier.wait(timeout=300)
         return list(self._values)
 
 

@@ -21,7 +21,7 @@ from tensorsparkml.data.spool import Spool
 from tensorsparkml.data.transport import NodeGoneError, SpoolClient, SpoolServer, send_segment
 
 TOKEN = "5e884898da280471"
-SECONDS = 30.0
+SECONDS = 300.0
 SCHEMA = pa.schema([("id", pa.int64())])
 
 

@@ -14,7 +14,8 @@ from tensorsparkml.roles import make_roles
 SECONDS = 60.0  # which only a hang needs
 
 
-def test_threads_that_wait_do_not_wake_each_other() -> None:
+def test_threads_that_wait_do_not_wake_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tensorsparkml.driver.coordinator._LOOK_SECONDS", 1e6)
     state = ClusterState(make_roles(1), lease_seconds=1e9)
     coordinator = Coordinator(state, "token", "127.0.0.1", "127.0.0.1")
     looks = [0, 0, 0]
@@ -32,8 +33,9 @@ def test_threads_that_wait_do_not_wake_each_other() -> None:
     for thread in threads:
         thread.join()
     coordinator.close()
-    # Four looks a second each, and not as many as the processor can do.
-    assert max(looks) < 20
+    # At the beginning and in the end, where a wait may be a moment too short, and not because
+    # another thread has looked.
+    assert max(looks) <= 4
 
 
 @pytest.mark.parametrize("change", ["state", "elsewhere"])

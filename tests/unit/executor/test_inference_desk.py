@@ -14,7 +14,7 @@ from tensorsparkml.executor.inference_desk import Exchange, InferenceDesk, Lane
 
 SCHEMA = pa.schema([("y", pa.float32())])
 ROWS = pa.schema([("x", pa.float32())])
-SECONDS = 30.0
+SECONDS = 300.0
 
 
 def request(partition: int = 0, feed: str = "inference") -> Request:

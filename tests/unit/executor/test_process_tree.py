@@ -21,7 +21,7 @@ from tensorsparkml.executor.process_tree import (
     kill_tree,
 )
 
-SECONDS = 20.0
+SECONDS = 300.0
 # Waits until the test ends, which closes the input that all of them share.
 PAUSE = "import sys; sys.stdin.read()"
 # Prints its process id before that.

@@ -16,7 +16,7 @@ from tensorsparkml.executor import reporting
 from tensorsparkml.executor.logs import NodeLog
 from tensorsparkml.executor.reporting import Lease, Mailbox, Reporter
 
-SECONDS = 30.0
+SECONDS = 300.0
 
 
 class Clock:

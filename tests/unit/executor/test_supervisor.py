@@ -16,7 +16,7 @@ from tensorsparkml.executor import supervisor
 from tensorsparkml.executor.logs import NodeLog
 from tensorsparkml.executor.supervisor import Trainer, trainer_environment
 
-SECONDS = 30.0
+SECONDS = 300.0
 
 
 class Started:

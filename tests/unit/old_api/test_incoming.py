@@ -15,7 +15,7 @@ from tensorflowonspark.feeds import Incoming, pickled
 from tensorflowonspark.TFNode import DataFeed
 from tensorsparkml.errors import EmptyFeedError, InferenceError
 
-SECONDS = 10.0  # which only a hang needs
+SECONDS = 300.0  # which only a hang needs
 
 
 class Feed:

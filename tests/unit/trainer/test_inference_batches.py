@@ -24,7 +24,7 @@ from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.inference import Inference, InferenceBatch
 
 TOKEN = "5e884898da280471"
-SECONDS = 30.0
+SECONDS = 300.0
 RESULTS = pa.schema([("y", pa.float32())])
 
 

@@ -15,7 +15,7 @@ from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.trainer.row_buffer import Cut, RowBuffer, RowStream
 
 SCHEMA = pa.schema([("y", pa.float32())])
-SECONDS = 30.0
+SECONDS = 300.0
 
 
 def opened(buffer: RowBuffer, partition: int = 0) -> RowStream:
