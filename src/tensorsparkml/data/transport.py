@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,8 +44,7 @@ class SpoolServer(RpcServer):
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Write one segment; it is complete when the call returns to the sender."""
-        feed, segment = (part.decode() for part in descriptor.path)
-        target = self._spool.receive(feed, segment, reader.schema)
+        target = self._receive(descriptor.path, reader.schema)
         try:
             for chunk in reader:
                 if chunk.data is None:
@@ -56,6 +55,15 @@ class SpoolServer(RpcServer):
             target.abandon()
             raise
         target.abandon()
+
+    def _receive(self, path: Sequence[bytes], schema: pa.Schema) -> SegmentWriter:
+        """Begin the segment that a call names, which may name anything."""
+        if len(path) != 2:
+            raise flight.FlightServerError("rows need the names of a feed and a segment")
+        try:
+            return self._spool.receive(path[0].decode(), path[1].decode(), schema)
+        except ValueError as error:
+            raise flight.FlightServerError(f"these rows are refused: {error}") from error
 
 
 class NodeGoneError(ConnectionError):

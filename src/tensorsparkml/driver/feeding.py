@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.control.feed_ledger import FeedLedger, SpoolLimit
 from tensorsparkml.control.messages import Commit, Failure, Peer
+from tensorsparkml.control.names import is_feed_name
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.data.shuffling import check_seed
@@ -75,11 +76,10 @@ def new_ledger(
     Raises:
         ConfigurationError: An argument cannot work.
     """
-    # It names a folder on the nodes, beside that of copied files.
-    if not isinstance(feed, str) or not re.fullmatch(r"\w[\w .-]*", feed) or feed == "copies":
+    if not is_feed_name(feed):  # it names a folder on the nodes
         raise ConfigurationError(
             f"feed {feed!r} cannot be the name of a feed: use letters, digits, '_', '-', '.' and "
-            "spaces, a letter or a digit first, and not 'copies'"
+            "spaces, a letter or a digit first, at most 200 bytes, and not 'copies'"
         )
     if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
         raise ConfigurationError(f"epochs must be an integer of at least 1, not {epochs!r}")

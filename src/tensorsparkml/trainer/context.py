@@ -9,6 +9,7 @@ from typing import Any
 
 from tensorsparkml.control.cluster_spec import addresses, cluster_spec
 from tensorsparkml.control.messages import Peer
+from tensorsparkml.control.names import COPIES
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.errors import ConfigurationError, DataError
 from tensorsparkml.roles import CHIEF, PARAMETER_SERVER, WORKER
@@ -104,7 +105,7 @@ class Context(FileContext):
             self._share,
             self._shares,
             self.absolute_path,
-            Path(settings.spool_dir) / "copies",
+            Path(settings.spool_dir) / COPIES,
         )
         self._feeds: dict[str, Feed] = {}
         self._data_errors = []
