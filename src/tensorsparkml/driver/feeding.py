@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.control.feed_ledger import FeedLedger, SpoolLimit
+from tensorsparkml.control.keys import FEEDER
 from tensorsparkml.control.messages import Commit, Failure, Peer
 from tensorsparkml.control.names import is_feed_name
 from tensorsparkml.control.plan import ClusterPlan
@@ -152,7 +153,8 @@ def sending(
         part: Begins the keys under which the partitions count; each counts once in the feed.
         results: Gets what arrived, and what was wrong with the rows.
     """
-    token, coordinator, feed, limited = plan.token, plan.coordinator, ledger.name, ledger.limited
+    coordinator, feed, limited = plan.coordinator, ledger.name, ledger.limited
+    credentials = plan.keys.credentials(FEEDER)
 
     def send(batches: Iterator[Any]) -> None:
         from pyspark import TaskContext
@@ -168,10 +170,10 @@ def sending(
         def commit(arrived: Commit) -> None:
             results.add([replace(arrived, key=f"{part}{arrived.key}")])
 
-        if limited and not wait_for_room(coordinator, token, feed):
+        if limited and not wait_for_room(coordinator, credentials, feed):
             return
-        place = ask_coordinator(coordinator, token, feed, f"{part}{partition}")
-        feeder = Feeder(token, peers, feed, partition, attempt, commit, place)
+        place = ask_coordinator(coordinator, credentials, feed, f"{part}{partition}")
+        feeder = Feeder(credentials, peers, feed, partition, attempt, commit, place)
         try:
             feeder.run(batches)
         except DataError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
+from tests.unit.example_keys import AGENT, FEEDERS
 
 from tensorsparkml.control.messages import Publish
 from tensorsparkml.control.rpc import RpcClient, tcp_location
@@ -15,7 +16,6 @@ from tensorsparkml.data.segments import segment_path
 from tensorsparkml.data.spool import Spool
 from tensorsparkml.data.transport import SpoolServer
 
-TOKEN = "5e884898da280471"
 SECONDS = 30.0
 BATCH = pa.record_batch({"id": [1]})
 HOSTILE = ["../../x", "..", ".", "", "/etc", "a/b", "a\0b", ".hidden", "a\n", "x" * 300]
@@ -36,8 +36,8 @@ def spool(root: Path) -> Spool:
 
 @pytest.fixture
 def client(spool: Spool) -> Iterator[RpcClient]:
-    server = SpoolServer(tcp_location("127.0.0.1"), TOKEN, spool)
-    client = RpcClient(tcp_location("127.0.0.1", server.port), TOKEN)
+    server = SpoolServer(tcp_location("127.0.0.1"), AGENT, spool)
+    client = RpcClient(tcp_location("127.0.0.1", server.port), FEEDERS)
     yield client
     client.close()
     server.shutdown()
