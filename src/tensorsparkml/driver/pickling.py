@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cloudpickle
-
 from tensorsparkml.control.results import decode_result
 from tensorsparkml.errors import UnpicklableError
 from tensorsparkml.program.pickling import by_value, dumps
