@@ -34,7 +34,7 @@ def test_each_is_another_one() -> None:
 
 def test_without_the_package_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography", None)
-    with pytest.raises(MissingPackageError, match="package cryptography.*or set tls=False"):
+    with pytest.raises(MissingPackageError, match=r"package cryptography.*or set tls=False"):
         make_certificate()
 
 
