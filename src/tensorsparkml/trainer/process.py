@@ -18,8 +18,6 @@ import traceback
 from collections.abc import Callable
 from typing import Any, BinaryIO, NoReturn
 
-import cloudpickle
-
 from tensorsparkml.control.cluster_spec import cluster_spec
 from tensorsparkml.control.frames import read_frame
 from tensorsparkml.control.messages import Failure, encode_failure
