@@ -19,6 +19,7 @@ _SWITCHES = (
     "driver_ps_nodes",
     "legacy_keras",
     "gpu_memory_growth",
+    "tls",
     "progress",
 )
 
@@ -58,6 +59,8 @@ class ClusterConfig:
             nearly all at once.
         tensorboard: Whether a TensorBoard serves the event files in `log_dir` while the cluster
             runs: on the chief's host (True or "chief") or on the driver's ("driver").
+        tls: Whether the calls between driver, executors and nodes are encrypted, with a
+            certificate that is made for this cluster.
         lease_seconds: Silence after which agents and driver give each other up.
         start_seconds: How long the nodes may take to start.
         progress: Whether to show how far the feeds are: as bars where standard error is a
@@ -80,6 +83,7 @@ class ClusterConfig:
     gpus: int | None = None
     gpu_memory_growth: bool = False
     tensorboard: bool | BoardPlace = False
+    tls: bool = True
     lease_seconds: float = 6.0
     start_seconds: float = 120.0
     progress: bool = True

@@ -1,4 +1,4 @@
-"""A stranger on the network can neither call nor feed a running cluster, nor find its token."""
+"""A stranger on the network can neither call nor feed a running cluster, nor find its keys."""
 
 import logging
 import re
@@ -12,6 +12,7 @@ import pytest
 from node_processes import node_processes
 
 import tensorsparkml as tsm
+from tensorsparkml.control.rpc import SERVER_NAME
 
 
 @pytest.fixture
@@ -58,7 +59,10 @@ def test_strangers_are_refused_and_nothing_listens_widely(running, spark, caplog
     # The driver's host is given by its name, which may be that of the loopback of both protocols.
     assert {address_of(c) for c in own if c.laddr.port == coordinator} <= {host, "::1"}
 
-    token = running._running.plan.token
+    keys = running._running.plan.keys
+    assert "PRIVATE KEY" in keys.private_key
+    secrets = [keys.secret, keys.private_key.splitlines()[1]]
+    secrets += [keys.token(caller) for caller in ("feeder", "datasets", "node-0", "node-1")]
     ports = [coordinator, *(port for _, _, port in agents)]
     for port in ports:
         for headers in (
@@ -68,7 +72,11 @@ def test_strangers_are_refused_and_nothing_listens_widely(running, spark, caplog
             ],
             [(b"authorization", b"Bearer x")],
         ):
-            client = flight.FlightClient(f"grpc+tcp://{host}:{port}")
+            client = flight.FlightClient(
+                f"grpc+tls://{host}:{port}",
+                tls_root_certs=keys.certificate,
+                override_hostname=SERVER_NAME,
+            )
             options = flight.FlightCallOptions(timeout=60, headers=headers)
             # Not JSON: had anything parsed it, the error would be another one.
             with pytest.raises(flight.FlightUnauthenticatedError):
@@ -83,20 +91,34 @@ def test_strangers_are_refused_and_nothing_listens_widely(running, spark, caplog
                 writer.close()
             client.close()
 
-    assert re.fullmatch("[0-9a-f]{64}", token)
-    for process in psutil.process_iter(["cmdline"]):
-        assert token not in " ".join(process.info["cmdline"] or [])
+        client = flight.FlightClient(f"grpc+tcp://{host}:{port}")
+        with pytest.raises(flight.FlightUnavailableError):  # nothing is heard that is not encrypted
+            list(
+                client.do_action(flight.Action("poll", b"{}"), flight.FlightCallOptions(timeout=5))
+            )
+        client.close()
+
+    assert re.fullmatch("[0-9a-f]{64}", keys.secret)
+    seen = [" ".join(each.info["cmdline"] or []) for each in psutil.process_iter(["cmdline"])]
     assert len(node_processes()) == 4
-    for process in node_processes():
-        assert token not in str(process.environ())
-    assert token not in caplog.text
-    assert token not in repr(running._running.plan)
+    seen += [str(process.environ()) for process in node_processes()]
+    seen += [caplog.text, repr(running._running.plan)]
+    for secret in secrets:
+        assert not [text for text in seen if secret in text]
 
 
-def test_each_cluster_has_its_own_token(spark):
-    tokens = []
+def test_each_cluster_has_keys_of_its_own(spark):
+    keys = []
     for _ in range(2):
         cluster = tsm.Cluster(lambda args, ctx: None, spark=spark)
         with cluster:
-            tokens.append(cluster._running.plan.token)
-    assert len(set(tokens)) == 2
+            keys.append(cluster._running.plan.keys)
+    assert len({each.secret for each in keys}) == 2
+    assert len({each.certificate for each in keys}) == 2
+
+
+def test_tls_can_be_left_out(spark):
+    cluster = tsm.Cluster(lambda args, ctx: {"rank": ctx.rank}, spark=spark, tls=False, packages=())
+    with cluster:
+        assert cluster._running.plan.keys.private_key is None
+    assert cluster.results == [{"rank": 0}]

@@ -10,6 +10,7 @@ import pytest
 from two_processes import Node, run_processes
 
 EPOCHS = 3
+KEY = "the cluster's"
 
 
 def connect(context: Any) -> Any:
@@ -21,7 +22,7 @@ def connect(context: Any) -> Any:
     from tensorsparkml.trainer.served_datasets import ServedDatasets
     from tensorsparkml.trainer.strategies import serve
 
-    served = ServedDatasets(context, context.errors.append)
+    served = ServedDatasets(context, KEY, context.errors.append)
     served.register()
     held = [socket.socket() for _ in range(3)]
     for each in held:
@@ -65,7 +66,7 @@ def read_remotely(node: Node) -> Any:
     context = make_context()
     strategy = connect(context)
     coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
-    remote = RemoteDatasets(1)
+    remote = RemoteDatasets(1, KEY)
 
     @tf.function
     def step(iterator: Any) -> Any:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.messages import FeedProgress, Peer
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.file_listing import find_files
@@ -59,7 +60,8 @@ def ctx(tmp_path: Path) -> Context:
     settings = Settings(
         agent="",
         coordinator="",
-        token="",
+        credentials=Credentials(""),
+        datasets_key="",
         peers=peers,
         rank=0,
         readers=1,

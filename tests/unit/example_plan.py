@@ -4,15 +4,15 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+from tests.unit.example_keys import KEYS
+
 from tensorsparkml._version import __version__
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.roles import make_roles
 
-TOKEN = "5e884898da280471"
-
 _PLAN = ClusterPlan(
     cluster_id="c0ffee",
-    token=TOKEN,
+    keys=KEYS,
     coordinator="grpc+tcp://10.0.0.1:7000",
     roles=make_roles(3),
     launched=3,

@@ -57,6 +57,7 @@ FOR_THE_OLD_API = {
 
 PRIVATE_SPARK = "driver/spark_internals.py"
 PRIVATE_KERAS = {"trainer/keras_fix.py", "trainer/legacy_keras_fix.py"}
+CERTIFICATE = "driver/certificate.py"
 ENTRY_POINT = "executor/agent.py"
 MAY_PRINT = {ENTRY_POINT, "cli.py"}
 LONGEST_FILE = 400
@@ -172,6 +173,13 @@ def imports_of_tensorflow(source: Source) -> Iterator[str]:
             yield f"{source.path}:{found.line}: imports {found.module}"
 
 
+def imports_of_cryptography(source: Source) -> Iterator[str]:
+    """Only the driver needs it, when it starts a cluster."""
+    for found in foreign_imports(source, "cryptography"):
+        if source.path != CERTIFICATE or not found.lazy:
+            yield f"{source.path}:{found.line}: imports {found.module}"
+
+
 def private_spark(source: Source) -> Iterator[str]:
     if source.path == PRIVATE_SPARK:
         return
@@ -250,6 +258,7 @@ RULES: list[Rule] = [
     imports_against_the_order,
     imports_of_spark,
     imports_of_tensorflow,
+    imports_of_cryptography,
     private_spark,
     private_tensorflow,
     long_files,
@@ -343,6 +352,8 @@ def test_handlers_are_set_where_the_process_begins() -> None:
         (imports_of_tensorflow, "trainer/x.py", "import tensorflow as tf"),
         (imports_of_tensorflow, "executor/x.py", "def f():\n import tensorflow.keras"),
         (imports_of_tensorflow, "driver/x.py", "def f():\n from keras import Model"),
+        (imports_of_cryptography, "driver/certificate.py", "from cryptography import x509"),
+        (imports_of_cryptography, "executor/x.py", "def f():\n from cryptography import x509"),
         (private_spark, "driver/x.py", "context._jsc.sc()"),
         (private_spark, "inference/x.py", "x = data._jdf"),
         (private_spark, "driver/x.py", "spark._jvm.java"),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from tensorsparkml.control.keys import Keys
 from tensorsparkml.roles import Roles
 
 
@@ -15,7 +16,7 @@ class ClusterPlan:
 
     Attributes:
         cluster_id: Names the cluster in paths and in Spark's job tags.
-        token: What every call between its processes carries.
+        keys: What the calls between its processes carry; in an agent, what that agent needs.
         coordinator: Flight location of the coordinator.
         roles: The nodes.
         launched: How many nodes Spark's launch tasks start: the first ones. The others run on the
@@ -39,7 +40,7 @@ class ClusterPlan:
     """
 
     cluster_id: str
-    token: str = field(repr=False)
+    keys: Keys
     coordinator: str
     roles: Roles
     launched: int
@@ -68,6 +69,10 @@ class ClusterPlan:
         """Return a node's name, such as `worker:1`."""
         return self.roles.names[rank]
 
+    def for_agent(self, rank: int) -> ClusterPlan:
+        """Return the plan for the agent of a node, without what only the driver needs to know."""
+        return replace(self, keys=self.keys.only_of(rank))
+
     def encode(self) -> bytes:
         """Return the plan as JSON."""
         return json.dumps(asdict(self)).encode()
@@ -79,5 +84,6 @@ class ClusterPlan:
         roles = body["roles"]
         nodes = tuple((role, index) for role, index in roles["nodes"])
         body["roles"] = Roles(nodes, roles["readers"], tuple(roles["servers"]))
+        body["keys"] = Keys(**body["keys"])
         body["packages"] = tuple(body["packages"])
         return cls(**body)

@@ -1,12 +1,12 @@
-"""Authenticated calls with JSON bodies, over Arrow Flight.
+"""Authenticated and encrypted calls with JSON bodies, over Arrow Flight.
 
 One server class and one client class serve the coordinator, the agents and the trainers. The token
-is checked by Flight's middleware, which sees the headers before anything of a call is parsed.
+is checked by Flight's middleware, which sees the headers before anything of a call is parsed. TCP
+is encrypted where the cluster has a certificate; Unix sockets never are.
 """
 
 from __future__ import annotations
 
-import hmac
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -14,27 +14,43 @@ from typing import Any
 
 import pyarrow.flight as flight
 
+from tensorsparkml.control.keys import Check, Credentials, Guard
+
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[dict[str, Any]], dict[str, Any] | None]
 # What answers Flight's `do_exchange`: gets the call's context, descriptor, reader and writer.
 ExchangeHandler = Callable[[Any, Any, Any, Any], None]
+# Gets a caller, an action and its body, and returns whether the caller may.
+Permit = Callable[[str, str, Mapping[str, Any]], bool]
+
+# What a cluster's certificate names, whatever the addresses at which its servers listen.
+SERVER_NAME = "cluster.tensorsparkml.internal"
+
 _HEADER = "authorization"
+_SCHEME = "Bearer "
+_CHECK = "token"
+
+
+class _Caller(flight.ServerMiddleware):  # type: ignore[misc]
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
 
 
 class _TokenCheck(flight.ServerMiddlewareFactory):  # type: ignore[misc]
-    def __init__(self, token: str) -> None:
+    def __init__(self, check: Check) -> None:
         super().__init__()
-        self._expected = f"Bearer {token}"
+        self._check = check
 
-    def start_call(self, info: Any, headers: Mapping[str, list[str]]) -> None:
+    def start_call(self, info: Any, headers: Mapping[str, list[str]]) -> _Caller:
         for name, values in headers.items():
             if name.lower() == _HEADER and len(values) == 1:
                 value = values[0]
-                if isinstance(value, str) and hmac.compare_digest(
-                    value.encode(), self._expected.encode()
-                ):
-                    return
+                if isinstance(value, str) and value.startswith(_SCHEME):
+                    caller = self._check(value.removeprefix(_SCHEME))
+                    if caller is not None:
+                        return _Caller(caller)
         raise flight.FlightUnauthenticatedError("this call does not carry the cluster's token")
 
 
@@ -45,21 +61,31 @@ class RpcServer(flight.FlightServerBase):  # type: ignore[misc]
 
     Args:
         location: Where to listen, such as `grpc+tcp://10.0.0.1:0` or `grpc+unix:///tmp/x`.
-        token: What every call must carry.
+        guard: Tells callers by their tokens, and has the certificate.
         handlers: Function by action name. It gets the decoded body and returns the reply.
         exchange: Answers calls that carry record batches in both directions, if there are any.
+        permit: Says which caller may ask for what; by default all may for everything.
     """
 
     def __init__(
         self,
         location: str,
-        token: str,
+        guard: Guard,
         handlers: Mapping[str, Handler],
         exchange: ExchangeHandler | None = None,
+        permit: Permit = lambda caller, action, body: True,
     ) -> None:
-        super().__init__(location, middleware={"token": _TokenCheck(token)})
+        # Calls can arrive before the constructor has returned.
         self._handlers = dict(handlers)
         self._exchange = exchange
+        self._permit = permit
+        certificate, key = guard.certificate, guard.private_key
+        encrypted = _encrypted(location, certificate)
+        super().__init__(
+            encrypted,
+            middleware={_CHECK: _TokenCheck(guard.check)},
+            tls_certificates=[(certificate, key)] if encrypted != location else None,
+        )
 
     def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Pass record batches in both directions."""
@@ -74,6 +100,9 @@ class RpcServer(flight.FlightServerBase):  # type: ignore[misc]
             raise flight.FlightServerError(f"unknown action {action.type!r}")
         try:
             body = json.loads(action.body.to_pybytes() or b"{}")
+            caller = context.get_middleware(_CHECK).name
+            if not self._permit(caller, action.type, body):
+                raise PermissionError(f"{caller} may not do that")
             return [json.dumps(handler(body) or {}).encode()]
         except Exception as error:
             # Flight would pass a KeyError on as Arrow's own, which is no FlightError.
@@ -88,12 +117,19 @@ class RpcClient:
 
     Args:
         location: Where the server listens.
-        token: The token it expects.
+        credentials: The token it expects, and the certificate that it must have.
     """
 
-    def __init__(self, location: str, token: str) -> None:
-        self._flight = flight.FlightClient(location)
-        self._headers = [(_HEADER.encode(), f"Bearer {token}".encode())]
+    def __init__(self, location: str, credentials: Credentials) -> None:
+        encrypted = _encrypted(location, credentials.certificate)
+        self._flight = (
+            flight.FlightClient(location)
+            if encrypted == location
+            else flight.FlightClient(
+                encrypted, tls_root_certs=credentials.certificate, override_hostname=SERVER_NAME
+            )
+        )
+        self._headers = [(_HEADER.encode(), f"{_SCHEME}{credentials.token}".encode())]
 
     def call(self, name: str, body: Mapping[str, Any] | None = None, *, timeout: float) -> Any:
         """Call an action and return its reply.
@@ -122,6 +158,11 @@ class RpcClient:
     def close(self) -> None:
         """Close the connection."""
         self._flight.close()
+
+
+def _encrypted(location: str, certificate: str | None) -> str:
+    """Return a location as Flight names it where it is to use TLS, if it is to."""
+    return location if certificate is None else location.replace("grpc+tcp:", "grpc+tls:")
 
 
 def tcp_location(host: str, port: int = 0) -> str:

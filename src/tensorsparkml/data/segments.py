@@ -17,6 +17,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from tensorsparkml.control.names import check_feed, check_segment
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -64,8 +66,17 @@ _MOST_OPEN = 64
 
 
 def segment_path(spool: Path, feed: str, segment: str) -> Path:
-    """Return the file of a segment in a spool's folder."""
-    return spool / feed / f"{segment}.arrow"
+    """Return the file of a segment in a spool's folder.
+
+    Raises:
+        ValueError: The name of the feed, or of the segment, cannot be one.
+    """
+    return feed_folder(spool, feed) / f"{check_segment(segment)}.arrow"
+
+
+def feed_folder(spool: Path, feed: str) -> Path:
+    """Return the folder of a feed's segments; raises as `segment_path` does."""
+    return spool / check_feed(feed)
 
 
 class _InPieces:

@@ -28,7 +28,13 @@ from tensorsparkml.control.messages import (
     Release,
     Remove,
 )
-from tensorsparkml.data.segments import LocatedBatch, RowReader, SegmentWriter, segment_path
+from tensorsparkml.data.segments import (
+    LocatedBatch,
+    RowReader,
+    SegmentWriter,
+    feed_folder,
+    segment_path,
+)
 
 # What concerns the rows of one feed on one node.
 SpoolDirective = Open | Publish | Release | Drop | BeginPass | Close | Remove | ReadFiles
@@ -178,7 +184,7 @@ class Spool:
 
     def delete(self, feed: str) -> None:
         """Delete the files of a feed that was removed, which may take long."""
-        shutil.rmtree(self.directory / feed, ignore_errors=True)
+        shutil.rmtree(feed_folder(self.directory, feed), ignore_errors=True)
 
     def remove(self) -> None:
         """Delete everything."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.flight as flight
 
+from tensorsparkml.control.keys import Credentials, Guard
 from tensorsparkml.control.messages import Peer
 from tensorsparkml.control.rpc import ExchangeHandler, Handler, RpcClient, RpcServer, tcp_location
 from tensorsparkml.data.segments import LocatedBatch, Origin, SegmentWriter, segment_path
@@ -25,7 +26,7 @@ class SpoolServer(RpcServer):
 
     Args:
         location: Where to listen.
-        token: What every call must carry.
+        guard: See `RpcServer`.
         spool: Where the segments go.
         handlers: Further actions.
         exchange: See `RpcServer`.
@@ -34,18 +35,17 @@ class SpoolServer(RpcServer):
     def __init__(
         self,
         location: str,
-        token: str,
+        guard: Guard,
         spool: Spool,
         handlers: Mapping[str, Handler] | None = None,
         exchange: ExchangeHandler | None = None,
     ) -> None:
         self._spool = spool
-        super().__init__(location, token, handlers or {}, exchange)
+        super().__init__(location, guard, handlers or {}, exchange)
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Write one segment; it is complete when the call returns to the sender."""
-        feed, segment = (part.decode() for part in descriptor.path)
-        target = self._spool.receive(feed, segment, reader.schema)
+        target = self._receive(descriptor.path, reader.schema)
         try:
             for chunk in reader:
                 if chunk.data is None:
@@ -56,6 +56,15 @@ class SpoolServer(RpcServer):
             target.abandon()
             raise
         target.abandon()
+
+    def _receive(self, path: Sequence[bytes], schema: pa.Schema) -> SegmentWriter:
+        """Begin the segment that a call names, which may name anything."""
+        if len(path) != 2:
+            raise flight.FlightServerError("rows need the names of a feed and a segment")
+        try:
+            return self._spool.receive(path[0].decode(), path[1].decode(), schema)
+        except ValueError as error:
+            raise flight.FlightServerError(f"these rows are refused: {error}") from error
 
 
 class NodeGoneError(ConnectionError):
@@ -88,15 +97,15 @@ class SpoolClient:
 
     Args:
         peer: The node.
-        token: The cluster's token.
+        credentials: Those of a feeder.
 
     Attributes:
         is_local: Whether the node is on this host.
     """
 
-    def __init__(self, peer: Peer, token: str) -> None:
+    def __init__(self, peer: Peer, credentials: Credentials) -> None:
         self._peer = peer
-        self._token = token
+        self._credentials = credentials
         self.is_local = is_on_this_host(peer)
         self._client: RpcClient | None = None
 
@@ -124,7 +133,7 @@ class SpoolClient:
             return SegmentWriter(segment_path(Path(self._peer.spool), feed, segment), schema)
         if self._client is None:
             location = tcp_location(self._peer.host, self._peer.data_port)
-            self._client = RpcClient(location, self._token)
+            self._client = RpcClient(location, self._credentials)
         return _SegmentStream(self._client, feed, segment, schema)
 
 
@@ -183,14 +192,14 @@ def _reaching(peer: Peer) -> Iterator[None]:
 
 
 def send_segment(
-    peer: Peer, token: str, feed: str, segment: str, batches: Iterable[LocatedBatch]
+    peer: Peer, credentials: Credentials, feed: str, segment: str, batches: Iterable[LocatedBatch]
 ) -> None:
     """Send batches, of which there is at least one, as one segment to one node.
 
     Raises:
         NodeGoneError: The node cannot be reached.
     """
-    client = SpoolClient(peer, token)
+    client = SpoolClient(peer, credentials)
     target: Segment | None = None
     try:
         for located in batches:

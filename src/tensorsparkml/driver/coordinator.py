@@ -17,6 +17,7 @@ import pyarrow.flight as flight
 
 from tensorsparkml.control.cluster_state import ClusterState, Phase
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
+from tensorsparkml.control.keys import Guard, may_call
 from tensorsparkml.control.messages import (
     Commit,
     Directive,
@@ -28,6 +29,7 @@ from tensorsparkml.control.messages import (
     decode_failure,
     encode_directive,
 )
+from tensorsparkml.control.names import check_segment
 from tensorsparkml.control.rpc import Handler, RpcServer, tcp_location
 from tensorsparkml.control.verdict import to_error
 from tensorsparkml.driver.node_log import log_tensorboard, relay_epoch, relay_lines, relay_warning
@@ -45,7 +47,7 @@ class Coordinator:
 
     Args:
         state: The cluster's state machine.
-        token: What every call must carry.
+        guard: Tells callers by their tokens, and has the certificate.
         host: Address under which executors reach the driver.
         bind_address: Address to listen on.
 
@@ -53,7 +55,7 @@ class Coordinator:
         LaunchError: It cannot listen there.
     """
 
-    def __init__(self, state: ClusterState, token: str, host: str, bind_address: str) -> None:
+    def __init__(self, state: ClusterState, guard: Guard, host: str, bind_address: str) -> None:
         self._state = state
         self._changed = threading.Condition()
         self._mailboxes: list[list[Directive]] = [[] for _ in state.nodes]
@@ -71,7 +73,7 @@ class Coordinator:
             "place": self._on_place,
         }
         try:
-            self._server = RpcServer(tcp_location(bind_address), token, handlers)
+            self._server = RpcServer(tcp_location(bind_address), guard, handlers, permit=may_call)
         except (flight.FlightError, pa.ArrowException, OSError) as error:
             raise LaunchError(
                 f"the driver cannot listen on {bind_address}: {error}; set "
@@ -307,6 +309,7 @@ class Coordinator:
         return []
 
     def _on_commit(self, body: dict[str, Any]) -> None:
+        check_segment(body["segment"])
         self.commit(Commit(**body))
 
     def _on_fed(self, body: dict[str, Any]) -> None:

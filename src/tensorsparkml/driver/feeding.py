@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tensorsparkml.control.feed_ledger import FeedLedger, SpoolLimit
+from tensorsparkml.control.keys import FEEDER
 from tensorsparkml.control.messages import Commit, Failure, Peer
+from tensorsparkml.control.names import is_feed_name
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.data.shuffling import check_seed
@@ -72,11 +74,10 @@ def new_ledger(
     Raises:
         ConfigurationError: An argument cannot work.
     """
-    # It names a folder on the nodes, beside that of copied files.
-    if not isinstance(feed, str) or not re.fullmatch(r"\w[\w .-]*", feed) or feed == "copies":
+    if not is_feed_name(feed):  # it names a folder on the nodes
         raise ConfigurationError(
             f"feed {feed!r} cannot be the name of a feed: use letters, digits, '_', '-', '.' and "
-            "spaces, a letter or a digit first, and not 'copies'"
+            "spaces, a letter or a digit first, at most 200 bytes, and not 'copies'"
         )
     if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
         raise ConfigurationError(f"epochs must be an integer of at least 1, not {epochs!r}")
@@ -149,7 +150,8 @@ def sending(
         part: Begins the keys under which the partitions count; each counts once in the feed.
         results: Gets what arrived, and what was wrong with the rows.
     """
-    token, coordinator, feed, limited = plan.token, plan.coordinator, ledger.name, ledger.limited
+    coordinator, feed, limited = plan.coordinator, ledger.name, ledger.limited
+    credentials = plan.keys.credentials(FEEDER)
 
     def send(batches: Iterator[Any]) -> None:
         from pyspark import TaskContext
@@ -165,10 +167,10 @@ def sending(
         def commit(arrived: Commit) -> None:
             results.add(replace(arrived, key=f"{part}{arrived.key}"))
 
-        if limited and not wait_for_room(coordinator, token, feed):
+        if limited and not wait_for_room(coordinator, credentials, feed):
             return
-        place = ask_coordinator(coordinator, token, feed, f"{part}{partition}")
-        feeder = Feeder(token, peers, feed, partition, attempt, commit, place)
+        place = ask_coordinator(coordinator, credentials, feed, f"{part}{partition}")
+        feeder = Feeder(credentials, peers, feed, partition, attempt, commit, place)
         try:
             feeder.run(batches)
         except DataError as error:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.messages import Peer
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.spark_internals import cancel_jobs
@@ -90,7 +91,7 @@ class JobGuard:
 
 
 def infer_rows(
-    token: str,
+    credentials: Credentials,
     peers: Sequence[Peer],
     data: DataFrame,
     schema: str | StructType,
@@ -100,7 +101,7 @@ def infer_rows(
     """Return what the nodes reply to the rows of a DataFrame, lazily.
 
     Args:
-        token: The cluster's token.
+        credentials: Those of a feeder.
         peers: All nodes by rank.
         data: The rows.
         schema: Names and types of the results' columns.
@@ -128,11 +129,15 @@ def infer_rows(
             f"column {taken[0]!r} is kept and is in the schema too; leave it out of one of them"
         )
     whole = StructType([*(data.schema[name] for name in keep), *results.fields])
-    task = _row_task(token, list(peers), feed, _arrow_schema(data.sparkSession, results), keep)
+    task = _row_task(
+        credentials, list(peers), feed, _arrow_schema(data.sparkSession, results), keep
+    )
     return data.mapInArrow(task, whole)
 
 
-def infer_elements(token: str, peers: Sequence[Peer], data: RDD[Any], feed: str) -> RDD[Any]:
+def infer_elements(
+    credentials: Credentials, peers: Sequence[Peer], data: RDD[Any], feed: str
+) -> RDD[Any]:
     """Return what the nodes reply to the elements of an RDD, lazily; see `infer_rows`."""
     nodes = list(peers)
 
@@ -141,13 +146,17 @@ def infer_elements(token: str, peers: Sequence[Peer], data: RDD[Any], feed: str)
         from tensorsparkml.executor.inference_task import infer_elements
 
         request = Request(feed, partition, ELEMENTS, elements=True)
-        return infer_elements(token, nodes, request, elements)
+        return infer_elements(credentials, nodes, request, elements)
 
     return data.mapPartitionsWithIndex(task)
 
 
 def _row_task(
-    token: str, peers: list[Peer], feed: str, schema: pa.Schema, keep: Sequence[str]
+    credentials: Credentials,
+    peers: list[Peer],
+    feed: str,
+    schema: pa.Schema,
+    keep: Sequence[str],
 ) -> Task:
     def task(batches: Iterator[Any]) -> Iterator[Any]:
         from pyspark import TaskContext
@@ -158,7 +167,7 @@ def _row_task(
         context = TaskContext.get()
         assert context is not None
         request = Request(feed, context.partitionId(), schema, tuple(keep))
-        return infer(token, peers, request, batches)
+        return infer(credentials, peers, request, batches)
 
     return task
 

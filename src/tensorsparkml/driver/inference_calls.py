@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+from tensorsparkml.control.keys import FEEDER
 from tensorsparkml.driver.inference import JobGuard, infer_elements, infer_rows
 from tensorsparkml.driver.startup import RunningCluster
 from tensorsparkml.errors import ConfigurationError
@@ -71,15 +72,16 @@ class InferenceCalls(ABC):
         from pyspark.sql import DataFrame
 
         running = self._require_fed()
-        token, peers = running.plan.token, running.coordinator.readers()
+        peers = running.coordinator.readers()
+        credentials = running.plan.keys.credentials(FEEDER)
         if self._guard is None:
             tag = f"tensorsparkml-{running.plan.cluster_id}-inference"
             self._guard = JobGuard(self._spark.sparkContext, tag, running.coordinator)
         if isinstance(data, DataFrame):
-            rows = infer_rows(token, peers, data, schema, feed, keep)
+            rows = infer_rows(credentials, peers, data, schema, feed, keep)
             self._guard.cover()
             return rows
         if keep:
             raise ConfigurationError("an RDD has no columns to keep; reply with the elements")
         self._guard.cover()
-        return infer_elements(token, peers, data, feed)
+        return infer_elements(credentials, peers, data, feed)

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cloudpickle
-
+from tensorsparkml.control.results import decode_result
 from tensorsparkml.errors import UnpicklableError
 from tensorsparkml.program.pickling import by_value, dumps
 
@@ -78,7 +77,7 @@ def unpickle_results(results: Mapping[str, bytes | None]) -> list[Any]:
     found = []
     for node, result in results.items():
         try:
-            found.append(None if result is None else cloudpickle.loads(result))
+            found.append(None if result is None else decode_result(result))
         except Exception as error:  # unpickling imports modules, which may raise anything
             raise UnpicklableError(
                 f"what main returned cannot be loaded on the driver: {error}; return plain values",

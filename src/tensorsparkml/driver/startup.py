@@ -15,11 +15,13 @@ from tensorsparkml._version import __version__
 from tensorsparkml.config import ClusterConfig
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.feed_ledger import FeedLedger
+from tensorsparkml.control.keys import Keys
 from tensorsparkml.control.messages import Failure
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.verdict import to_error
 from tensorsparkml.driver import slots
 from tensorsparkml.driver.board import DriverBoard, absolute_log_dir
+from tensorsparkml.driver.certificate import make_certificate
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import read_files, source_uris
 from tensorsparkml.driver.launch import launch_job
@@ -166,12 +168,15 @@ class RunningCluster:
         default_fs: str,
         working_dir: str,
     ) -> ClusterPlan:
-        token = secrets.token_hex(32)
+        certificate, private_key = make_certificate() if config.tls else (None, None)
+        keys = Keys(secrets.token_hex(32), {}, certificate, private_key)
         state = ClusterState(config.roles, config.lease_seconds)
-        self.coordinator = Coordinator(state, token, self._host, self._bind_address)
+        self.coordinator = Coordinator(
+            state, keys.guard_of_coordinator(), self._host, self._bind_address
+        )
         return ClusterPlan(
             cluster_id=self._id,
-            token=token,
+            keys=keys,
             coordinator=self.coordinator.location,
             roles=config.roles,
             launched=config.launched_nodes,

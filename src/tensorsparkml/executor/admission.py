@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.rpc import RpcClient
 
 _WAIT_SECONDS = 2.0  # how long the coordinator holds a call
 _CALL_SECONDS = 10.0
 
 
-def wait_for_room(coordinator: str, token: str, feed: str) -> bool:
+def wait_for_room(coordinator: str, credentials: Credentials, feed: str) -> bool:
     """Wait until the nodes have room for more rows, and return False where nobody wants them.
 
     Args:
         coordinator: Flight location of the coordinator.
-        token: The cluster's token.
+        credentials: Those of a feeder.
         feed: Name of the feed's delivery.
 
     Raises:
         pyarrow.flight.FlightError: The coordinator is gone.
     """
-    client = RpcClient(coordinator, token)
+    client = RpcClient(coordinator, credentials)
     try:
         while True:
             reply = client.call(

@@ -42,7 +42,7 @@ class AgentProcess:
         self.tell(
             json.dumps(
                 {
-                    "plan": base64.b64encode(plan.encode()).decode(),
+                    "plan": base64.b64encode(plan.for_agent(rank).encode()).decode(),
                     "rank": rank,
                     "host": host,
                     "executor": executor and executor.pid,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
+from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.messages import Commit, Peer
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.data.transport import Segment, SpoolClient
@@ -44,7 +45,7 @@ class Feeder:
     """Delivers the rows of one partition.
 
     Args:
-        token: The cluster's token.
+        credentials: Those of a feeder.
         peers: The nodes that share the feed.
         feed: Name of the feed.
         partition: Index of the Spark partition.
@@ -56,7 +57,7 @@ class Feeder:
 
     def __init__(
         self,
-        token: str,
+        credentials: Credentials,
         peers: Sequence[Peer],
         feed: str,
         partition: int,
@@ -65,7 +66,7 @@ class Feeder:
         place: Place,
         commit_bytes: int | None = None,
     ) -> None:
-        self._clients = [SpoolClient(peer, token) for peer in peers]
+        self._clients = [SpoolClient(peer, credentials) for peer in peers]
         self._feed = feed
         self._partition = partition
         self._attempt = attempt

@@ -14,6 +14,7 @@ import cloudpickle
 import pyarrow as pa
 import pyarrow.flight as flight
 
+from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.messages import Peer
 from tensorsparkml.control.rpc import RpcClient, tcp_location
 from tensorsparkml.data.exchange import (
@@ -36,12 +37,15 @@ _SENDER_SECONDS = 1.0  # for the thread that sends to notice that the call was c
 
 
 def infer(
-    token: str, peers: Sequence[Peer], request: Request, batches: Iterator[pa.RecordBatch]
+    credentials: Credentials,
+    peers: Sequence[Peer],
+    request: Request,
+    batches: Iterator[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
     """Yield a program's results for a partition, in the order of its rows.
 
     Args:
-        token: The cluster's token.
+        credentials: Those of a feeder.
         peers: All nodes by rank.
         request: The partition and what is wanted of it, with the schema of the program's replies.
         batches: Its rows.
@@ -57,7 +61,7 @@ def infer(
     kept = [first.schema.field(name) for name in request.keep]
     request = replace(request, schema=pa.schema([*kept, *request.schema]))
     peer = choose(peers, request.partition)
-    call = _Call(peer, token, request, first.schema)
+    call = _Call(peer, credentials, request, first.schema)
     try:
         yield from call.run(itertools.chain([first], filled))
     finally:
@@ -65,10 +69,10 @@ def infer(
 
 
 def infer_elements(
-    token: str, peers: Sequence[Peer], request: Request, elements: Iterable[Any]
+    credentials: Credentials, peers: Sequence[Peer], request: Request, elements: Iterable[Any]
 ) -> Iterator[Any]:
     """Yield a program's results for a partition of an RDD; see `infer`."""
-    for batch in infer(token, peers, request, _packed(iter(elements))):
+    for batch in infer(credentials, peers, request, _packed(iter(elements))):
         for pickled in batch.column(ELEMENT):
             yield pickle.loads(pickled.as_buffer())
 
@@ -97,10 +101,12 @@ class _Call:
     the other is not ready for.
     """
 
-    def __init__(self, peer: Peer, token: str, request: Request, schema: pa.Schema) -> None:
+    def __init__(
+        self, peer: Peer, credentials: Credentials, request: Request, schema: pa.Schema
+    ) -> None:
         self._peer = peer
         self._partition = request.partition
-        self._client = RpcClient(tcp_location(peer.host, peer.data_port), token)
+        self._client = RpcClient(tcp_location(peer.host, peer.data_port), credentials)
         descriptor = flight.FlightDescriptor.for_command(request.encode())
         try:
             self._writer, self._reader = self._client.connection.do_exchange(

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from tensorsparkml.control.cluster_spec import node_environment
 from tensorsparkml.control.frames import read_frame
+from tensorsparkml.control.keys import DATASETS, FEEDER, of_node
 from tensorsparkml.control.messages import (
     Directive,
     End,
@@ -92,7 +93,10 @@ class Node:
         self._desk = InferenceDesk()
         self._relay = InferenceRelay(self._desk)
         self._server = SpoolServer(
-            tcp_location(host), plan.token, self._spool, exchange=self._relay.serve_task
+            tcp_location(host),
+            plan.keys.guard(FEEDER),
+            self._spool,
+            exchange=self._relay.serve_task,
         )
         self._held_port = hold_port(host)
         self._reported: Failure | None = None
@@ -125,7 +129,7 @@ class Node:
         socket_path = str(self._private / "agent")
         trainer_server = RpcServer(
             unix_location(socket_path),
-            self.plan.token,
+            self.plan.keys.guard(of_node(self.rank)),
             {
                 "window": self._on_window,
                 "progress": lambda body: self._reporter.send("progress", **body),
@@ -153,7 +157,8 @@ class Node:
             {
                 "agent": unix_location(socket_path),
                 "coordinator": self.plan.coordinator,
-                "token": self.plan.token,
+                "credentials": asdict(self.plan.keys.credentials(of_node(self.rank))),
+                "datasets_key": self.plan.keys.token(DATASETS),
                 "peers": [asdict(peer) for peer in peers],
                 "rank": self.rank,
                 "readers": self.plan.roles.readers,
@@ -317,7 +322,8 @@ class Node:
         peer = self._peers[directive.target]
         try:
             batches = self._spool.last_rows(directive)
-            send_segment(peer, self.plan.token, directive.feed, directive.segment, batches)
+            credentials = self.plan.keys.credentials(FEEDER)
+            send_segment(peer, credentials, directive.feed, directive.segment, batches)
         except (pa.ArrowException, OSError) as error:
             message = f"could not hand {directive.rows} rows of {directive.feed!r} to {peer.name}"
             failure = Failure(
@@ -354,7 +360,7 @@ class Node:
         self._events.put(TaskEnded(released))
 
     def _connect(self) -> RpcClient:
-        return RpcClient(self.plan.coordinator, self.plan.token)
+        return RpcClient(self.plan.coordinator, self.plan.keys.credentials(of_node(self.rank)))
 
     def _start_thread(self, name: str, target: Any) -> None:
         threading.Thread(target=target, name=name, daemon=True).start()

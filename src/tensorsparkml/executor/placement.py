@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.rpc import RpcClient
 
 _CALL_SECONDS = 10.0
@@ -13,18 +14,18 @@ _CALL_SECONDS = 10.0
 Place = Callable[[bool, Sequence[int], int], Sequence[int]]
 
 
-def ask_coordinator(coordinator: str, token: str, feed: str, key: str) -> Place:
+def ask_coordinator(coordinator: str, credentials: Credentials, feed: str, key: str) -> Place:
     """Return the function that asks the coordinator.
 
     Args:
         coordinator: Flight location of the coordinator.
-        token: The cluster's token.
+        credentials: Those of a feeder.
         feed: Name of the feed's delivery.
         key: What the feeder delivers.
     """
 
     def place(first: bool, near: Sequence[int], size: int) -> Sequence[int]:
-        client = RpcClient(coordinator, token)
+        client = RpcClient(coordinator, credentials)
         body = {"feed": feed, "key": key, "first": first, "near": list(near), "bytes": size}
         try:
             ranks: list[int] = client.call("place", body, timeout=_CALL_SECONDS)["ranks"]

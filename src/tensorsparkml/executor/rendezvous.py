@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow.flight as flight
 
+from tensorsparkml.control.keys import of_node
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.rpc import RpcClient
 
@@ -29,7 +30,7 @@ def meet(plan: ClusterPlan, rank: int, value: Any) -> list[Any]:
     Raises:
         ConnectionError: The coordinator cannot be reached.
     """
-    client = RpcClient(plan.coordinator, plan.token)
+    client = RpcClient(plan.coordinator, plan.keys.credentials(of_node(rank)))
     body = {
         "key": "launch",
         "rank": rank,

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from tensorsparkml._version import __version__
+from tensorsparkml.control.keys import FEEDER, of_node
 from tensorsparkml.control.messages import Commit, Failure, Peer, decode_failure, encode_failure
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.rpc import RpcClient
@@ -149,18 +150,19 @@ def first_failure(plan: ClusterPlan, met: Sequence[Mapping[str, Any]]) -> Failur
 def _feed_directly(
     plan: ClusterPlan, feed: str, rank: int, peers: list[Peer], batches: Iterator[pa.RecordBatch]
 ) -> None:
-    client = RpcClient(plan.coordinator, plan.token)
+    client = RpcClient(plan.coordinator, plan.keys.credentials(of_node(rank)))
+    credentials = plan.keys.credentials(FEEDER)
 
     def commit(part: Commit) -> None:
         client.call("commit", asdict(part), timeout=_COMMIT_SECONDS)
-        if plan.direct_limited and not wait_for_room(plan.coordinator, plan.token, feed):
+        if plan.direct_limited and not wait_for_room(plan.coordinator, credentials, feed):
             raise _UnwantedError
 
     # Spark has spread the rows over these tasks already.
     readers = range(plan.roles.readers)
     chosen = [rank] if rank in readers else readers
     feeder = Feeder(
-        plan.token,
+        credentials,
         peers[: len(readers)],
         feed,
         rank,
@@ -185,7 +187,7 @@ def _feed_directly(
 def _report_lost_agent(plan: ClusterPlan, peer: Peer, ended: str) -> None:
     message = f"the agent, which supervises the node, is gone; {ended}"
     failure = Failure("AgentLostError", message, node=peer.name)
-    client = RpcClient(plan.coordinator, plan.token)
+    client = RpcClient(plan.coordinator, plan.keys.credentials(of_node(peer.rank)))
     events = [{"kind": "failed", "failure": encode_failure(failure)}, {"kind": "gone"}]
     try:
         client.call("report", {"rank": peer.rank, "events": events}, timeout=_CALL_SECONDS)

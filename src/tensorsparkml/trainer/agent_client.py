@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.flight as flight
 
+from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.messages import Failure, FeedProgress, encode_failure
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.data.exchange import BROKEN
@@ -24,11 +25,11 @@ class AgentClient:
 
     Args:
         location: Flight location of the agent's Unix socket.
-        token: The cluster's token.
+        credentials: Those of the node.
     """
 
-    def __init__(self, location: str, token: str) -> None:
-        self._client = RpcClient(location, token)
+    def __init__(self, location: str, credentials: Credentials) -> None:
+        self._client = RpcClient(location, credentials)
         self._lock = threading.Lock()
 
     def window(self, feed: str, segments: int, held_by_all: int) -> dict[str, Any]:

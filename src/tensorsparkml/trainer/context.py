@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tensorsparkml.control.cluster_spec import addresses, cluster_spec
+from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.messages import Peer
+from tensorsparkml.control.names import COPIES
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.errors import ConfigurationError, DataError
 from tensorsparkml.roles import CHIEF, PARAMETER_SERVER, WORKER
@@ -33,7 +35,8 @@ class Settings:
     Attributes:
         agent: Flight location of the agent's Unix socket.
         coordinator: Flight location of the coordinator.
-        token: The cluster's token.
+        credentials: What this node's calls carry.
+        datasets_key: With what the chief and the workers sign datasets for each other.
         peers: All nodes by rank.
         rank: Rank of this node.
         readers: How many nodes, the first ones, share the feeds.
@@ -46,7 +49,8 @@ class Settings:
 
     agent: str
     coordinator: str
-    token: str
+    credentials: Credentials
+    datasets_key: str
     peers: tuple[Peer, ...]
     rank: int
     readers: int
@@ -59,7 +63,9 @@ class Settings:
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Settings:
         """Return the settings that the agent wrote."""
-        return cls(**{**body, "peers": tuple(Peer(**peer) for peer in body["peers"])})
+        peers = tuple(Peer(**peer) for peer in body["peers"])
+        credentials = Credentials(**body["credentials"])
+        return cls(**{**body, "peers": peers, "credentials": credentials})
 
 
 class Context(FileContext):
@@ -95,16 +101,17 @@ class Context(FileContext):
         self.working_dir = settings.working_dir
         self.log_dir = settings.log_dir
         self._agent = agent
+        self._datasets_key = settings.datasets_key
         # An evaluator reads files alone.
         self._shares = settings.readers if self.rank < settings.readers else 1
         self._share = self.rank if self.rank < settings.readers else 0
         self._reads_feeds = self.rank < settings.readers
         self._files = NodeFiles(
-            Exchange(settings.coordinator, settings.token, self._share, self._shares),
+            Exchange(settings.coordinator, settings.credentials, self._share, self._shares),
             self._share,
             self._shares,
             self.absolute_path,
-            Path(settings.spool_dir) / "copies",
+            Path(settings.spool_dir) / COPIES,
         )
         self._feeds: dict[str, Feed] = {}
         self._data_errors = []

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.flight as flight
 
+from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.errors import ConfigurationError
 
@@ -25,14 +26,14 @@ class Exchange:
 
     Args:
         coordinator: Flight location of the coordinator.
-        token: The cluster's token.
+        credentials: Those of the node.
         rank: Rank of this node.
         nodes: Number of nodes.
     """
 
-    def __init__(self, coordinator: str, token: str, rank: int, nodes: int) -> None:
+    def __init__(self, coordinator: str, credentials: Credentials, rank: int, nodes: int) -> None:
         self._coordinator = coordinator
-        self._token = token
+        self._credentials = credentials
         self._rank = rank
         self._nodes = nodes
 
@@ -48,7 +49,7 @@ class Exchange:
         """
         if self._nodes == 1:
             return [json.loads(json.dumps(value))]
-        client = RpcClient(self._coordinator, self._token)
+        client = RpcClient(self._coordinator, self._credentials)
         body = {
             "key": key,
             "rank": self._rank,

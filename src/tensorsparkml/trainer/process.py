@@ -18,11 +18,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any, BinaryIO, NoReturn
 
-import cloudpickle
-
 from tensorsparkml.control.cluster_spec import cluster_spec
 from tensorsparkml.control.frames import read_frame
 from tensorsparkml.control.messages import Failure, encode_failure
+from tensorsparkml.control.results import encode_result
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.program.pickling import load_main
@@ -48,7 +47,7 @@ def main() -> None:
     may_exit = threading.Event()
     node = Settings.from_json(json.loads(settings))
     threading.Thread(target=_watch, args=(lifeline, node, may_exit), daemon=True).start()
-    agent = AgentClient(node.agent, node.token)
+    agent = AgentClient(node.agent, node.credentials)
     if node.serves:
         _serve(node, agent, may_exit)
     context = Context(node, agent)
@@ -81,7 +80,7 @@ def _serve(node: Settings, agent: AgentClient, may_exit: threading.Event) -> NoR
         _leave(1)
 
     context = Context(node, agent)
-    datasets = ServedDatasets(context, fail)
+    datasets = ServedDatasets(context, node.datasets_key, fail)
     try:
         if peer.role == WORKER:
             datasets.register()
@@ -119,13 +118,13 @@ def run_main(
         result = function(args, context)
     except SystemExit as error:
         if error.code in (0, None):
-            return bytes(cloudpickle.dumps(None))
+            return encode_result(None)
         message = f"main called sys.exit({error.code!r})"
         return from_exception(error, kind="MainExitError", message=message)
     except BaseException as error:  # main is the user's: whatever it raises is reported
         return _failure(error, context, "main")
     try:
-        return bytes(cloudpickle.dumps(result))
+        return encode_result(result)
     except Exception as error:  # objects raise whatever they like when they are pickled
         message = (
             f"main returned a {type(result).__qualname__}, which cannot be sent to the driver: "
@@ -190,7 +189,7 @@ def _report_lost_agent(node: Settings) -> None:
         node=node.peers[node.rank].name,
     )
     events = [{"kind": "failed", "failure": encode_failure(failure)}, {"kind": "gone"}]
-    client = RpcClient(node.coordinator, node.token)
+    client = RpcClient(node.coordinator, node.credentials)
     client.call("report", {"rank": node.rank, "events": events}, timeout=_REPORT_SECONDS)
 
 

@@ -16,7 +16,16 @@ import cloudpickle
 
 from tensorsparkml.errors import DataError
 from tensorsparkml.program.pickling import dumps
-from tensorsparkml.trainer.served_datasets import BEGIN, NEXT, OPEN, TOKEN, WHO
+from tensorsparkml.trainer.served_datasets import (
+    BEGIN,
+    CALL,
+    NEXT,
+    OPEN,
+    SPECIFICATION,
+    TOKEN,
+    WHO,
+)
+from tensorsparkml.trainer.signing import sign, verify
 
 _PREFETCHED_BATCHES = 2
 
@@ -26,10 +35,12 @@ class RemoteDatasets:
 
     Args:
         workers: Number of workers; the program is connected to all of them.
+        key: Signs what chief and workers send each other.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, key: str) -> None:
         self._workers = workers
+        self._key = key
         self._numbers = itertools.count()
 
     def dataset(self, method: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -71,11 +82,17 @@ class RemoteDatasets:
         dataset = tf.data.Dataset.range(1).map(begin).flat_map(one_pass)
         return dataset.prefetch(_PREFETCHED_BATCHES)
 
-    def _open(self, number: int, body: bytes) -> Any:
+    def _open(self, number: int, call: bytes) -> Any:
+        signed = sign(self._key, CALL, number, call)
         # All at once: workers that open files wait for each other. And in threads, where TensorFlow
         # calls at once although it may be tracing the function that makes the dataset.
         with ThreadPoolExecutor(self._workers) as calls:
-            specs = list(calls.map(partial(_open_on, number, body), range(self._workers)))
+            answers = list(calls.map(partial(_open_on, number, signed), range(self._workers)))
+        # TensorFlow does not tell whether it is the worker that answers.
+        specs = [
+            cloudpickle.loads(verify(self._key, SPECIFICATION, number, answer))
+            for answer in answers
+        ]
         for worker, spec in enumerate(specs):
             if spec != specs[0]:
                 raise DataError(
@@ -93,12 +110,12 @@ def this_worker() -> Any:
     return tf.ensure_shape(index, [])
 
 
-def _open_on(number: int, body: bytes, worker: int) -> Any:
+def _open_on(number: int, body: bytes, worker: int) -> bytes:
     import tensorflow as tf
 
     with tf.device(f"/job:worker/replica:0/task:{worker}/device:CPU:0"):
         (spec,) = _call(OPEN, tf.constant(number, tf.int64), body, [tf.string])
-    return cloudpickle.loads(spec.numpy())
+    return bytes(spec.numpy())
 
 
 def _call(operation: str, number: Any, body: bytes, dtypes: list[Any]) -> Any:

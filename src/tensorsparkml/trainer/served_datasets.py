@@ -18,10 +18,13 @@ import cloudpickle
 import numpy as np
 
 from tensorsparkml.errors import UnsupportedVersionError
+from tensorsparkml.trainer.signing import sign, verify
 
 # TensorFlow's name of the first Python function in a process, under which the chief calls it.
 TOKEN = "pyfunc_0"
 OPEN, BEGIN, NEXT, WHO = "open", "begin", "next", "who"
+# What is signed.
+CALL, SPECIFICATION = "call", "specification"
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,13 @@ class ServedDatasets:
 
     Args:
         context: This node's `Context`.
+        key: Signs what chief and workers send each other.
         fail: Ends the process, because of an error that is the program's.
     """
 
-    def __init__(self, context: Any, fail: Callable[[BaseException], object]) -> None:
+    def __init__(self, context: Any, key: str, fail: Callable[[BaseException], object]) -> None:
         self._context = context
+        self._key = key
         self._fail = fail
         self._lock = threading.Lock()
         self._opened: dict[int, _Opened] = {}
@@ -85,17 +90,22 @@ class ServedDatasets:
             operation: `open` to make a dataset, `begin` to begin a pass over it, `next` to go on
                 with the pass, or `who` to tell which worker this is.
             number: Number of the dataset; for `next`, of the pass.
-            body: For `open`, the pickled name of the context's method and its arguments.
+            body: For `open`, the pickled name of the context's method and its arguments, signed.
 
         Returns:
-            For `open`, the pickled specification of an element. For `begin`, the number of the
-            pass. For `next`, whether there is a further element, and the arrays of its tensors;
+            For `open`, the pickled specification of an element, signed. For `begin`, the number of
+            the pass. For `next`, whether there is a further element, and the arrays of its tensors;
             without one, arrays without rows. For `who`, the worker's task index.
+
+        Raises:
+            PermissionError: What is to be unpickled was not signed with the cluster's key.
         """
+        asked = operation.decode()
+        # TensorFlow's server lets in strangers: they shall neither be unpickled nor end the node.
+        call = verify(self._key, CALL, int(number), body) if asked == OPEN else b""
         try:
-            asked = operation.decode()
             if asked == OPEN:
-                return self._open(int(number), body)
+                return self._open(int(number), call)
             if asked == BEGIN:
                 return self._begin(int(number))
             if asked == NEXT:
@@ -105,16 +115,16 @@ class ServedDatasets:
             self._fail(error)
             raise
 
-    def _open(self, number: int, body: bytes) -> list[Any]:
+    def _open(self, number: int, call: bytes) -> list[Any]:
         import tensorflow as tf
 
-        method, args, kwargs = cloudpickle.loads(body)
+        method, args, kwargs = cloudpickle.loads(call)
         dataset = getattr(self._context, method)(*args, **kwargs)
         spec = dataset.element_spec
         tensors = tf.nest.flatten(spec, expand_composites=True)
         with self._lock:
             self._opened[number] = _Opened(dataset, tensors)
-        return [_scalar(cloudpickle.dumps(spec))]
+        return [_scalar(sign(self._key, SPECIFICATION, number, cloudpickle.dumps(spec)))]
 
     def _begin(self, number: int) -> list[Any]:
         opened = self._opened[number]

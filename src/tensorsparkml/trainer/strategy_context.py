@@ -45,6 +45,7 @@ class StrategyContext:
     cluster_spec: dict[str, list[str]]
     _shares: int  # how many nodes share what is read
     _reads_feeds: bool
+    _datasets_key: str
     _rows_of_workers: int = 0  # that the chief knows of
 
     @cached_property
@@ -169,7 +170,7 @@ class StrategyContext:
     @cached_property
     def _remote(self) -> RemoteDatasets:
         self._coordinated_strategy()  # connects to the workers
-        return RemoteDatasets(self._num_remote)
+        return RemoteDatasets(self._num_remote, self._datasets_key)
 
     def _coordinated_strategy(self) -> Any:
         if not self._hands_out_steps:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tensorsparkml.control.keys import Keys
 from tensorsparkml.control.messages import (
     Directive,
     Failure,
@@ -72,8 +73,10 @@ def test_a_plan_survives(plan: ClusterPlan) -> None:
 
 @settings(max_examples=50)
 @given(plans)
-def test_a_plan_does_not_show_its_token(plan: ClusterPlan) -> None:
-    plan = dataclasses.replace(plan, token="8c6976e5b5410415")
+def test_a_plan_does_not_show_its_secrets(plan: ClusterPlan) -> None:
+    secret = "8c6976e5b5410415"
+    keys = Keys(secret, {"feeder": secret}, certificate="PEM", private_key=secret)
+    plan = dataclasses.replace(plan, keys=keys)
     for text in (repr(plan), str(plan), f"{plan}", repr([plan]), f"{plan!r}"):
         assert "8c6976e5" not in text
         assert "cluster_id" in text

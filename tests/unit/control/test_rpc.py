@@ -10,21 +10,28 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
+from tests.unit.example_keys import FEEDERS, KEYS, with_certificate
 
+from tensorsparkml.control.keys import FEEDER, Credentials, Guard, Keys
 from tensorsparkml.control.rpc import RpcClient, RpcServer, tcp_location, unix_location
 
-TOKEN = "5e884898da280471"
+TOKEN = FEEDERS.token
 SECONDS = 300.0
 
 
 class Recorder(RpcServer):
     """A server that notes whatever gets past the check of the token."""
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, guard: Guard) -> None:
         self.reached: list[str] = []
         self.release = threading.Event()
         handlers = {"double": self._double, "nothing": lambda _: None, "hang": self._hang}
-        super().__init__(location, TOKEN, {**handlers, "fail": self._fail})
+        super().__init__(
+            location,
+            guard,
+            {**handlers, "fail": self._fail},
+            permit=lambda caller, action, body: not body.get("forbidden"),
+        )
 
     def _double(self, body: dict[str, Any]) -> dict[str, Any]:
         return {"value": body["value"] * 2}
@@ -59,17 +66,22 @@ class Recorder(RpcServer):
         return flight.FlightInfo(pa.schema([]), descriptor, [])
 
 
+@pytest.fixture(params=["plain", "tls"])
+def keys(request: pytest.FixtureRequest) -> Keys:
+    return with_certificate(KEYS) if request.param == "tls" else KEYS
+
+
 @pytest.fixture
-def server() -> Iterator[Recorder]:
-    server = Recorder(tcp_location("127.0.0.1"))
+def server(keys: Keys) -> Iterator[Recorder]:
+    server = Recorder(tcp_location("127.0.0.1"), keys.guard(FEEDER))
     yield server
     server.release.set()
     server.shutdown()
 
 
 @pytest.fixture
-def client(server: Recorder) -> Iterator[RpcClient]:
-    client = RpcClient(tcp_location("127.0.0.1", server.port), TOKEN)
+def client(server: Recorder, keys: Keys) -> Iterator[RpcClient]:
+    client = RpcClient(tcp_location("127.0.0.1", server.port), keys.credentials(FEEDER))
     yield client
     client.close()
 
@@ -91,6 +103,11 @@ def test_a_handler_that_raises_is_an_error_of_the_call(client: RpcClient) -> Non
     assert client.call("nothing", timeout=SECONDS) == {}
 
 
+def test_a_call_that_is_not_permitted_is_an_error(client: RpcClient) -> None:
+    with pytest.raises(flight.FlightError, match="feeder may not do that"):
+        client.call("double", {"value": 1, "forbidden": True}, timeout=SECONDS)
+
+
 def test_a_server_that_is_too_slow_is_an_error_of_the_call(client: RpcClient) -> None:
     with pytest.raises(flight.FlightTimedOutError):
         client.call("hang", timeout=0.1)
@@ -102,10 +119,10 @@ def test_a_server_that_is_gone_is_an_error_of_the_call(server: Recorder, client:
         client.call("nothing", timeout=SECONDS)
 
 
-def test_a_unix_socket_serves_too(tmp_path: Path) -> None:
+def test_a_unix_socket_serves_too(tmp_path: Path, keys: Keys) -> None:
     location = unix_location(str(tmp_path / "agent"))
-    server = Recorder(location)
-    client = RpcClient(location, TOKEN)
+    server = Recorder(location, keys.guard(FEEDER))
+    client = RpcClient(location, keys.credentials(FEEDER))
     try:
         assert client.call("double", {"value": 2}, timeout=SECONDS) == {"value": 4}
     finally:
@@ -189,8 +206,9 @@ def test_the_token_lets_those_calls_through(server: Recorder, client: RpcClient)
 
 
 @pytest.mark.parametrize("token", ["", "0123456789abcdef"])
-def test_a_client_without_the_token_is_refused(server: Recorder, token: str) -> None:
-    client = RpcClient(tcp_location("127.0.0.1", server.port), token)
+def test_a_client_without_the_token_is_refused(server: Recorder, keys: Keys, token: str) -> None:
+    credentials = Credentials(token, keys.certificate)
+    client = RpcClient(tcp_location("127.0.0.1", server.port), credentials)
     try:
         with pytest.raises(flight.FlightUnauthenticatedError, match="token"):
             client.call("double", {"value": 1}, timeout=SECONDS)

@@ -13,14 +13,15 @@ import pyarrow.flight as flight
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.unit.example_keys import KEYS, with_certificate
 
+from tensorsparkml.control.keys import FEEDER, Credentials, Keys
 from tensorsparkml.control.messages import Peer, Publish
 from tensorsparkml.control.rpc import tcp_location
 from tensorsparkml.data.segments import LocatedBatch, Origin, RowReader
 from tensorsparkml.data.spool import Spool
 from tensorsparkml.data.transport import NodeGoneError, SpoolClient, SpoolServer, send_segment
 
-TOKEN = "5e884898da280471"
 SECONDS = 300.0
 SCHEMA = pa.schema([("id", pa.int64())])
 
@@ -47,9 +48,19 @@ def spool(directory: Path) -> Spool:
     return Spool(directory)
 
 
+@pytest.fixture(params=["plain", "tls"])
+def keys(request: pytest.FixtureRequest) -> Keys:
+    return with_certificate(KEYS) if request.param == "tls" else KEYS
+
+
 @pytest.fixture
-def server(spool: Spool) -> Iterator[Watched]:
-    server = Watched(tcp_location("127.0.0.1"), TOKEN, spool)
+def credentials(keys: Keys) -> Credentials:
+    return keys.credentials(FEEDER)
+
+
+@pytest.fixture
+def server(spool: Spool, keys: Keys) -> Iterator[Watched]:
+    server = Watched(tcp_location("127.0.0.1"), keys.guard(FEEDER), spool)
     server.put_ended = threading.Event()
     yield server
     server.shutdown()
@@ -68,8 +79,8 @@ def peer(request: pytest.FixtureRequest, directory: Path, remote_peer: Peer) -> 
 
 
 @pytest.fixture
-def client(peer: Peer) -> Iterator[SpoolClient]:
-    client = SpoolClient(peer, TOKEN)
+def client(peer: Peer, credentials: Credentials) -> Iterator[SpoolClient]:
+    client = SpoolClient(peer, credentials)
     yield client
     client.close()
 
@@ -141,7 +152,7 @@ def test_the_segment_is_complete_when_finish_returns(directory: Path, client: Sp
 
 
 def test_a_sender_that_dies_leaves_nothing(
-    directory: Path, server: Watched, remote_peer: Peer
+    directory: Path, server: Watched, remote_peer: Peer, credentials: Credentials
 ) -> None:
     class Dies(Exception):
         pass
@@ -151,19 +162,19 @@ def test_a_sender_that_dies_leaves_nothing(
         raise Dies
 
     with pytest.raises(Dies):
-        send_segment(remote_peer, TOKEN, "train", "a", batches())
+        send_segment(remote_peer, credentials, "train", "a", batches())
     assert server.put_ended.wait(SECONDS)
     assert files(directory) == []
 
 
 def test_a_batch_that_cannot_be_stored_is_an_error_of_the_sender(
-    directory: Path, server: Watched, remote_peer: Peer
+    directory: Path, server: Watched, remote_peer: Peer, credentials: Credentials
 ) -> None:
     class Nonsense(Origin):
         def encode(self) -> bytes:
             return b"no origin"
 
-    client = SpoolClient(remote_peer, TOKEN)
+    client = SpoolClient(remote_peer, credentials)
     stream = client.open("train", "a", SCHEMA)
     stream.write(LocatedBatch(located(1).batch, Nonsense(0, 0)))
     with pytest.raises(pa.ArrowException):
@@ -172,34 +183,37 @@ def test_a_batch_that_cannot_be_stored_is_an_error_of_the_sender(
     assert files(directory) == []
 
 
-def test_send_segment_sends_to_the_peer(spool: Spool, peer: Peer) -> None:
-    send_segment(peer, TOKEN, "train", "given-0", iter([located(1, 2), located(3, row=2)]))
+def test_send_segment_sends_to_the_peer(spool: Spool, peer: Peer, credentials: Credentials) -> None:
+    send_segment(peer, credentials, "train", "given-0", iter([located(1, 2), located(3, row=2)]))
     slices = read(spool, "train", "given-0", 3)
     assert [part.batch.column("id").to_pylist() for part in slices] == [[1, 2], [3]]
 
 
 @pytest.mark.parametrize("token", ["", "0123456789abcdef"])
 def test_a_stranger_writes_nothing(
-    directory: Path, spool: Spool, server: Watched, remote_peer: Peer, token: str
+    directory: Path, spool: Spool, server: Watched, remote_peer: Peer, keys: Keys, token: str
 ) -> None:
+    stranger = Credentials(token, keys.certificate)
     with pytest.raises(flight.FlightUnauthenticatedError):
-        send_segment(remote_peer, token, "train", "a", [located(1)])
+        send_segment(remote_peer, stranger, "train", "a", [located(1)])
     assert not server.put_ended.is_set()
     assert files(directory) == []
     assert spool.stored_bytes() == 0
 
 
-def test_a_node_that_is_gone_is_named(spool: Spool, server: Watched, peer: Peer) -> None:
+def test_a_node_that_is_gone_is_named(
+    spool: Spool, server: Watched, peer: Peer, credentials: Credentials
+) -> None:
     spool.remove()
     server.shutdown()
     with pytest.raises(NodeGoneError, match=r"chief:0 on 127\.0\.0\.1 is gone"):
-        send_segment(peer, TOKEN, "train", "b", [located(1)])
+        send_segment(peer, credentials, "train", "b", [located(1)])
 
 
 def test_a_spool_that_goes_while_it_is_written_is_named(
-    directory: Path, remote_peer: Peer, spool: Spool
+    directory: Path, remote_peer: Peer, spool: Spool, credentials: Credentials
 ) -> None:
-    segment = SpoolClient(replace(remote_peer, spool=str(directory)), TOKEN).open(
+    segment = SpoolClient(replace(remote_peer, spool=str(directory)), credentials).open(
         "train", "a", SCHEMA
     )
     segment.write(located(1))

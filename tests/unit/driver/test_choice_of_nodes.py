@@ -1,20 +1,20 @@
 """Feeders that ask the coordinator where their rows should go, over real connections."""
 
+from tests.unit.example_keys import COORDINATOR, FEEDERS
+
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.executor.placement import ask_coordinator
 from tensorsparkml.roles import make_roles
 
-TOKEN = "5e884898da280471"
-
 
 def test_the_nodes_of_the_feeders_host_are_preferred_until_they_are_ahead() -> None:
     state = ClusterState(make_roles(2), lease_seconds=60.0)
-    coordinator = Coordinator(state, TOKEN, "127.0.0.1", "127.0.0.1")
+    coordinator = Coordinator(state, COORDINATOR, "127.0.0.1", "127.0.0.1")
     try:
         coordinator.open_feed(FeedLedger("train", 2))
-        place = ask_coordinator(coordinator.location, TOKEN, "train", "3")
+        place = ask_coordinator(coordinator.location, FEEDERS, "train", "3")
         assert place(True, [1], 2**20) == [1]
         assert place(False, [1], 2**40) == [0, 1]
         assert place(True, [1], 2**20) == [1]  # another attempt

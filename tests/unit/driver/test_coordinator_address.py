@@ -1,6 +1,7 @@
 """A driver that cannot listen where Spark says it is."""
 
 import pytest
+from tests.unit.example_keys import COORDINATOR
 
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.driver.coordinator import Coordinator
@@ -12,4 +13,4 @@ def test_address_of_another_host():
     state = ClusterState(make_roles(1), lease_seconds=6.0)
     elsewhere = "203.0.113.1"  # reserved for documentation (RFC 5737): no host has it
     with pytest.raises(LaunchError, match=r"cannot listen on 203\.0\.113\.1.*bindAddress"):
-        Coordinator(state, "token", elsewhere, elsewhere)
+        Coordinator(state, COORDINATOR, elsewhere, elsewhere)

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.unit.example_keys import COORDINATOR, NODES
 
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.roles import make_roles
 from tensorsparkml.trainer.exchange import Exchange
-
-TOKEN = "secret"
 
 
 @pytest.fixture
@@ -23,8 +22,8 @@ def state() -> ClusterState:
 
 @pytest.fixture
 def exchanges(state: ClusterState) -> Iterator[list[Exchange]]:
-    coordinator = Coordinator(state, TOKEN, "127.0.0.1", "127.0.0.1")
-    yield [Exchange(coordinator.location, TOKEN, rank, 2) for rank in range(2)]
+    coordinator = Coordinator(state, COORDINATOR, "127.0.0.1", "127.0.0.1")
+    yield [Exchange(coordinator.location, NODES[rank], rank, 2) for rank in range(2)]
     coordinator.close()
 
 
@@ -49,6 +48,6 @@ def test_a_node_that_has_ended_is_not_waited_for(
 
 
 def test_a_node_alone_needs_nobody() -> None:
-    assert Exchange("grpc+tcp://127.0.0.1:1", TOKEN, 0, 1).all_gather("x", {1: (2,)}) == [
+    assert Exchange("grpc+tcp://127.0.0.1:1", NODES[0], 0, 1).all_gather("x", {1: (2,)}) == [
         {"1": [2]}
     ]

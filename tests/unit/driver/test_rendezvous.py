@@ -5,7 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.unit.example_plan import TOKEN, example_plan
+from tests.unit.example_keys import COORDINATOR
+from tests.unit.example_plan import example_plan
 
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.driver.coordinator import Coordinator
@@ -15,7 +16,7 @@ from tensorsparkml.roles import make_roles
 
 def test_all_get_what_all_have_found() -> None:
     state = ClusterState(make_roles(2), lease_seconds=60.0)
-    coordinator = Coordinator(state, TOKEN, "127.0.0.1", "127.0.0.1")
+    coordinator = Coordinator(state, COORDINATOR, "127.0.0.1", "127.0.0.1")
     plan = example_plan(coordinator=coordinator.location, roles=make_roles(2), launched=2)
     try:
         with ThreadPoolExecutor(1) as pool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.unit.example_keys import COORDINATOR
 
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.feed_ledger import FeedLedger
@@ -114,7 +115,7 @@ class Setup:
 
     def __init__(self) -> None:
         self.state = ClusterState(make_roles(1), lease_seconds=1e9, settle_seconds=0.0)
-        self.coordinator = Coordinator(self.state, "token", "127.0.0.1", "127.0.0.1")
+        self.coordinator = Coordinator(self.state, COORDINATOR, "127.0.0.1", "127.0.0.1")
         self.feed = StubFeed(self.coordinator)
         self.source = StubStream()
         self.stream = StreamFeed(self.coordinator, self.feed, self.source)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from tests.unit.example_keys import COORDINATOR
 
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.messages import Failure
@@ -17,7 +18,7 @@ SECONDS = 60.0  # which only a hang needs
 def test_threads_that_wait_do_not_wake_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tensorsparkml.driver.coordinator._LOOK_SECONDS", 1e6)
     state = ClusterState(make_roles(1), lease_seconds=1e9)
-    coordinator = Coordinator(state, "token", "127.0.0.1", "127.0.0.1")
+    coordinator = Coordinator(state, COORDINATOR, "127.0.0.1", "127.0.0.1")
     looks = [0, 0, 0]
 
     def wait(thread: int) -> None:
@@ -42,7 +43,7 @@ def test_threads_that_wait_do_not_wake_each_other(monkeypatch: pytest.MonkeyPatc
 def test_a_change_wakes_all_threads_that_wait(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     monkeypatch.setattr("tensorsparkml.driver.coordinator._LOOK_SECONDS", 1e6)
     state = ClusterState(make_roles(1), lease_seconds=1e9)
-    coordinator = Coordinator(state, "token", "127.0.0.1", "127.0.0.1")
+    coordinator = Coordinator(state, COORDINATOR, "127.0.0.1", "127.0.0.1")
     looked, happened = threading.Semaphore(0), threading.Event()
 
     def condition(state: ClusterState) -> bool:

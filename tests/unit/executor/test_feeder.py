@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.example_keys import AGENT, FEEDERS
 
 from tensorsparkml.control.messages import Commit, Peer, Publish
 from tensorsparkml.control.rpc import RpcServer, tcp_location
@@ -18,8 +19,6 @@ from tensorsparkml.data.segments import LocatedBatch, RowReader
 from tensorsparkml.data.spool import Spool
 from tensorsparkml.data.transport import SpoolServer
 from tensorsparkml.executor.feeder import Feeder, cut
-
-TOKEN = "5e884898da280471"
 
 
 @given(st.integers(0, 100), st.integers(1, 9), st.integers(0, 1000))
@@ -60,7 +59,7 @@ class Nodes:
 
     def feed(self, batches: list[list[int]], commit_bytes: int | None = None) -> None:
         feeder = Feeder(
-            TOKEN, self.peers, "train", 4, 7, self.commits.append, self.place, commit_bytes
+            FEEDERS, self.peers, "train", 4, 7, self.commits.append, self.place, commit_bytes
         )
         try:
             feeder.run(pa.record_batch({"id": pa.array(ids, pa.int64())}) for ids in batches)
@@ -82,7 +81,7 @@ class Nodes:
 def two_nodes(tmp_path: Path, local: Sequence[int]) -> Iterator[Nodes]:
     spools = [Spool(tmp_path / str(rank)) for rank in range(2)]
     servers: list[RpcServer] = [
-        SpoolServer(tcp_location("127.0.0.1"), TOKEN, spool) for spool in spools
+        SpoolServer(tcp_location("127.0.0.1"), AGENT, spool) for spool in spools
     ]
 
     def folder(rank: int) -> str:
@@ -143,7 +142,7 @@ def test_a_partition_that_fails_is_not_committed(nodes: Nodes) -> None:
         yield pa.record_batch({"id": [1, 2]})
         raise ZeroDivisionError
 
-    feeder = Feeder(TOKEN, nodes.peers, "train", 0, 0, nodes.commits.append, nodes.place)
+    feeder = Feeder(FEEDERS, nodes.peers, "train", 0, 0, nodes.commits.append, nodes.place)
     with pytest.raises(ZeroDivisionError):
         feeder.run(batches())
     feeder.close()

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.unit.example_keys import AGENT, FEEDERS, KEYS, NODES
 
+from tensorsparkml.control.keys import Credentials, of_node
 from tensorsparkml.control.messages import Peer
 from tensorsparkml.control.rpc import RpcServer, tcp_location, unix_location
 from tensorsparkml.data.exchange import ELEMENTS, Request
@@ -23,7 +25,6 @@ from tensorsparkml.executor.inference_task import choose, infer, infer_elements
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.inference import Inference, InferenceBatch
 
-TOKEN = "5e884898da280471"
 SECONDS = 300.0
 RESULTS = pa.schema([("y", pa.float32())])
 
@@ -37,11 +38,11 @@ class Node:
         local = unix_location(str(folder / "agent"))
         spool = Spool(folder / "spool")
         self.servers = [
-            SpoolServer(tcp_location("127.0.0.1"), TOKEN, spool, exchange=relay.serve_task),
-            RpcServer(local, TOKEN, {"take": relay.take}, relay.serve_program),
+            SpoolServer(tcp_location("127.0.0.1"), AGENT, spool, exchange=relay.serve_task),
+            RpcServer(local, KEYS.guard(of_node(0)), {"take": relay.take}, relay.serve_program),
         ]
         self.peer = Peer(0, "chief", 0, "127.0.0.1", self.servers[0].port, 0, "/elsewhere")
-        self.agent = AgentClient(local, TOKEN)
+        self.agent = AgentClient(local, NODES[0])
         self.error: Exception | None = None
         self.program: threading.Thread | None = None
 
@@ -69,7 +70,7 @@ class Node:
 
     def ask(self, partition: int, *batches: pa.RecordBatch, **wanted: Any) -> Iterator[Any]:
         request = Request("inference", partition, wanted.pop("schema", RESULTS), **wanted)
-        return infer(TOKEN, [self.peer], request, iter(batches))
+        return infer(FEEDERS, [self.peer], request, iter(batches))
 
 
 @pytest.fixture
@@ -208,7 +209,7 @@ def test_elements_of_an_rdd_keep_their_types(node: Node) -> None:
     node.run(main)
     elements = [[1, "a"], (2.5, None), {"x": np.float32(3)}, b"raw", range(3)]
     request = Request("inference", 0, ELEMENTS, elements=True)
-    found = list(infer_elements(TOKEN, [node.peer], request, elements))
+    found = list(infer_elements(FEEDERS, [node.peer], request, elements))
     assert found == [(4, element) for element in elements[:4]] + [(1, range(3))]
     assert type(found[2][1]["x"]) is np.float32
 
@@ -217,7 +218,7 @@ def test_a_list_is_replied_to_elements(node: Node) -> None:
     node.run(lambda inference: next(iter(inference)).reply({"y": [1.0]}))
     request = Request("inference", 0, ELEMENTS, elements=True)
     with pytest.raises(InferenceError):
-        list(infer_elements(TOKEN, [node.peer], request, [1]))
+        list(infer_elements(FEEDERS, [node.peer], request, [1]))
     assert "is a list" in str(node.error)
 
 
@@ -250,7 +251,7 @@ def test_rows_that_cannot_be_computed_are_the_tasks_own_error(node: Node) -> Non
     node.run(double)
     request = Request("inference", 0, RESULTS)
     with pytest.raises(OSError, match="the disk was away"):
-        column(infer(TOKEN, [node.peer], request, broken()))
+        column(infer(FEEDERS, [node.peer], request, broken()))
     assert column(node.ask(1, rows(0, 2))) == [0, 2]
 
 
@@ -268,7 +269,7 @@ def test_a_program_that_raises_fails_those_who_wait(node: Node) -> None:
             both_wait.wait(SECONDS)
 
         with pytest.raises(InferenceError) as caught:
-            column(infer(TOKEN, [node.peer], Request("inference", partition, RESULTS), batches()))
+            column(infer(FEEDERS, [node.peer], Request("inference", partition, RESULTS), batches()))
         return caught.value.message
 
     node.run(main)
@@ -293,7 +294,7 @@ def test_the_end_lets_a_partition_finish(node: Node) -> None:
         yield rows(4, 4)
 
     begun = threading.Event()
-    results = infer(TOKEN, [node.peer], Request("inference", 0, RESULTS), batches())
+    results = infer(FEEDERS, [node.peer], Request("inference", 0, RESULTS), batches())
     assert next(results).num_rows == 4
     node.desk.end("the block was left")
     begun.set()
@@ -303,12 +304,19 @@ def test_the_end_lets_a_partition_finish(node: Node) -> None:
 def test_nobody_listens(node: Node) -> None:
     stranger = Peer(1, "worker", 0, "127.0.0.1", 1, 0, "/elsewhere")
     with pytest.raises(InferenceError, match=r"worker:0 .* inside of the with block"):
-        column(infer(TOKEN, [stranger], Request("inference", 0, RESULTS), iter([rows(0, 1)])))
+        column(infer(FEEDERS, [stranger], Request("inference", 0, RESULTS), iter([rows(0, 1)])))
 
 
 def test_another_cluster_listens(node: Node) -> None:
     with pytest.raises(InferenceError, match="does not carry the cluster's token"):
-        column(infer("other", [node.peer], Request("inference", 0, RESULTS), iter([rows(0, 1)])))
+        column(
+            infer(
+                Credentials("other"),
+                [node.peer],
+                Request("inference", 0, RESULTS),
+                iter([rows(0, 1)]),
+            )
+        )
 
 
 def test_a_batch_without_reply(node: Node) -> None:

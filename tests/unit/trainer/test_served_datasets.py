@@ -1,0 +1,52 @@
+"""Calls of strangers, who reach a worker through TensorFlow's server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import pytest
+
+from tensorsparkml.trainer.served_datasets import CALL, OPEN, ServedDatasets
+from tensorsparkml.trainer.signing import sign
+
+KEY = "the cluster's"
+
+
+class Opens:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("key", [None, "another", ""])
+def test_a_call_that_is_not_signed_is_not_unpickled(tmp_path: Path, key: str | None) -> None:
+    trap, errors = tmp_path / "unpickled", list[BaseException]()
+    served = ServedDatasets(SimpleNamespace(), KEY, errors.append)
+    body = cloudpickle.dumps(Opens(trap))
+    signed = body if key is None else sign(key, CALL, 0, body)
+    with pytest.raises(PermissionError, match="does not come from a node of the cluster"):
+        served.answer(OPEN.encode(), np.int64(0), signed)
+    assert not trap.exists()
+    assert errors == []  # a stranger does not end the node
+    with pytest.raises(PermissionError):  # nor can one use a call for another dataset
+        served.answer(OPEN.encode(), np.int64(1), sign(KEY, CALL, 0, body))
+    assert not trap.exists()
+
+
+def test_a_signed_call_is_answered(tmp_path: Path) -> None:
+    """So that the test above could fail."""
+    trap, errors = tmp_path / "unpickled", list[BaseException]()
+    served = ServedDatasets(SimpleNamespace(), KEY, errors.append)
+    body = sign(KEY, CALL, 0, cloudpickle.dumps(Opens(trap)))
+    with pytest.raises(TypeError):  # what was unpickled is no call
+        served.answer(OPEN.encode(), np.int64(0), body)
+    assert trap.exists()
+    assert len(errors) == 1
