@@ -8,9 +8,13 @@ knows it.
 from __future__ import annotations
 
 import bisect
+import errno
 import json
+import os
+import shutil
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from tensorsparkml.control.names import check_feed, check_segment
+from tensorsparkml.errors import FeedError
 
 
 @dataclass(frozen=True)
@@ -116,30 +121,51 @@ class SegmentWriter:
     Args:
         path: The file; it appears under this name once it is complete.
         schema: Schema of all batches.
+
+    Raises:
+        FeedError: The disk is full; all methods but `abandon` raise it.
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._path = path
         self._partial = path.with_suffix(".partial")
-        path.parent.mkdir(exist_ok=True)
-        self._file = pa.PythonFile(_InPieces(self._partial), "w")
-        self._writer = pa.ipc.new_file(self._file, schema)
+        with _room_for(path, 0):
+            path.parent.mkdir(exist_ok=True)
+            self._file = pa.PythonFile(_InPieces(self._partial), "w")
+            self._writer = pa.ipc.new_file(self._file, schema)
 
     def write(self, located: LocatedBatch) -> None:
         """Append a batch."""
         metadata = {_ORIGIN: located.origin.encode()}
-        self._writer.write_batch(located.batch, custom_metadata=metadata)
+        with _room_for(self._path, located.batch.nbytes):
+            self._writer.write_batch(located.batch, custom_metadata=metadata)
 
     def finish(self) -> None:
         """Complete the file."""
-        self._writer.close()
-        self._file.close()
-        self._partial.rename(self._path)
+        with _room_for(self._path, 0):
+            self._writer.close()
+            self._file.close()
+            self._partial.rename(self._path)
 
     def abandon(self) -> None:
         """Remove what was written."""
         self._file.close()
         self._partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _room_for(path: Path, size: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        spool = path.parent.parent
+        raise FeedError(
+            f"the disk of {os.uname().nodename} is full: {path} needs {size:,} more bytes, and "
+            f"{shutil.disk_usage(spool).free:,} are free there. Make room, choose a folder on a "
+            "larger disk with work_dir=…, or let the nodes keep less of a feed with spool_bytes=…"
+        ) from error
 
 
 class _Segment:

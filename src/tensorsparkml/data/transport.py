@@ -16,7 +16,10 @@ from tensorsparkml.control.messages import Peer
 from tensorsparkml.control.rpc import ExchangeHandler, Handler, RpcClient, RpcServer, tcp_location
 from tensorsparkml.data.segments import LocatedBatch, Origin, SegmentWriter, segment_path
 from tensorsparkml.data.spool import Spool
+from tensorsparkml.errors import FeedError
 
+# Around a message to the user, to which Flight adds text of its own.
+_REFUSED = "\x1f"
 # Ends a segment. The stream of a sender that dies ends as well, without an error.
 _END = b"end"
 
@@ -45,17 +48,20 @@ class SpoolServer(RpcServer):
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Write one segment; it is complete when the call returns to the sender."""
-        target = self._receive(descriptor.path, reader.schema)
         try:
-            for chunk in reader:
-                if chunk.data is None:
-                    target.finish()
-                    return
-                target.write(LocatedBatch(chunk.data, Origin.decode(chunk.app_metadata)))
-        except BaseException:
+            target = self._receive(descriptor.path, reader.schema)
+            try:
+                for chunk in reader:
+                    if chunk.data is None:
+                        target.finish()
+                        return
+                    target.write(LocatedBatch(chunk.data, Origin.decode(chunk.app_metadata)))
+            except BaseException:
+                target.abandon()
+                raise
             target.abandon()
-            raise
-        target.abandon()
+        except FeedError as error:
+            raise flight.FlightServerError(f"{_REFUSED}{error.message}{_REFUSED}") from error
 
     def _receive(self, path: Sequence[bytes], schema: pa.Schema) -> SegmentWriter:
         """Begin the segment that a call names, which may name anything."""
@@ -118,7 +124,8 @@ class SpoolClient:
             schema: Schema of all batches.
 
         Raises:
-            NodeGoneError: As all methods of the segment.
+            FeedError: The node's disk is full; as all methods of the segment.
+            NodeGoneError: The node cannot be reached; as all methods of the segment.
         """
         with _reaching(self._peer):
             return _Reaching(self._peer, self._open(feed, segment, schema))
@@ -189,6 +196,16 @@ def _reaching(peer: Peer) -> Iterator[None]:
         FileNotFoundError,
     ) as error:
         raise NodeGoneError(f"{peer.name} on {peer.host} is gone: {error}") from error
+    except flight.FlightServerError as error:
+        if message := _told(error):
+            raise FeedError(message, node=peer.name) from error
+        raise
+
+
+def _told(error: Exception) -> str | None:
+    """Return what the other node's spool tells the user, if an error of Flight's contains that."""
+    _, mark, text = str(error).partition(_REFUSED)
+    return text.partition(_REFUSED)[0] if mark else None
 
 
 def send_segment(
@@ -197,6 +214,7 @@ def send_segment(
     """Send batches, of which there is at least one, as one segment to one node.
 
     Raises:
+        FeedError: Its disk is full.
         NodeGoneError: The node cannot be reached.
     """
     client = SpoolClient(peer, credentials)

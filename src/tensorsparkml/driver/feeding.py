@@ -21,7 +21,7 @@ from tensorsparkml.driver.row_sources import RowSource, Send
 from tensorsparkml.driver.spark_failures import feed_failure
 from tensorsparkml.driver.spark_job import SparkJob
 from tensorsparkml.driver.task_results import TaskResults, task_results
-from tensorsparkml.errors import ConfigurationError, DataError
+from tensorsparkml.errors import ConfigurationError, DataError, FeedError
 from tensorsparkml.storage import absolute_path
 
 logger = logging.getLogger(__name__)
@@ -173,7 +173,7 @@ def sending(
         feeder = Feeder(credentials, peers, feed, partition, attempt, commit, place)
         try:
             feeder.run(batches)
-        except DataError as error:
+        except (DataError, FeedError) as error:
             # Handed over, because Spark would repeat a task that fails, and hide its error's class.
             results.add(from_exception(error, kind="DataError", message=error.message))
         finally:

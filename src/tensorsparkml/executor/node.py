@@ -32,8 +32,10 @@ from tensorsparkml.control.messages import (
 )
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.rpc import RpcClient, RpcServer, tcp_location, unix_location
+from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.data.spool import Spool
 from tensorsparkml.data.transport import NodeGoneError, SpoolServer, send_segment
+from tensorsparkml.errors import FeedError
 from tensorsparkml.executor.events import (
     AskingOver,
     Event,
@@ -324,6 +326,8 @@ class Node:
             batches = self._spool.last_rows(directive)
             credentials = self.plan.keys.credentials(FEEDER)
             send_segment(peer, credentials, directive.feed, directive.segment, batches)
+        except FeedError as error:
+            self._report_failure(from_exception(error, kind="FeedError", message=error.message))
         except (pa.ArrowException, OSError) as error:
             message = f"could not hand {directive.rows} rows of {directive.feed!r} to {peer.name}"
             failure = Failure(

@@ -23,8 +23,9 @@ from tensorsparkml.control.keys import FEEDER, of_node
 from tensorsparkml.control.messages import Commit, Failure, Peer, decode_failure, encode_failure
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.data.transport import NodeGoneError
-from tensorsparkml.errors import TensorSparkMLError
+from tensorsparkml.errors import FeedError, TensorSparkMLError
 from tensorsparkml.executor.admission import wait_for_room
 from tensorsparkml.executor.agent_process import AgentProcess
 from tensorsparkml.executor.feeder import Feeder
@@ -175,6 +176,9 @@ def _feed_directly(
         with suppress(_UnwantedError):
             feeder.run(batches)
         client.call("fed", {"feed": feed}, timeout=_CALL_SECONDS)
+    except FeedError as error:
+        failure = from_exception(error, kind="FeedError", message=error.message)
+        _report(plan, rank, [{"kind": "failed", "failure": encode_failure(failure)}])
     except (NodeGoneError, flight.FlightError):
         # An agent or the coordinator is gone. Who supervises them reports that; to fail here
         # as well would only hide it.
@@ -187,10 +191,17 @@ def _feed_directly(
 def _report_lost_agent(plan: ClusterPlan, peer: Peer, ended: str) -> None:
     message = f"the agent, which supervises the node, is gone; {ended}"
     failure = Failure("AgentLostError", message, node=peer.name)
-    client = RpcClient(plan.coordinator, plan.keys.credentials(of_node(peer.rank)))
-    events = [{"kind": "failed", "failure": encode_failure(failure)}, {"kind": "gone"}]
+    _report(
+        plan,
+        peer.rank,
+        [{"kind": "failed", "failure": encode_failure(failure)}, {"kind": "gone"}],
+    )
+
+
+def _report(plan: ClusterPlan, rank: int, events: list[dict[str, Any]]) -> None:
+    client = RpcClient(plan.coordinator, plan.keys.credentials(of_node(rank)))
     try:
-        client.call("report", {"rank": peer.rank, "events": events}, timeout=_CALL_SECONDS)
+        client.call("report", {"rank": rank, "events": events}, timeout=_CALL_SECONDS)
     except flight.FlightError:
         pass  # the driver is gone too, so nobody is left to be told
     finally:
