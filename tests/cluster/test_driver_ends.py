@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from left_processes import all_end
 from node_processes import node_processes, wait_until
 
 SCRIPT = Path(__file__).with_name("driver_script.py")
@@ -49,11 +50,12 @@ def all_ended(processes: list[psutil.Process]) -> bool:
     "driver", [pytest.param("hold", marks=pytest.mark.full), "release"], indirect=True
 )
 def test_driver_is_killed(driver):
-    process, _ = driver
+    process, folder = driver
     processes = family(process)
     assert len(processes) >= 7  # a driver's and two executors' JVMs, two agents, two trainers
     process.kill()
     assert wait_until(lambda: all_ended(processes))
+    assert all_end(folder, 2, 60.0)  # what main started
 
 
 @pytest.mark.parametrize("driver", ["hold"], indirect=True)
