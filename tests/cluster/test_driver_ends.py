@@ -8,8 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from left_processes import all_end
-from node_processes import node_processes, wait_until
+from node_processes import all_end, node_processes, wait_until
 
 SCRIPT = Path(__file__).with_name("driver_script.py")
 
@@ -24,7 +23,7 @@ def driver(tmp_path, request):
     ) as process:
         try:
             running = wait_until(
-                lambda: all((tmp_path / f"node-{rank}").exists() for rank in (0, 1)), 90.0
+                lambda: all((tmp_path / f"node-{rank}").exists() for rank in (0, 1)), 240.0
             )
             assert running, "the cluster did not start"
             yield process, tmp_path

@@ -6,7 +6,8 @@ import threading
 
 import psutil
 import pytest
-from left_processes import all_end, leave_processes
+from left_processes import leave_processes
+from node_processes import all_end
 
 import tensorsparkml as tsm
 from tensorsparkml import errors
