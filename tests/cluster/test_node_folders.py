@@ -24,7 +24,7 @@ def use_files(args, ctx):
     print("hello")
     if ctx.rank == 1:
         shutil.rmtree(temporary.parent)
-        shutil.rmtree(Path(ctx.log_dir).parent / "spool")
+        shutil.rmtree(Path(ctx.log_dir).parent / "worker-0.spool")
     return str(temporary), left.name, os.umask(0)
 
 

@@ -1,7 +1,7 @@
 """Where a node keeps its files on its host, and that nobody else can get at them.
 
-Everything lies below a root of the user's own, which has a cluster's folder for each cluster:
-rows in `spool`, logs in `logs`. Agents hold a lock on the folder of their cluster, so that whoever
+Everything lies below a root of the user's own, which has a folder for each cluster: in it each
+node's rows, and the logs of all. Agents hold a lock on the folder of their cluster, so that whoever
 deletes what ended clusters have left (see `retention`) knows which they are.
 """
 
@@ -23,9 +23,8 @@ from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.executor.log_copies import node_log_dir
 from tensorsparkml.storage import local_path
 
-SPOOLS = "spool"
 LOGS = "logs"
-TEMPORARY = "temporary"  # links to the nodes' temporary folders
+TEMPORARY = ".temporary"  # ends the names of links to the nodes' temporary folders
 
 
 class NodeFolders:
@@ -49,12 +48,12 @@ class NodeFolders:
         self.root = root_below(Path(plan.work_dir or tempfile.gettempdir()))
         self.cluster = self.root / plan.cluster_id
         name = plan.name(rank).replace(":", "-")
-        self.spool = self.cluster / SPOOLS / name
+        self.spool = self.cluster / f"{name}.spool"
         self.log_dir = node_log_dir(plan.log_dir, self.cluster, name)
         self.log = self.log_dir / "nodes" / f"{name}.log"
         self.agent_log = self.log_dir / "nodes" / f"{name}.agent.log"
         self.own_logs = plan.log_dir is None or local_path(plan.log_dir) is None
-        self._temporary = self.cluster / TEMPORARY / name
+        self._temporary = self.cluster / f"{name}{TEMPORARY}"
 
     def claim(self) -> int:
         """Make the cluster's folder and return a file descriptor that marks it as in use.
@@ -86,19 +85,13 @@ class NodeFolders:
         The cluster's folder has a link to it, by which it is found if the agent cannot delete it.
         """
         folder = Path(tempfile.mkdtemp(prefix="tsm-"))
-        self._temporary.parent.mkdir(mode=0o700, exist_ok=True)
         self._temporary.symlink_to(folder)
         return folder
 
     def remove(self) -> None:
-        """Delete the node's rows and temporary folder, and what is empty then."""
+        """Delete the node's rows and temporary folder."""
         remove_tree(self.spool)
         remove_temporary(self._temporary)
-        for folder in (self.spool.parent, self._temporary.parent, self.cluster / LOGS):
-            with suppress(OSError):  # other nodes have theirs in it
-                folder.rmdir()
-        with suppress(OSError):
-            self.cluster.rmdir()
 
 
 def root_below(parent: Path) -> Path:

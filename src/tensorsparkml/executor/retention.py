@@ -91,7 +91,7 @@ def _if_ended(folder: Path) -> Iterator[bool]:
 
 def _reduce_to_logs(folder: Path) -> EndedCluster | None:
     """Delete all but the logs, and return these; where there are none, delete the folder."""
-    for link in (folder / TEMPORARY).glob("*"):
+    for link in folder.glob(f"*{TEMPORARY}"):
         remove_temporary(link)
     for entry in folder.iterdir():
         if entry.name != LOGS:

@@ -63,8 +63,8 @@ def make_cluster(root: Path, number: int, age: float = 0.0) -> Path:
     log.parent.mkdir(parents=True)
     log.write_text("hello\n")
     os.utime(log, (time.time() - age,) * 2)
-    (folder / "spool" / "chief-0" / "train").mkdir(parents=True)
-    (folder / "spool" / "chief-0" / "train" / "1.arrow").write_text("rows")
+    (folder / "chief-0.spool" / "train").mkdir(parents=True)
+    (folder / "chief-0.spool" / "train" / "1.arrow").write_text("rows")
     folder.chmod(0o700)
     return folder
 
@@ -83,7 +83,7 @@ def test_ended_clusters_keep_their_logs_and_running_ones_everything(tmp_path: Pa
     os.close(uses.pop())  # of one of its two agents
     delete_expired(tmp_path)
 
-    assert names(running) == {"logs", "spool"}
+    assert names(running) == {"logs", "chief-0.spool"}
     assert names(tmp_path) == {running.name, "else", *(folder.name for folder in ended[:-1])}
     assert names(ended[0]) == {"logs"}
     assert (ended[0] / "logs" / "nodes" / "chief-0.log").read_text() == "hello\n"
@@ -107,10 +107,9 @@ def test_the_temporary_folder_that_a_killed_agent_left_is_deleted(tmp_path: Path
     (temporary / "tmp" / "left").write_text("by main")
     other = tmp_path / "not a folder"
     other.write_text("kept")
-    (folder / "temporary").mkdir()
-    (folder / "temporary" / "chief-0").symlink_to(temporary)
-    (folder / "temporary" / "worker-0").symlink_to(tmp_path / "gone")
-    (folder / "temporary" / "worker-1").symlink_to(other)
+    (folder / "chief-0.temporary").symlink_to(temporary)
+    (folder / "worker-0.temporary").symlink_to(tmp_path / "gone")
+    (folder / "worker-1.temporary").symlink_to(other)
     delete_expired(tmp_path)
     assert names(tmp_path) == {folder.name, other.name}
     assert names(folder) == {"logs"}
