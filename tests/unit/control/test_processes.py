@@ -21,6 +21,7 @@ SECONDS = 60.0
 # Each stands in the place of an agent.
 AGENT = """
 import os, subprocess, sys, time
+from contextlib import suppress
 import psutil
 from tensorsparkml.control.processes import kill_descendants
 from tensorsparkml.executor.process_tree import adopt_orphans, adopts_orphans, reap_orphans
@@ -29,7 +30,11 @@ def shell(script):
     return subprocess.Popen(["sh", "-c", script], start_new_session=True)
 
 def below():
-    return sorted(p.name() for p in psutil.Process().children(recursive=True))
+    names = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            names.append(process.name())
+    return sorted(names)
 
 def wait_for_zombies(number):
     def zombies():
