@@ -5,10 +5,13 @@ import sys
 import threading
 from pathlib import Path
 
+from left_processes import leave_processes
+
 import tensorsparkml as tsm
 
 
 def main(args, ctx):
+    leave_processes(args["folder"], ctx.rank)
     Path(args["folder"], f"node-{ctx.rank}").write_text(str(os.getpid()))
     threading.Event().wait()
 

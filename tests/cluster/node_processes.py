@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+from pathlib import Path
 
 import psutil
 
@@ -38,3 +39,25 @@ def wait_until(condition, seconds: float = 300.0) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def left_processes(folder: Path) -> list[psutil.Process]:
+    """Those that run of the processes whose ids `leave_processes` has written."""
+    found = []
+    for path in folder.glob("*.left"):
+        try:
+            process = psutil.Process(int(path.read_text()))
+            if process.name() == "sleep" and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.NoSuchProcess:
+            pass
+    return found
+
+
+def all_end(folder: Path, nodes: int, seconds: float) -> bool:
+    """Whether those that that many nodes have left end in time; the others are killed."""
+    assert len(list(folder.glob("*.left"))) == 2 * nodes
+    ended = wait_until(lambda: not left_processes(folder), seconds)
+    for process in left_processes(folder):
+        process.kill()
+    return ended

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from node_processes import node_processes, wait_until
+from node_processes import all_end, node_processes, wait_until
 
 SCRIPT = Path(__file__).with_name("driver_script.py")
 
@@ -23,7 +23,7 @@ def driver(tmp_path, request):
     ) as process:
         try:
             running = wait_until(
-                lambda: all((tmp_path / f"node-{rank}").exists() for rank in (0, 1)), 90.0
+                lambda: all((tmp_path / f"node-{rank}").exists() for rank in (0, 1)), 240.0
             )
             assert running, "the cluster did not start"
             yield process, tmp_path
@@ -49,11 +49,12 @@ def all_ended(processes: list[psutil.Process]) -> bool:
     "driver", [pytest.param("hold", marks=pytest.mark.full), "release"], indirect=True
 )
 def test_driver_is_killed(driver):
-    process, _ = driver
+    process, folder = driver
     processes = family(process)
     assert len(processes) >= 7  # a driver's and two executors' JVMs, two agents, two trainers
     process.kill()
     assert wait_until(lambda: all_ended(processes))
+    assert all_end(folder, 2, 60.0)  # what main started
 
 
 @pytest.mark.parametrize("driver", ["hold"], indirect=True)

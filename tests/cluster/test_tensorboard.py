@@ -95,7 +95,8 @@ def test_training_is_seen_while_it_runs_and_afterwards(spark, tmp_path, caplog, 
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert losses(logs / "train") == [0, 1, 2]
     names = {path.name for path in (logs / "nodes").iterdir()}
-    assert names == {"chief-0.log", "worker-0.log", "tensorboard.log"}
+    nodes = {f"{node}{kind}.log" for node in ("chief-0", "worker-0") for kind in ("", ".agent")}
+    assert names == {*nodes, "tensorboard.log"}
     # What was copied elsewhere does not stay on the hosts, too.
     copied = uri.startswith("local")
     assert [Path(folder).exists() for folder in cluster.results] == [not copied] * 2

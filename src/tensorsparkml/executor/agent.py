@@ -12,23 +12,36 @@ import json
 import logging
 import os
 import sys
+import threading
 
 from tensorsparkml.control.frames import read_frame
 from tensorsparkml.control.messages import Peer
 from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.processes import kill_descendants
+from tensorsparkml.executor.folders import NodeFolders
+from tensorsparkml.executor.logs import AgentLogHandler
 from tensorsparkml.executor.node import Node
+from tensorsparkml.executor.process_tree import adopt_orphans
+from tensorsparkml.executor.retention import delete_expired
 
 
 def main() -> None:
     """Run the agent of one node."""
     orders = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    log_format = "%(asctime)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.INFO, format=log_format, handlers=[AgentLogHandler()])
+    adopt_orphans()
     start = read_frame(orders)
     if start is None:
         return
     body = json.loads(start)
     plan = ClusterPlan.decode(base64.b64decode(body["plan"]))
-    node = Node(plan, body["rank"], body["host"], body["executor"], orders)
+    folders = NodeFolders(plan, body["rank"])
+    umask = os.umask(0o077)
+    if not folders.own_logs:
+        os.umask(umask)  # files in a folder of the user's are as the user wants them
+    threading.Thread(target=delete_expired, args=(folders.root,), daemon=True).start()
+    node = Node(plan, body["rank"], body["host"], body["executor"], orders, umask)
     try:
         print(json.dumps(node.address), flush=True)
         others, pickled = read_frame(orders), read_frame(orders)
@@ -37,6 +50,7 @@ def main() -> None:
             node.run([Peer(**peer) for peer in told["peers"]], told["environment"], pickled)
     finally:
         node.close()
+        kill_descendants()
 
 
 if __name__ == "__main__":

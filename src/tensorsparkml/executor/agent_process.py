@@ -7,12 +7,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
 from tensorsparkml.control.frames import write_frame
 from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.processes import kill_marked, node_mark
+from tensorsparkml.executor.folders import NodeFolders
 from tensorsparkml.executor.process_tree import executor_process
 from tensorsparkml.executor.supervisor import python_environment
 
@@ -26,18 +27,29 @@ class AgentProcess:
         plan: The cluster.
         rank: Rank of the node.
         host: Address of this executor as Spark knows it.
+
+    Raises:
+        ConfigurationError: A folder that it needs cannot be made, or is not this user's alone.
     """
 
     def __init__(self, plan: ClusterPlan, rank: int, host: str) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (read after the process has ended)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tensorsparkml.executor.agent"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=python_environment(),
-            start_new_session=True,
-        )
+        self._mark = node_mark(plan.cluster_id, rank)
+        folders = NodeFolders(plan, rank)
+        claim = folders.claim()
+        try:
+            self._log = folders.open_agent_log()
+            self._log_start = self._log.seek(0, os.SEEK_END)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tensorsparkml.executor.agent"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                env=python_environment(),
+                start_new_session=True,
+                pass_fds=[claim],  # the cluster's folder is in use for as long as it lives
+            )
+        finally:
+            os.close(claim)
         executor = executor_process(os.getpid())
         self.tell(
             json.dumps(
@@ -71,13 +83,18 @@ class AgentProcess:
         status = self._process.wait()
         self._close_pipe()
         cast(BinaryIO, self._process.stdout).close()
-        with self._errors:
+        with self._log:
             if status == 0:
                 return None
-            size = self._errors.seek(0, os.SEEK_END)
-            self._errors.seek(max(0, size - _ERROR_BYTES))
-            text = self._errors.read().decode("utf-8", "replace").strip()
+            text = self._last_lines()
+        kill_marked(self._mark)  # its trainer, and what that has started
         return f"it ended with exit status {status}" + (f":\n{text}" if text else "")
+
+    def _last_lines(self) -> str:
+        size = self._log.seek(0, os.SEEK_END)
+        start = self._log_start if self._log_start <= size else 0  # older lines were dropped
+        self._log.seek(max(start, size - _ERROR_BYTES))
+        return self._log.read().decode("utf-8", "replace").strip()
 
     def _close_pipe(self) -> None:
         with suppress(BrokenPipeError):

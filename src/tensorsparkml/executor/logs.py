@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
-import io
+import logging
+import os
+import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
+
+from tensorsparkml.executor.folders import open_log
 
 _LONGEST_LINE = 8192  # bytes; longer output without a line end is cut into lines of this length
+
+_AGENT_LOG_BYTES = 2**20  # of a file that grows as long as a node runs
+
+
+class AgentLogHandler(logging.StreamHandler[TextIO]):
+    """Writes to standard error, which is the agent's log, and keeps that file small.
+
+    Args:
+        limit: The file's size in bytes at which its older half is dropped.
+    """
+
+    def __init__(self, limit: int = _AGENT_LOG_BYTES) -> None:
+        super().__init__(sys.stderr)
+        self._limit = limit
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        super().emit(record)
+        with suppress(OSError):  # a full disk, or no file
+            self._drop_old(self.stream.fileno())
+
+    def _drop_old(self, file: int) -> None:
+        size = os.fstat(file).st_size
+        if size > self._limit:
+            kept = os.pread(file, self._limit // 2, size - self._limit // 2)
+            os.ftruncate(file, 0)
+            os.write(file, "… older lines were dropped\n".encode() + kept.partition(b"\n")[2])
 
 
 class NodeLog:
@@ -33,7 +65,7 @@ class NodeLog:
     def follow(self, stream: BinaryIO) -> None:
         """Read the stream to its end; meant for a thread of its own."""
         try:
-            with self.path.open("ab", buffering=0) as file, stream:
+            with open_log(self.path) as file, stream:
                 writable = True
                 while line := stream.readline(_LONGEST_LINE):
                     if writable:
@@ -43,7 +75,7 @@ class NodeLog:
             self.ended.set()
             self.news.set()
 
-    def _keep(self, file: io.FileIO, line: bytes) -> bool:
+    def _keep(self, file: BinaryIO, line: bytes) -> bool:
         try:
             file.write(line)
         except OSError as error:  # a full disk must not stop the program that prints

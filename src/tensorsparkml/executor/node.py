@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import logging
 import queue
-import shutil
-import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import psutil
@@ -31,6 +28,7 @@ from tensorsparkml.control.messages import (
     encode_failure,
 )
 from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.processes import MARK, node_mark
 from tensorsparkml.control.rpc import RpcClient, RpcServer, tcp_location, unix_location
 from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.data.spool import Spool
@@ -46,9 +44,9 @@ from tensorsparkml.executor.events import (
     TaskEnded,
     TrainerExited,
 )
+from tensorsparkml.executor.folders import NodeFolders
 from tensorsparkml.executor.inference_desk import InferenceDesk
 from tensorsparkml.executor.inference_relay import InferenceRelay
-from tensorsparkml.executor.log_copies import node_log_dir
 from tensorsparkml.executor.logs import NodeLog
 from tensorsparkml.executor.node_logs import NodeLogs
 from tensorsparkml.executor.ports import hold_port
@@ -72,10 +70,17 @@ class Node:
         host: Address to listen on, under which the other nodes reach this one.
         executor: Process id of the executor's JVM and when it was started, or None if unknown.
         orders: The pipe from the launch task.
+        umask: The file mode creation mask of the trainer.
     """
 
     def __init__(
-        self, plan: ClusterPlan, rank: int, host: str, executor: int | None, orders: BinaryIO
+        self,
+        plan: ClusterPlan,
+        rank: int,
+        host: str,
+        executor: int | None,
+        orders: BinaryIO,
+        umask: int,
     ) -> None:
         self.plan = plan
         self.rank = rank
@@ -84,14 +89,12 @@ class Node:
         self._executor = psutil.Process(executor) if executor else None
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._lease = Lease(plan.lease_seconds)
-        base = Path(plan.work_dir or tempfile.gettempdir()) / "tensorsparkml" / plan.cluster_id
-        role, index = plan.roles.nodes[rank]
-        self.log_dir = node_log_dir(plan.log_dir, base, f"{role}-{index}")
-        self._log = NodeLog(self.log_dir / "nodes" / f"{role}-{index}.log")
-        # Unix socket names are limited to about 100 bytes, so it gets a folder of its own.
-        self._private = Path(tempfile.mkdtemp(prefix="tsm-"))
-        self._spools = base / "spool"
-        self._spool = Spool(self._spools / f"{role}-{index}")
+        self._umask = umask
+        self._folders = NodeFolders(plan, rank)
+        self.log_dir = self._folders.log_dir
+        self._log = NodeLog(self._folders.log)
+        self._temporary = self._folders.make_temporary()
+        self._spool = Spool(self._folders.spool)
         self._desk = InferenceDesk()
         self._relay = InferenceRelay(self._desk)
         self._server = SpoolServer(
@@ -128,7 +131,9 @@ class Node:
         """
         self._peers = peers
         name = peers[self.rank].name
-        socket_path = str(self._private / "agent")
+        socket_path = str(self._temporary / "agent")
+        program_temporary = self._temporary / "tmp"
+        program_temporary.mkdir(mode=0o700)
         trainer_server = RpcServer(
             unix_location(socket_path),
             self.plan.keys.guard(of_node(self.rank)),
@@ -154,7 +159,13 @@ class Node:
         logs = NodeLogs(self.plan, self.rank, self.log_dir, self._host, self._reporter)
         self._trainer = Trainer(
             trainer_environment(
-                {**node_environment(peers, self.rank), **resources, **self.plan.environment}
+                {
+                    **node_environment(peers, self.rank),
+                    **resources,
+                    "TMPDIR": str(program_temporary),
+                    **self.plan.environment,
+                    MARK: node_mark(self.plan.cluster_id, self.rank),
+                }
             ),
             {
                 "agent": unix_location(socket_path),
@@ -173,6 +184,8 @@ class Node:
             main,
             self._log,
             lambda status: self._events.put(TrainerExited(status)),
+            self._umask,
+            logs.process_ids,
         )
         logger.info("%s: trainer runs as process %d", name, self._trainer.process_id)
         self._reporter.send("started", peer=asdict(peers[self.rank]))
@@ -193,10 +206,7 @@ class Node:
         """Give up ports and files."""
         self._server.shutdown()
         self._held_port.close()
-        self._spool.remove()
-        with suppress(OSError):  # spools of other nodes are still in it
-            self._spools.rmdir()
-        shutil.rmtree(self._private, ignore_errors=True)
+        self._folders.remove()
 
     # Events
 

@@ -34,6 +34,11 @@ class NodeLogs:
         if plan.tensorboard and plan.roles.nodes[rank][0] == CHIEF:
             self._board = TensorBoard(folder, host, self._serving, self._ended)
 
+    @property
+    def process_ids(self) -> list[int]:
+        """The processes that run for it."""
+        return [] if self._board is None else [self._board.process_id]
+
     def close(self) -> None:
         """End TensorBoard, and copy what is left."""
         if self._board is not None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import BinaryIO, cast
 
@@ -17,14 +17,26 @@ import psutil
 
 from tensorsparkml.control.frames import write_frame
 from tensorsparkml.control.messages import Failure
+from tensorsparkml.control.processes import MARK, kill_descendants, kill_marked
 from tensorsparkml.executor.logs import NodeLog
-from tensorsparkml.executor.process_tree import kernel_memory_kills, kill_group, kill_tree
+from tensorsparkml.executor.process_tree import (
+    adopts_orphans,
+    kernel_memory_kills,
+    kill_group,
+    kill_tree,
+    reap_orphans,
+)
 
 logger = logging.getLogger(__name__)
 
+_REAP_SECONDS = 1.0  # between looks at adopted processes that have ended
+
 
 class Trainer:
-    """A node's TensorFlow process.
+    """A node's TensorFlow process, with all processes that its program starts.
+
+    These end with it, also those that have left its session or outlived their parents: where
+    this process adopts orphans, they are all below it, and elsewhere they have the node's mark.
 
     It is spawned, never forked, so its environment is set before TensorFlow is imported. Its
     standard input is its lifeline: the process kills itself when that ends.
@@ -35,6 +47,8 @@ class Trainer:
         main: The pickled main function and its arguments.
         log: Gets everything it prints.
         on_exit: Called, from a thread, with the exit status once it has ended.
+        umask: The file mode creation mask of the process.
+        others: Process ids of this process's other children, which do not end with it.
     """
 
     def __init__(
@@ -44,8 +58,13 @@ class Trainer:
         main: bytes,
         log: NodeLog,
         on_exit: Callable[[int], None],
+        umask: int = -1,
+        others: Collection[int] = (),
     ) -> None:
         self._log = log
+        self._mark = environment.get(MARK)
+        self._others = frozenset(others)
+        self._ended = threading.Event()
         self._on_exit = on_exit
         self._memory_kills = kernel_memory_kills()
         self._resident = 0
@@ -56,6 +75,7 @@ class Trainer:
             stderr=subprocess.STDOUT,
             env=environment,
             start_new_session=True,
+            umask=umask,
         )
         output = cast(BinaryIO, self._process.stdout)
         threading.Thread(target=log.follow, args=(output,), name="log", daemon=True).start()
@@ -64,6 +84,8 @@ class Trainer:
             write_frame(self._lifeline, json.dumps(settings).encode())
             write_frame(self._lifeline, main)
         threading.Thread(target=self._watch, name="trainer-watch", daemon=True).start()
+        if adopts_orphans():
+            threading.Thread(target=self._reap, name="reaper", daemon=True).start()
 
     @property
     def process_id(self) -> int:
@@ -108,11 +130,24 @@ class Trainer:
 
     def _watch(self) -> None:
         status = self._process.wait()
-        kill_group(self._process.pid)  # what main started and left behind
+        self._ended.set()
+        self._kill_left()
         self._log.ended.wait(1.0)
         with suppress(BrokenPipeError):
             self._lifeline.close()
         self._on_exit(status)
+
+    def _kill_left(self) -> None:
+        """Kill what main has started and left behind."""
+        kill_group(self._process.pid)
+        if adopts_orphans():
+            kill_descendants(spare=self._others)
+        elif self._mark is not None:
+            kill_marked(self._mark)
+
+    def _reap(self) -> None:
+        while not self._ended.wait(_REAP_SECONDS):
+            reap_orphans({self._process.pid, *self._others})
 
 
 _ADVICE = {

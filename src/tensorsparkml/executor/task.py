@@ -104,7 +104,12 @@ def run_task(
     agent: AgentProcess | None = None
     failure = find_problem(plan)
     if failure is None:
-        agent = AgentProcess(plan, rank, host)
+        try:
+            agent = AgentProcess(plan, rank, host)
+        except TensorSparkMLError as error:
+            where = f"on {os.uname().nodename}"
+            failure = Failure(type(error).__name__, f"{where}: {error.message}")
+    if agent is not None:
         address = agent.address()
         if address is None:
             failure = Failure("LaunchError", f"the agent did not start: {agent.wait()}")

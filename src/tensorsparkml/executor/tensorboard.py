@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
 
+from tensorsparkml.executor.folders import open_log
 from tensorsparkml.executor.process_tree import kill_group, kill_tree
 from tensorsparkml.executor.supervisor import python_environment
 
@@ -38,7 +39,7 @@ class TensorBoard:
         self._stopping = False
         self._log = folder / "nodes" / "tensorboard.log"
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as log:
+        with open_log(self._log) as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tensorsparkml.board.process", str(folder), host],
                 stdin=subprocess.PIPE,
@@ -50,6 +51,11 @@ class TensorBoard:
             )
         self._thread = threading.Thread(target=self._watch, name="tensorboard", daemon=True)
         self._thread.start()
+
+    @property
+    def process_id(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     def stop(self) -> None:
         """End it, with everything that it has started."""

@@ -2,7 +2,8 @@
 
 Started by the agent as `python -m tensorsparkml.trainer.process`, with TF_CONFIG and its like
 already in the environment. What it must not find there comes over standard input, which then is
-its lifeline: when that ends, the agent is gone, and the process kills itself and its group.
+its lifeline: when that ends, the agent is gone, and the process kills itself and all that main has
+started.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any, BinaryIO, NoReturn
 from tensorsparkml.control.cluster_spec import cluster_spec
 from tensorsparkml.control.frames import read_frame
 from tensorsparkml.control.messages import Failure, encode_failure
+from tensorsparkml.control.processes import MARK, kill_descendants, kill_marked
 from tensorsparkml.control.results import encode_result
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.control.verdict import from_exception
@@ -40,13 +42,14 @@ _REPORT_SECONDS = 2.0
 def main() -> None:
     """Run one node's main."""
     lifeline = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    mark = os.environ[MARK]
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
     settings, pickled = read_frame(lifeline), read_frame(lifeline)
     if settings is None or pickled is None:
         return
     may_exit = threading.Event()
     node = Settings.from_json(json.loads(settings))
-    threading.Thread(target=_watch, args=(lifeline, node, may_exit), daemon=True).start()
+    threading.Thread(target=_watch, args=(lifeline, node, mark, may_exit), daemon=True).start()
     agent = AgentClient(node.agent, node.credentials)
     if node.serves:
         _serve(node, agent, may_exit)
@@ -172,25 +175,37 @@ def _follows_from_peer(error: BaseException) -> bool:
     )
 
 
-def _watch(lifeline: BinaryIO, node: Settings, may_exit: threading.Event) -> None:
+def _watch(lifeline: BinaryIO, node: Settings, mark: str, may_exit: threading.Event) -> None:
     if read_frame(lifeline) is None:
         try:
-            _report_lost_agent(node)
+            _report_lost_agent(node, mark)
         finally:
             os.killpg(0, signal.SIGKILL)
     may_exit.set()
 
 
-def _report_lost_agent(node: Settings) -> None:
-    """Tell the driver what nobody else on this host can tell any more."""
+def _report_lost_agent(node: Settings, mark: str) -> None:
+    """Tell the driver what nobody else on this host can tell any more, and end what main started.
+
+    The failure comes first, before main sees the end of its processes.
+    """
     failure = Failure(
         "AgentLostError",
         "the agent, which supervises the node, is gone; something killed it",
         node=node.peers[node.rank].name,
     )
-    events = [{"kind": "failed", "failure": encode_failure(failure)}, {"kind": "gone"}]
     client = RpcClient(node.coordinator, node.credentials)
-    client.call("report", {"rank": node.rank, "events": events}, timeout=_REPORT_SECONDS)
+
+    def report(event: dict[str, Any]) -> None:
+        body = {"rank": node.rank, "events": [event]}
+        client.call("report", body, timeout=_REPORT_SECONDS)
+
+    try:
+        report({"kind": "failed", "failure": encode_failure(failure)})
+    finally:
+        kill_descendants()
+        kill_marked(mark)
+    report({"kind": "gone"})
 
 
 if __name__ == "__main__":

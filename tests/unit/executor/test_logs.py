@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tensorsparkml.executor.logs import NodeLog
+from tensorsparkml.executor.logs import AgentLogHandler, NodeLog
 
 
 @pytest.fixture
@@ -122,3 +124,25 @@ def test_news_come_with_each_line_and_with_the_end(path: Path) -> None:
     assert log.news.wait(30)
     assert log.ended.is_set()
     following.join()
+
+
+def test_the_agents_log_drops_its_older_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "agent.log").open("a+") as file:
+        monkeypatch.setattr(sys, "stderr", file)
+        handler = AgentLogHandler(limit=1000)
+        for number in range(200):
+            handler.emit(logging.makeLogRecord({"msg": f"message {number} …"}))
+            assert (tmp_path / "agent.log").stat().st_size <= 1000
+    lines = (tmp_path / "agent.log").read_text().splitlines()
+    assert lines[0] == "… older lines were dropped"
+    first = int(lines[1].split()[1])
+    assert lines[1:] == [f"message {number} …" for number in range(first, 200)]
+
+
+def test_the_agents_log_may_be_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    handler = AgentLogHandler(limit=1)
+    handler.emit(logging.makeLogRecord({"msg": "hello"}))
+    assert handler.stream.getvalue() == "hello\n"  # type: ignore[attr-defined]

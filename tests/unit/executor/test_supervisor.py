@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tensorsparkml.control.processes import MARK
 from tensorsparkml.executor import supervisor
 from tensorsparkml.executor.logs import NodeLog
 from tensorsparkml.executor.supervisor import Trainer, trainer_environment
@@ -45,8 +46,9 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         program.chmod(0o755)
         exits: queue.Queue[int] = queue.Queue()
         log = NodeLog(tmp_path / "node.log")
-        environment = {"PATH": os.environ["PATH"], "GREETING": "hello"}
-        trainer = Trainer(environment, {"rank": 1}, b"main", log, exits.put)
+        mark = {MARK: tmp_path.name}
+        environment = {"PATH": os.environ["PATH"], "GREETING": "hello", **mark}
+        trainer = Trainer(environment, {"rank": 1}, b"main", log, exits.put, umask=0o027)
         started.append(trainer)
         return Started(trainer, log, exits)
 
@@ -97,6 +99,18 @@ def test_what_it_leaves_behind_is_killed(start: Start) -> None:
     started = start("tail -f /dev/null & exit 0")
     assert started.status() == 0
     assert started.log.ended.wait(SECONDS)
+
+
+def test_what_leaves_its_session_is_killed_by_its_mark(start: Start) -> None:
+    started = start("setsid tail -f /dev/null & exit 0")
+    assert started.status() == 0
+    assert started.log.ended.wait(SECONDS)
+
+
+def test_it_gets_its_own_file_mode_mask(start: Start) -> None:
+    started = start("umask")
+    started.status()
+    assert started.log.tail() == ("0027",)
 
 
 def test_memory_is_remembered_after_the_end(start: Start) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.example_plan import example_plan
 
 from tensorsparkml._version import __version__
 from tensorsparkml.control.messages import Failure, encode_failure
-from tensorsparkml.executor.task import find_problem, first_failure
+from tensorsparkml.executor.folders import root_below
+from tensorsparkml.executor.task import find_problem, first_failure, run_task
 
 PLAN = example_plan(packages=("json", "email.message"))
 
@@ -70,3 +75,20 @@ def test_a_package_that_the_log_folder_needs_is_named() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (result.stdout, result.stderr) == ("MissingPackageError\n", "")
+
+
+def test_folders_that_are_not_the_users_alone_are_found_by_the_task(tmp_path: Path) -> None:
+    root = root_below(tmp_path)
+    root.mkdir()
+    root.chmod(0o777)
+    plan = replace(PLAN, work_dir=str(tmp_path))
+    met: list[Mapping[str, Any]] = []
+
+    def meet(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        met.append(found)
+        return met
+
+    failure = run_task(plan, b"", 0, "127.0.0.1", None, meet, iter(()))
+    assert failure is not None and failure.kind == "ConfigurationError"
+    assert f"on {os.uname().nodename}: {root} must be a folder that only" in failure.message
+    assert "set work_dir" in failure.message
