@@ -345,6 +345,7 @@ def _make_function(
 
     def run_steps(iterator: Any) -> Any:
         nonlocal specs
+        batches: Iterator[Any]
         if isinstance(iterator, ScaledIterator):
             iterator = iterator.pairs
             batches = itertools.starmap(ScaledBatch, fetch_all(iterator))
