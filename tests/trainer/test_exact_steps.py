@@ -178,9 +178,20 @@ def train_alone(node: Node) -> dict[str, Any]:
     found["derived"] = train("weights", strategy, lambda case: own(case).take(2))
     found["too few"] = train("weights", strategy, own, steps_per_epoch=2 * length)
     found["of the user"] = train("weights", strategy, lambda case: local_dataset(case, node, False))
+    found["keras 2"] = [train_keras_2(dataset("no weights")) for dataset in (own, known)]
     mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     found["chosen by the user"] = train("weights", mirrored, own)
     return found
+
+
+def train_keras_2(dataset: Any) -> tuple[int, list[Any]]:
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(5)
+    model = tf_keras.Sequential([tf_keras.layers.Dense(1)])
+    model.compile(tf_keras.optimizers.Adam(0.02), "mse")
+    model.fit(dataset, epochs=EPOCHS, verbose=0)
+    return int(model.optimizer.iterations.numpy()), model.get_weights()
 
 
 def train_on_replicas(node: Node) -> dict[str, Any]:
@@ -246,6 +257,13 @@ def test_a_single_node_counts_the_steps_that_have_data(alone: dict[str, Any], ca
     compare(alone["own"][case], alone[case], rtol=1e-6, atol=1e-7)
     assert alone["own"][case]["steps"] == 9
     assert alone["own"][case]["warnings"] == []
+
+
+def test_keras_2_counts_the_steps_that_have_data(alone: dict[str, Any]) -> None:
+    (steps, weights), (expected_steps, expected) = alone["keras 2"]
+    assert steps == expected_steps == 9
+    for left, right in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-6)
 
 
 def test_a_number_of_steps_is_kept(alone: dict[str, Any]) -> None:

@@ -413,3 +413,19 @@ def test_an_unknown_keras_is_refused(
         UnsupportedVersionError, match=r"unknown_keras\..*Install a release of unknown_keras"
     ):
         repair(module)
+
+
+@pytest.mark.parametrize(
+    ("repair", "source"),
+    [
+        (keras_fix.repair_steps_if_known, TRAINER.replace("get_next", "fetch")),
+        (legacy_keras_fix.repair_optimizer, "class Optimizer:\n    pass\n"),
+    ],
+)
+def test_an_unknown_keras_is_left_as_it_is_on_one_node(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, repair: Any, source: str
+) -> None:
+    module = load(tmp_path, "unknown_keras", source)
+    repair(module)
+    assert "end of the data" in caplog.text
+    assert not vars(module).get("_tensorsparkml_repaired")

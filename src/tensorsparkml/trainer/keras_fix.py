@@ -118,10 +118,9 @@ def repair_steps(module: ModuleType) -> None:
     Raises:
         UnsupportedVersionError: The source is not recognised.
     """
-    fetches = fetches_in_graph(module)
-    keras_steps_fix.repair_epochs(module)
-    if not fetches:
+    if not fetches_in_graph(module):
         raise unrecognised(module, "TensorFlowTrainer._make_function", "does not fetch the batches")
+    keras_steps_fix.repair_epochs(module)
     replace(module, "TensorFlowTrainer._make_function", functools.partial(_make_function, module))
 
 

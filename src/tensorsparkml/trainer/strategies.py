@@ -18,6 +18,7 @@ _LISTEN_SECONDS = 60.0
 def repair_steps() -> None:
     """Let Keras count the steps of a single replica, whether it is loaded already or later."""
     keras_fix.install_for_one_replica()
+    legacy_keras_fix.install_for_one_replica()
 
 
 def repair_keras() -> None:
