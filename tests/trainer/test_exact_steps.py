@@ -15,6 +15,7 @@ from two_processes import Node, run_processes
 BATCH, EPOCHS, SECONDS = 30, 3, 1800.0  # rows of the batches of all nodes together
 ROWS = 89  # the last batch has 29: 15 and 14 rows on two nodes, 10, 10 and 9 on three
 ONE_MORE = 61  # one row, which only one node has
+pytestmark = pytest.mark.timeout(2 * SECONDS)  # of all processes of a fixture, on a busy machine
 EXACT = {"rtol": 1e-5, "atol": 2e-6}
 CASES = [
     "no weights",

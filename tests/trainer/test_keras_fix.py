@@ -18,6 +18,7 @@ from tensorsparkml.trainer import keras_fix, legacy_keras_fix
 from tensorsparkml.trainer.keras_steps_fix import repair_losses_of_outputs
 
 ROWS, BATCH, FEATURES = 600, 128, 8
+pytestmark = pytest.mark.timeout(2500)  # for the fixtures, which start processes
 EXACT = {"rtol": 1e-5, "atol": 1e-6}
 # A last digit can put a prediction on the other side of one of its thresholds.
 AUC = {"rtol": 1e-3}
