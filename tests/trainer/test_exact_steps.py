@@ -210,7 +210,7 @@ def alone() -> dict[str, Any]:
     return dict(outcome.value)
 
 
-@pytest.fixture(scope="module", params=[2, 3])
+@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.full)])
 def nodes(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     found = run_processes(train_on_nodes, nodes=request.param, timeout=SECONDS)
     return [outcome.value for outcome in found]
