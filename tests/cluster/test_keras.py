@@ -108,7 +108,7 @@ def deviations(trained, alone):
     }
 
 
-@pytest.mark.parametrize("count", [pytest.param(1280, marks=pytest.mark.full), 1000])
+@pytest.mark.parametrize("count", [pytest.param(1280, marks=pytest.mark.full), 1001])
 def test_two_nodes_equal_one_process(spark, count):
     nodes, second, alone = run_both(spark, count, weighted=None)
     for name in CASES:
@@ -126,9 +126,7 @@ def test_odd_rows_count_as_in_one_process_when_weighted(spark):
     nodes, _, alone = run_both(spark, 1001, weighted=True)
     for name in ("adam", "momentum"):
         found = deviations(nodes[name], alone[name])
-        assert found["weights"] < 1e-5, (name, found)
-        # The loss that Keras reports averages the nodes' weighted means by their rows.
-        assert found["history"] < 1e-3, (name, found)
+        assert max(found.values()) < 1e-5, (name, found)
 
 
 def use_keras_features(args, ctx):

@@ -15,8 +15,6 @@ def build():
     tf.keras.utils.set_random_seed(3)
     layers = [tf.keras.layers.Dense(8, activation="tanh"), tf.keras.layers.Dense(1)]
     model = tf.keras.Sequential([tf.keras.Input((1,)), *layers])
-    # Not Adam: where Keras 2 does not know when the data ends, also with one node, the step that
-    # finds no batch may count, and Adam reads the count.
     model.compile(tf.keras.optimizers.SGD(0.1), "mse", metrics=["mae"])
     return model
 

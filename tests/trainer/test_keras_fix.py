@@ -15,8 +15,10 @@ from two_processes import Node, run_processes
 
 from tensorsparkml.errors import UnsupportedVersionError
 from tensorsparkml.trainer import keras_fix, legacy_keras_fix
+from tensorsparkml.trainer.keras_steps_fix import repair_losses_of_outputs
 
 ROWS, BATCH, FEATURES = 600, 128, 8
+pytestmark = pytest.mark.timeout(2500)  # for the fixtures, which start processes
 EXACT = {"rtol": 1e-5, "atol": 1e-6}
 # A last digit can put a prediction on the other side of one of its thresholds.
 AUC = {"rtol": 1e-3}
@@ -187,7 +189,7 @@ def nodes() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def alone() -> dict[str, Any]:
-    (outcome,) = run_processes(train_all, nodes=1, cases=EXACT_CASES + OTHER_CASES)
+    (outcome,) = run_processes(train_all, nodes=1, cases=EXACT_CASES + OTHER_CASES, timeout=1200)
     return dict(outcome.value)
 
 
@@ -267,7 +269,26 @@ def test_batch_norm_of_no_rows_spoils_the_model_of_all_nodes(
 
 
 TRAINER = """
+class TFEpochIterator:
+    def __init__(self, distribute_strategy=None, *args, **kwargs):
+        pass
+
+    def _get_iterator(self):
+        return self._distributed_dataset
+
+    def _interrupted_warning(self):
+        warn("no data")
+
 class TensorFlowTrainer:
+    def train_step(self, data):
+        unscale_loss_for_distribution(loss)
+
+    def test_step(self, data):
+        unscale_loss_for_distribution(loss)
+
+    def _aggregate_additional_loss(self, loss):
+        return scale_loss_for_distribution(loss)
+
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         batch = next(iterator)
         self._symbolic_build(data_batch=self.distribute_strategy.reduce("MEAN", batch, axis=None))
@@ -284,6 +305,21 @@ def reduce_per_replica(values, strategy, reduction):
 
 def _collective_all_reduce_multi_worker(strategy):
     return True
+"""
+LOSSES = """
+def reduce_values(values, sample_weight=None, reduction="sum_over_batch_size"):
+    return scale_loss_for_distribution(values)
+
+def scale_loss_for_distribution(value):
+    return multiply(value, 1 / replicas)
+
+def unscale_loss_for_distribution(value):
+    return multiply(value, replicas)
+"""
+LOSSES_OF_OUTPUTS = """
+class CompileLoss:
+    def call(self, y_true, y_pred, sample_weight=None):
+        metric.update_state(unscale_loss_for_distribution(value))
 """
 ADAPTER = """
 def make_class_weight_map_fn(class_weight):
@@ -351,6 +387,17 @@ def test_a_defect_is_detected_in_the_source(
         (keras_fix.repair_trainer, TRAINER, "values, strategy, reduction", "values, reduction"),
         (keras_fix.repair_trainer, TRAINER, "def _collective", "def _other"),
         (keras_fix.repair_trainer, TRAINER, "zip(range(1), iterator)", "pass"),
+        (keras_fix.repair_trainer, TRAINER, "iterator.get_next()", "data"),
+        (keras_fix.repair_trainer, TRAINER, "class TFEpochIterator", "class Epochs"),
+        (keras_fix.repair_trainer, TRAINER, "_get_iterator(self", "_iterator(self"),
+        (keras_fix.repair_trainer, TRAINER, 'warn("no data")', "pass"),
+        (keras_fix.repair_trainer, TRAINER, "unscale_loss_for", "unscale_for"),
+        (keras_fix.repair_trainer, TRAINER, "return scale_loss", "return other_loss"),
+        (keras_fix.repair_losses, LOSSES, "return scale_loss", "return other_loss"),
+        (keras_fix.repair_losses, LOSSES, "multiply(value, replicas", "divide(value, replicas"),
+        (keras_fix.repair_losses, LOSSES, "multiply(value, 1", "divide(value, 1"),
+        (repair_losses_of_outputs, LOSSES_OF_OUTPUTS, "unscale_loss", "other_loss"),
+        (repair_losses_of_outputs, LOSSES_OF_OUTPUTS, "y_true, y_pred", "y_pred, y_true"),
         (keras_fix.repair_adapter, ADAPTER, "class TFDatasetAdapter", "class Adapter"),
         (keras_fix.repair_adapter, ADAPTER, "make_class_weight_map_fn", "weigh"),
         (legacy_keras_fix.repair_adapter, LEGACY_ADAPTER, "if _is_distributed", "if _is_other"),
@@ -367,3 +414,19 @@ def test_an_unknown_keras_is_refused(
         UnsupportedVersionError, match=r"unknown_keras\..*Install a release of unknown_keras"
     ):
         repair(module)
+
+
+@pytest.mark.parametrize(
+    ("repair", "source"),
+    [
+        (keras_fix.repair_steps_if_known, TRAINER.replace("get_next", "fetch")),
+        (legacy_keras_fix.repair_optimizer, "class Optimizer:\n    pass\n"),
+    ],
+)
+def test_an_unknown_keras_is_left_as_it_is_on_one_node(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, repair: Any, source: str
+) -> None:
+    module = load(tmp_path, "unknown_keras", source)
+    repair(module)
+    assert "end of the data" in caplog.text
+    assert not vars(module).get("_tensorsparkml_repaired")

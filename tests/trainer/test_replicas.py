@@ -28,15 +28,14 @@ def two_cpus(tf: Any) -> None:
     module.CollectiveAllReduceExtended._initialize_local_devices = devices
 
 
-def batches_of(node: Node) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Each node's rows of the same global batches, the last of which is uneven, with weights."""
+def batches_of(node: Node) -> list[tuple[tuple[np.ndarray, np.ndarray], np.float32]]:
+    """Each node's rows of the same global batches, the last of which is uneven, with scales."""
     x = np.linspace(-1, 1, ROWS, dtype=np.float32)[:, None]
     found = []
     for begin in range(0, ROWS, BATCH):
         of_all = x[begin : begin + BATCH]
         own = np.array_split(of_all, node.count)[node.index]
-        weight = len(own) * node.count / len(of_all)
-        found.append((own, 3 * own + 1, np.full(len(own), weight, np.float32)))
+        found.append(((own, 3 * own + 1), np.float32(len(own) * node.count / len(of_all))))
     return found
 
 
@@ -59,19 +58,21 @@ def fit(node: Node, replicas: int) -> dict[str, Any]:
 
     import keras
 
-    specs = (tf.TensorSpec((None, 1)), tf.TensorSpec((None, 1)), tf.TensorSpec((None,)))
+    specs = ((tf.TensorSpec((None, 1)), tf.TensorSpec((None, 1))), tf.TensorSpec(()))
     rows = tf.data.Dataset.from_generator(lambda: iter(batches_of(node)), output_signature=specs)
     # Keras counts a step too many at the end of a plain dataset whose length it does not know.
     rows = rows.apply(tf.data.experimental.assert_cardinality(STEPS))
-    weighted = replicated(strategy, rows, weighted=True)
-    labelled = replicated(strategy, rows.map(lambda x, y, weight: (x, y)), weighted=False)
-    inputs = replicated(strategy, rows.map(lambda x, y, weight: x), weighted=False)
+    inputs = rows.map(lambda batch, scale: (batch[0], scale))
+    if strategy.num_replicas_in_sync == 1:
+        rows, inputs = (pairs.map(lambda batch, _: batch) for pairs in (rows, inputs))
+    labelled = replicated(strategy, rows, weighted=False)
+    inputs = replicated(strategy, inputs, weighted=False)
     keras.utils.set_random_seed(3)
     with strategy.scope():
         layers = [keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(1)]
         model = keras.Sequential([keras.Input((1,)), *layers])
         model.compile(keras.optimizers.Adam(0.05), "mse")
-    model.fit(weighted, epochs=EPOCHS, verbose=0)
+    model.fit(labelled, epochs=EPOCHS, verbose=0)
     return {
         "loss": model.evaluate(labelled, verbose=0),
         "steps": int(model.optimizer.iterations.numpy()),
@@ -98,14 +99,16 @@ def cut(node: Node) -> dict[str, Any]:
 
     from tensorsparkml.trainer.replicas import cut_batches
 
-    def parts(value: Any, count: int, weighted: bool = False) -> list[Any]:
-        dataset = tf.data.Dataset.from_tensors(value)
+    def pairs(value: Any) -> Any:
+        return tf.data.Dataset.from_tensors((value, tf.constant(0.5)))
+
+    def parts(value: Any, count: int, of_pair: int = 0) -> list[Any]:
         return [
             tf.nest.map_structure(
                 lambda part: part.to_list() if isinstance(part, tf.RaggedTensor) else part.numpy(),
-                part,
+                part[of_pair],
             )
-            for part in cut_batches(dataset, count, weighted)
+            for part in cut_batches(pairs(value), count)
         ]
 
     numbers = tf.range(5)
@@ -115,11 +118,10 @@ def cut(node: Node) -> dict[str, Any]:
         "uneven": parts(numbers, 3),
         "few": parts(numbers[:1], 3),
         "ragged": parts((ragged, {"b": numbers[:3]}), 2),
-        "weights": parts((numbers, numbers, tf.ones(5)), 2, True),
-        "no rows": parts((numbers[:0], numbers[:0], tf.ones(0)), 2, True),
+        "scales": parts((numbers, numbers), 2, 1),
+        "no rows": parts((numbers[:0], numbers[:0]), 2, 1),
         "shapes": [
-            cut_batches(tf.data.Dataset.from_tensors(tf.ones((6, 3))), count, False).element_spec
-            for count in (1, 2, 4)
+            cut_batches(pairs(tf.ones((6, 3))), count).element_spec[0] for count in (1, 2, 4)
         ],
     }
 
@@ -134,8 +136,6 @@ def test_a_batch_is_cut_in_order() -> None:
         ([[1]], [0]),
         ([[], [2, 3]], [1, 2]),
     ]
-    weights = [part[2] for part in found["weights"]]
-    np.testing.assert_allclose(weights[0], [0.8, 0.8])
-    np.testing.assert_allclose(weights[1], [1.2, 1.2, 1.2])
-    assert [len(part[2]) for part in found["no rows"]] == [0, 0]
+    np.testing.assert_allclose(found["scales"], [0.4, 0.6])
+    assert found["no rows"] == [0, 0]
     assert [spec.shape for spec in found["shapes"]] == [(6, 3), (3, 3), (None, 3)]

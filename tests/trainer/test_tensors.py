@@ -39,7 +39,7 @@ def dataset(batch: Any, features: Any, label: Any = None, **options: Any) -> Any
     settings: dict[str, Any] = {"batch_size": 2, "drop_remainder": False}
     layout = BatchLayout(features, label, None)
     made = local_dataset(Rows(batch), layout, **{"convert": {}, **settings, **options})
-    return transformed(made, transform)
+    return transformed(made, transform, scaled=bool(options.get("scaled")))
 
 
 def fit(node: Node, pad: bool) -> list[float]:
@@ -75,6 +75,7 @@ def fit(node: Node, pad: bool) -> list[float]:
         batch_size=4 // node.count,
         convert={"tokens": Column(shape=(None,))},
         transform=(lambda x, y: (x.to_tensor(), y)) if pad else None,
+        scaled=node.count > 1,
     )
     data = replicated(strategy, data, weighted=False)
 

@@ -56,7 +56,11 @@ FOR_THE_OLD_API = {
 }
 
 PRIVATE_SPARK = "driver/spark_internals.py"
-PRIVATE_KERAS = {"trainer/keras_fix.py", "trainer/legacy_keras_fix.py"}
+PRIVATE_KERAS = {
+    "trainer/keras_fix.py",
+    "trainer/keras_steps_fix.py",
+    "trainer/legacy_keras_fix.py",
+}
 CERTIFICATE = "driver/certificate.py"
 ENTRY_POINT = "executor/agent.py"
 MAY_PRINT = {ENTRY_POINT, "cli.py"}

@@ -142,8 +142,9 @@ class Context(FileContext):
                 model's inputs to columns; or None for a dict of all columns that are nothing else.
                 A struct becomes a dict of its fields; one of them is named as `person.age`.
             label: The same for the targets; None for elements without them.
-            sample_weight: Column of the rows' weights, or True for weights of 1. Weights also
-                make a step in which the nodes' batches differ in size count as in one process.
+            sample_weight: Column of the rows' weights, or True for weights of 1. Where the nodes'
+                batches differ in size, loops of the program's own, and Keras 2, get them scaled, so
+                that the step counts as in one process. In Keras 3 it always does.
             convert: How columns become tensors, where the default is not wanted, such as
                 `{"image": tsm.Column(shape=(28, 28, 1), dtype="float32")}`.
             transform: Gets the tensors of a batch, `x`, or `x` and `y`, or `x`, `y` and

@@ -32,8 +32,7 @@ class BatchLayout:
     Args:
         features: Columns of the model's inputs, or None for all that are nothing else.
         label: Columns of the targets, or None.
-        sample_weight: Column of the rows' weights; True for weights that are 1 except in steps in
-            which the nodes' batches differ in size; None for none.
+        sample_weight: Column of the rows' weights; True for weights of 1; None for none.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class BatchLayout:
 
     @property
     def weight(self) -> str | bool | None:
-        """Column of the rows' weights, True for weights of the steps alone, or None."""
+        """Column of the rows' weights, True for weights of 1, or None."""
         return self._weight
 
     def columns(self) -> list[str] | None:
@@ -84,9 +83,8 @@ class BatchLayout:
                 raise ShapeMismatchError(
                     f"sample_weight={self._weight!r} should be a column with one number per row"
                 )
-            weights = weights.astype(np.float32)
-            return weights if rows.weight == 1.0 else weights * np.float32(rows.weight)
-        return np.full(rows.count, rows.weight, np.float32)
+            return weights.astype(np.float32)
+        return np.ones(rows.count, np.float32)
 
 
 def local_dataset(
@@ -96,11 +94,13 @@ def local_dataset(
     batch_size: int,
     drop_remainder: bool,
     on_error: Callable[[DataError], object] = lambda _: None,
+    scaled: bool = False,
 ) -> Any:
     """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
 
     Waits for the first rows, which tell the shapes. TensorFlow makes an error of its own of what a
-    batch raises, so `on_error` gets the original first.
+    batch raises, so `on_error` gets the original first. With `scaled`, elements are pairs of a
+    batch and its scale, a float32 scalar (see `Step.weight`).
     """
     import tensorflow as tf
 
@@ -119,7 +119,9 @@ def local_dataset(
                 columns = assembler.assemble(rows.slices)
                 element = layout.arrange(columns, layout.weights(columns, rows))
                 element = map_leaves(partial(_taken_over, set()), element)
-                yield map_leaves(partial(_stack, rows), element) if stacked else element
+                if stacked:
+                    element = map_leaves(partial(_stack, rows), element)
+                yield (element, _scales(rows, stacked)) if scaled else element
         except DataError as error:
             on_error(error)
             raise
@@ -128,23 +130,34 @@ def local_dataset(
     first_axes = (None, rows_of_batch) if stacked else (rows_of_batch,)
     signatures = map_leaves(lambda spec: signature(spec, first_axes), assembler.specs)
     weights = tf.TensorSpec(first_axes, tf.float32)
-    dataset = tf.data.Dataset.from_generator(
-        elements, output_signature=layout.arrange(signatures, weights)
-    )
+    made: Any = layout.arrange(signatures, weights)
+    if scaled:
+        made = made, tf.TensorSpec((None,) if stacked else (), tf.float32)
+    dataset = tf.data.Dataset.from_generator(elements, output_signature=made)
     dataset = dataset.prefetch(1).flat_map(_apart) if stacked else join_ragged(dataset)
     return dataset.prefetch(_PREFETCHED_BATCHES)
 
 
-def transformed(dataset: Any, transform: Callable[..., Any] | None) -> Any:
+def transformed(dataset: Any, transform: Callable[..., Any] | None, *, scaled: bool = False) -> Any:
     """Return the batches as the user's function makes them, in their order, one for one.
 
-    So the number of batches, in which the nodes must agree, cannot change.
+    So the number of batches, in which the nodes must agree, cannot change. With `scaled`, the
+    dataset is one of pairs, of which the function gets the batch.
     """
     import tensorflow as tf
 
     if transform is None:
         return dataset
-    mapped = dataset.map(transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+    def batch_of_pair(batch: Any, scale: Any) -> Any:
+        made = transform(*batch) if isinstance(batch, tuple) else transform(batch)
+        return made, scale
+
+    mapped = dataset.map(
+        batch_of_pair if scaled else transform,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
     return mapped.prefetch(_PREFETCHED_BATCHES)
 
 
@@ -177,6 +190,12 @@ def _taken_over(given: set[int], leaf: np.ndarray | Ragged) -> np.ndarray | Ragg
 def _stack(rows: Rows, array: np.ndarray) -> np.ndarray:
     """Return the rows of several batches with an axis for the batches."""
     return array.reshape(rows.batches, rows.count // rows.batches, *array.shape[1:])
+
+
+def _scales(rows: Rows, stacked: bool) -> np.ndarray | np.float32:
+    """Return the scale of a batch, or those of several that come together."""
+    scale = np.float32(rows.weight)
+    return np.full(rows.batches, scale) if stacked else scale
 
 
 def _names(columns: Columns | None) -> list[str]:

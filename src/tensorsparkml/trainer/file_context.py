@@ -16,7 +16,7 @@ from tensorsparkml.trainer.dataset import (
 )
 from tensorsparkml.trainer.file_reader import FileReader
 from tensorsparkml.trainer.node_files import NodeFiles
-from tensorsparkml.trainer.replicas import replicated
+from tensorsparkml.trainer.replicas import replicated, several_replicas
 from tensorsparkml.trainer.source import Source
 from tensorsparkml.trainer.strategy_context import StrategyContext, on_workers
 from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
@@ -162,6 +162,7 @@ class FileContext(StrategyContext):
             drop_remainder=drop_remainder,
             shuffle=how,
             reporter=reporter,
+            scaled=several_replicas(strategy),
         )
         return replicated(strategy, local, layout.weight is not None)
 
@@ -175,8 +176,9 @@ class FileContext(StrategyContext):
         transform: Callable[..., Any] | None,
     ) -> Any:
         strategy = self.strategy  # before the first operation, which making a dataset is
+        scaled, on_error = several_replicas(strategy), self._data_errors.append
         local = local_dataset(
-            source, layout, convert, batch_size, drop_remainder, self._data_errors.append
+            source, layout, convert, batch_size, drop_remainder, on_error, scaled=scaled
         )
-        local = transformed(local, transform)
+        local = transformed(local, transform, scaled=scaled)
         return replicated(strategy, local, layout.weight is not None)

@@ -1,18 +1,18 @@
 """Makes Keras 3 `fit`, `evaluate` and `predict` work under MultiWorkerMirroredStrategy.
 
-Five defects of Keras's TensorFlow trainer are repaired (keras-team/keras#20585):
+What a step and an epoch are is repaired by `keras_steps_fix`, for single nodes too. Five other
+defects of Keras's TensorFlow trainer are repaired here (keras-team/keras#20585):
 
 - `_maybe_symbolic_build` reduces the whole batch, a tuple, where a tensor is expected.
 - `_maybe_symbolic_build` reads a batch of the data to learn its shapes and throws it away, at the
   start of every `fit` and of every evaluation. The dataset's element spec tells the shapes too.
 - `reduce_per_replica` averages scalars over axis 0, which they do not have. It also puts the
   outputs of the nodes' first replicas before those of all second ones.
-- The step function fetches its batch inside the graph. At the end of an epoch of unknown length the
-  fetch fails but `optimizer.iterations` is counted up; and with `steps_per_execution` above 1 the
+- The step function fetches its batch inside the graph, so with `steps_per_execution` above 1 the
   steps' collectives lie in nested control flow, where TensorFlow cannot number them.
 - `fit(class_weight=...)` calls `map` on the dataset; a `tf.distribute.DistributedDataset` has none.
 
-This is the only module that knows Keras's private names. It reads the installed Keras's source to
+These two modules alone know Keras's private names. This one reads the installed Keras's source to
 see which defects are there. A Keras without them is left as it is; one whose source it does not
 recognise is refused with an `UnsupportedVersionError`, because a wrong guess would train wrongly.
 
@@ -40,24 +40,27 @@ from typing import Any
 import wrapt
 
 from tensorsparkml.errors import UnsupportedVersionError
+from tensorsparkml.trainer import keras_steps_fix
 from tensorsparkml.trainer.source_inspection import (
     calls,
     parse_function,
+    replace,
     require_version,
     unrecognised,
 )
+from tensorsparkml.trainer.step_scales import ScaledBatch, ScaledIterator
 
-__all__ = ["install"]
+__all__ = ["install", "install_for_one_replica"]
 
 logger = logging.getLogger(__name__)
 
 TRAINER = "keras.src.backend.tensorflow.trainer"
+LOSSES = "keras.src.losses.loss"
+LOSSES_OF_OUTPUTS = "keras.src.trainers.compile_utils"
 ADAPTER = "keras.src.trainers.data_adapters.tf_dataset_adapter"
 # With the same repairs 3.9 trains, but two nodes compute something else than one process.
 OLDEST = (3, 12)
 DEVICE_ITERATOR = "tensorflow.python.data.ops.multi_device_iterator_ops"
-
-Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
 @functools.cache
@@ -73,6 +76,52 @@ def install() -> None:
     wrapt.when_imported(TRAINER)(repair_trainer)
     wrapt.when_imported(ADAPTER)(repair_adapter)
     wrapt.when_imported(DEVICE_ITERATOR)(repair_device_iterator)
+    wrapt.when_imported(LOSSES)(repair_losses)
+    wrapt.when_imported(LOSSES_OF_OUTPUTS)(keras_steps_fix.repair_losses_of_outputs)
+
+
+@functools.cache
+def install_for_one_replica() -> None:
+    """Registers what a node that trains alone needs: that no step counts without a batch.
+
+    A Keras that this module does not recognise is left as it is, with a warning in the log.
+    """
+    wrapt.when_imported(TRAINER)(repair_steps_if_known)
+
+
+def repair_losses(module: ModuleType) -> None:
+    """Repairs how the module of losses counts replicas whose batches differ in size.
+
+    Raises:
+        UnsupportedVersionError: Keras is too old, or its source is not recognised.
+    """
+    require_version(OLDEST)
+    keras_steps_fix.repair_losses(module)
+
+
+def repair_steps_if_known(module: ModuleType) -> None:
+    """Repairs steps and epochs for a single replica, where the source is recognised."""
+    try:
+        require_version(OLDEST)
+        repair_steps(module)
+    except UnsupportedVersionError as error:
+        logger.warning(
+            "Keras is not repaired, so its optimizer may count the step that finds the end of the "
+            "data: %s",
+            error,
+        )
+
+
+def repair_steps(module: ModuleType) -> None:
+    """Repairs how the trainer module takes the batches of an epoch.
+
+    Raises:
+        UnsupportedVersionError: The source is not recognised.
+    """
+    if not fetches_in_graph(module):
+        raise unrecognised(module, "TensorFlowTrainer._make_function", "does not fetch the batches")
+    keras_steps_fix.repair_epochs(module)
+    replace(module, "TensorFlowTrainer._make_function", functools.partial(_make_function, module))
 
 
 def repair_trainer(module: ModuleType) -> None:
@@ -84,19 +133,17 @@ def repair_trainer(module: ModuleType) -> None:
     """
     require_version(OLDEST)
     if reads_or_reduces_batch(module):
-        _replace(module, "TensorFlowTrainer._maybe_symbolic_build", _build_from_spec)
+        replace(module, "TensorFlowTrainer._maybe_symbolic_build", _build_from_spec)
     if reduces_scalars_over_axis(module):
-        _replace(module, "reduce_per_replica", functools.partial(_reduce, module))
-    if fetches_in_graph(module):
-        _replace(
-            module, "TensorFlowTrainer._make_function", functools.partial(_make_function, module)
-        )
+        replace(module, "reduce_per_replica", functools.partial(_reduce, module))
+    keras_steps_fix.check_scaled_losses(module)
+    repair_steps(module)
 
 
 def repair_adapter(module: ModuleType) -> None:
     """Repairs the defect that Keras's `tf.data` adapter module has."""
     if maps_distributed_dataset(module):
-        _replace(module, "TFDatasetAdapter.__init__", functools.partial(_adapt, module))
+        replace(module, "TFDatasetAdapter.__init__", functools.partial(_adapt, module))
 
 
 def repair_device_iterator(module: ModuleType) -> None:
@@ -107,8 +154,8 @@ def repair_device_iterator(module: ModuleType) -> None:
     means as many threads as there are cores.
     """
     if hasattr(module, "OwnedMultiDeviceIterator") and hasattr(module, "_create_device_dataset"):
-        _replace(module, "OwnedMultiDeviceIterator.__init__", _untuned_source)
-        _replace(module, "_create_device_dataset", _untuned_result)
+        replace(module, "OwnedMultiDeviceIterator.__init__", _untuned_source)
+        replace(module, "_create_device_dataset", _untuned_result)
     else:
         logger.warning("this TensorFlow's distributed iterators are unknown and left as they are")
 
@@ -156,11 +203,6 @@ def maps_distributed_dataset(module: ModuleType) -> bool:
         raise unrecognised(module, name, "does not call make_class_weight_map_fn")
     parse_function(module, "make_class_weight_map_fn", ["class_weight"])
     return any(ast.unparse(call.func) == "dataset.map" for call in calls(function, "map"))
-
-
-def _replace(module: ModuleType, name: str, wrapper: Wrapper) -> None:
-    wrapt.wrap_function_wrapper(module, name, wrapper)
-    logger.debug("repaired %s.%s for multi-worker training", module.__name__, name)
 
 
 def _build_from_spec(
@@ -261,13 +303,22 @@ def _make_function(
 ) -> Any:
     import tensorflow as tf
 
+    (step_function,) = inspect.signature(wrapped).bind(*args, **kwargs).args
     strategy = trainer.distribute_strategy
     if not (
         isinstance(strategy, tf.distribute.MirroredStrategy)
         or module._collective_all_reduce_multi_worker(strategy)
     ):
-        return wrapped(*args, **kwargs)
-    (step_function,) = inspect.signature(wrapped).bind(*args, **kwargs).args
+        as_keras, exact = wrapped(step_function), wrapped(keras_steps_fix.exact_step(step_function))
+
+        def run_steps_of_one(iterator: Any) -> Any:
+            own = isinstance(iterator, tf.data.Iterator) and keras_steps_fix.is_own_iterator(
+                iterator
+            )
+            return (exact if own else as_keras)(iterator)
+
+        return run_steps_of_one
+    exact_step = keras_steps_fix.exact_step(step_function)
     specs: Any = None
 
     def with_shape(value: Any, spec: Any) -> Any:
@@ -281,7 +332,7 @@ def _make_function(
         # None, weighs the losses of several outputs as long as the graph lasts.
         if specs is not None:
             data = tf.nest.map_structure(with_shape, data, specs, check_types=False)
-        return step_function(data)
+        return exact_step(data)
 
     function = wrapped(step)
     fetch = tf.function(lambda iterator: iterator.get_next())
@@ -293,11 +344,18 @@ def _make_function(
 
     def run_steps(iterator: Any) -> Any:
         nonlocal specs
-        if not isinstance(iterator, tf.distribute.DistributedIterator):
+        batches: Iterator[Any]
+        if isinstance(iterator, ScaledIterator):
+            iterator = iterator.pairs
+            batches = itertools.starmap(ScaledBatch, fetch_all(iterator))
+            pair, _ = _batch_spec(iterator.element_spec)
+            specs = pair and ScaledBatch(*pair)
+        elif isinstance(iterator, tf.distribute.DistributedIterator):
+            batches = fetch_all(iterator)
+            specs, _ = _batch_spec(iterator.element_spec)
+        else:
             specs = None
             return function(iterator)
-        specs, _ = _batch_spec(iterator.element_spec)
-        batches = fetch_all(iterator)
         first = next(batches)  # ends the epoch before any variable has changed
         return function(itertools.chain([first], batches))
 
@@ -315,18 +373,5 @@ def _adapt(
     dataset, class_weight = call["dataset"], call.get("class_weight")
     if class_weight is not None and not hasattr(dataset, "map"):
         weigh = module.make_class_weight_map_fn(class_weight)
-        call |= {"dataset": _map(dataset, weigh), "class_weight": None}
+        call |= {"dataset": keras_steps_fix.map_distributed(dataset, weigh), "class_weight": None}
     return wrapped(**call)
-
-
-def _map(dataset: Any, function: Callable[..., Any]) -> Any:
-    """A distributed dataset with the function applied to this node's own batches."""
-    try:
-        strategy, (local,), options = dataset._strategy, dataset._datasets, dataset._options
-    except (AttributeError, ValueError) as error:
-        raise UnsupportedVersionError(
-            "class_weight works for a distributed dataset that was made with "
-            f"strategy.distribute_datasets_from_function, not for a {type(dataset).__name__}. "
-            "Give sample weights as the dataset's third element instead."
-        ) from error
-    return strategy.distribute_datasets_from_function(lambda _: local.map(function), options)

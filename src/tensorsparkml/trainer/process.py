@@ -32,7 +32,7 @@ from tensorsparkml.roles import WORKER
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.context import Context, Settings
 from tensorsparkml.trainer.served_datasets import ServedDatasets
-from tensorsparkml.trainer.strategies import repair_keras, serve
+from tensorsparkml.trainer.strategies import repair_keras, repair_steps, serve
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,8 @@ def main() -> None:
     context = Context(node, agent)
     if context._synchronous:
         repair_keras()
+    else:
+        repair_steps()
     outcome = run_main(pickled, context, agent.began)
     failed = isinstance(outcome, Failure)
     if isinstance(outcome, Failure):

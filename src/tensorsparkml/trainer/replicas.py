@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["cut_batches", "replicated"]
+from tensorsparkml.trainer.step_scales import ScaledDataset, mark_own
+
+__all__ = ["cut_batches", "replicated", "several_replicas"]
 
 _PREFETCHED_PARTS = 4
+
+
+def several_replicas(strategy: Any) -> bool:
+    """Whether steps are shared by replicas, so that the sizes of their batches may differ."""
+    return int(strategy.num_replicas_in_sync) > 1
 
 
 def replicated(strategy: Any, dataset: Any, weighted: bool) -> Any:
@@ -21,13 +29,70 @@ def replicated(strategy: Any, dataset: Any, weighted: bool) -> Any:
 
     Args:
         strategy: The strategy.
-        dataset: The node's batches.
-        weighted: Whether its elements end with the rows' weights.
+        dataset: The node's batches; with several replicas, pairs of a batch and its scale (see
+            `Step.weight`).
+        weighted: Whether batches end with the rows' weights, which a loop of the program's own
+            gets multiplied with the scale.
+    """
+    if not several_replicas(strategy):
+        mark_own(dataset)
+        return dataset
+
+    def with_function(function: Callable[..., Any]) -> Any:
+        return replicated(
+            strategy,
+            dataset.map(lambda batch, scale: (_call(function, batch), scale)),
+            weighted=True,
+        )
+
+    pairs = _distribute(strategy, dataset, lambda parts: parts)
+    seen = _distribute(
+        strategy,
+        dataset,
+        lambda parts: parts.map(lambda batch, scale: _as_seen(batch, scale, weighted)),
+    )
+    mark_own(seen, ScaledDataset(pairs, with_function))
+    return seen
+
+
+def cut_batches(dataset: Any, parts: int) -> Any:
+    """Return a dataset with that many elements for each batch: its rows, in their order.
+
+    The parts of a batch differ by one row at most, and may be empty. Their scales make up for it:
+    the mean over the parts is that over the batch.
+
+    Args:
+        dataset: Pairs of a batch and its scale.
+        parts: How many parts to make of a batch.
     """
     import tensorflow as tf
 
-    if strategy.num_replicas_in_sync == 1:
+    if parts == 1:
         return dataset
+
+    def cut(batch: Any, scale: Any) -> Any:
+        [first, *_] = tf.nest.flatten(batch)
+        rows = tf.cast(
+            first.nrows() if isinstance(first, tf.RaggedTensor) else tf.shape(first)[0], tf.int64
+        )
+
+        def part(index: Any) -> Any:
+            begin, end = rows * index // parts, rows * (index + 1) // parts
+            share = tf.math.divide_no_nan(
+                tf.cast((end - begin) * parts, tf.float32), tf.cast(rows, tf.float32)
+            )
+            values = tf.nest.map_structure(lambda value: _rows(value, begin, end, parts), batch)
+            return values, scale * share
+
+        return tf.data.Dataset.range(parts).map(part)
+
+    return dataset.flat_map(cut).prefetch(_PREFETCHED_PARTS)
+
+
+def _distribute(strategy: Any, dataset: Any, finish: Callable[[Any], Any]) -> Any:
+    """Distribute the parts of a node's batches over its replicas, after a last change."""
+    import tensorflow as tf
+
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     extended = strategy.extended
@@ -36,7 +101,7 @@ def replicated(strategy: Any, dataset: Any, weighted: bool) -> Any:
 
     def parts(context: Any) -> Any:
         replicas = context.num_replicas_in_sync // context.num_input_pipelines
-        return cut_batches(dataset, replicas, weighted).with_options(options)
+        return finish(cut_batches(dataset, replicas)).with_options(options)
 
     try:
         return strategy.distribute_datasets_from_function(parts)
@@ -44,36 +109,20 @@ def replicated(strategy: Any, dataset: Any, weighted: bool) -> Any:
         extended.experimental_enable_get_next_as_optional = asks
 
 
-def cut_batches(dataset: Any, parts: int, weighted: bool) -> Any:
-    """Return a dataset with that many elements for each batch: its rows, in their order.
-
-    The parts of a batch differ by one row at most, and may be empty. Weights, if there are any,
-    make up for it: the mean over the parts is that over the batch.
-    """
+def _as_seen(batch: Any, scale: Any, weighted: bool) -> Any:
+    """Return a batch as a loop of the program's own gets it."""
     import tensorflow as tf
 
-    if parts == 1:
-        return dataset
+    if not (weighted and isinstance(batch, tuple) and len(batch) == 3):
+        return batch
+    x, y, weights = batch
+    scaled = tf.nest.map_structure(lambda value: value * tf.cast(scale, value.dtype), weights)
+    return x, y, scaled
 
-    def cut(*batch: Any) -> Any:
-        [first, *_] = tf.nest.flatten(batch)
-        rows = tf.cast(
-            first.nrows() if isinstance(first, tf.RaggedTensor) else tf.shape(first)[0], tf.int64
-        )
 
-        def part(index: Any) -> Any:
-            begin, end = rows * index // parts, rows * (index + 1) // parts
-            values = tf.nest.map_structure(lambda value: _rows(value, begin, end, parts), batch)
-            if weighted:
-                share = tf.math.divide_no_nan(
-                    tf.cast((end - begin) * parts, tf.float32), tf.cast(rows, tf.float32)
-                )
-                values = (*values[:-1], values[-1] * share)
-            return values if len(values) > 1 else values[0]
-
-        return tf.data.Dataset.range(parts).map(part)
-
-    return dataset.flat_map(cut).prefetch(_PREFETCHED_PARTS)
+def _call(function: Callable[..., Any], batch: Any) -> Any:
+    """Call a function as `tf.data.Dataset.map` does."""
+    return function(*batch) if isinstance(batch, tuple) else function(batch)
 
 
 def _rows(value: Any, begin: Any, end: Any, parts: int) -> Any:

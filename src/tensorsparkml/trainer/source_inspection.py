@@ -1,18 +1,26 @@
-"""What the source of an installed library says, to decide whether it needs a repair."""
+"""What the source of an installed library says, to decide whether it needs a repair, and that."""
 
 from __future__ import annotations
 
 import ast
 import functools
 import inspect
+import logging
 import textwrap
+from collections.abc import Callable
 from importlib import metadata
 from types import ModuleType
 from typing import Any
 
+import wrapt
+
 from tensorsparkml.errors import UnsupportedVersionError
 
-__all__ = ["calls", "parse_function", "require_version", "unrecognised"]
+__all__ = ["calls", "parse_function", "replace", "require_version", "unrecognised"]
+
+logger = logging.getLogger(__name__)
+
+Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
 def parse_function(module: ModuleType, name: str, parameters: list[str]) -> ast.AST:
@@ -50,6 +58,21 @@ def require_version(oldest: tuple[int, int]) -> None:
             f"Keras {version} does not compute on several nodes what it computes on one; install "
             f"Keras {oldest[0]}.{oldest[1]} or newer on every executor, or use one node."
         )
+
+
+def replace(module: ModuleType, name: str, wrapper: Wrapper) -> None:
+    """Wrap a function or a method of a module, once, however often this is called.
+
+    Args:
+        module: The module.
+        name: The name in it, such as `Class.method`.
+        wrapper: Gets the wrapped function, the instance, and the arguments.
+    """
+    done: set[str] = vars(module).setdefault("_tensorsparkml_repaired", set())
+    if name not in done:
+        done.add(name)
+        wrapt.wrap_function_wrapper(module, name, wrapper)
+        logger.debug("repaired %s.%s", module.__name__, name)
 
 
 def calls(tree: ast.AST, name: str) -> list[ast.Call]:

@@ -15,6 +15,12 @@ _POLL_SECONDS = 0.02
 _LISTEN_SECONDS = 60.0
 
 
+def repair_steps() -> None:
+    """Let Keras count the steps of a single replica, whether it is loaded already or later."""
+    keras_fix.install_for_one_replica()
+    legacy_keras_fix.install_for_one_replica()
+
+
 def repair_keras() -> None:
     """Let Keras train over several replicas, whether it is loaded already or later."""
     keras_fix.install()

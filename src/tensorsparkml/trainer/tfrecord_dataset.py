@@ -33,6 +33,7 @@ def tfrecord_dataset(
     drop_remainder: bool,
     shuffle: Shuffle | None,
     reporter: ProgressReporter,
+    scaled: bool = False,
 ) -> Any:
     """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
 
@@ -47,6 +48,7 @@ def tfrecord_dataset(
         drop_remainder: Whether only full batches are yielded.
         shuffle: How to shuffle, or None.
         reporter: Counts what is read: all rows of a pass when it begins.
+        scaled: Whether elements are pairs of a batch and its scale (see `Step.weight`).
 
     Raises:
         EmptyFeedError: There are fewer records than nodes.
@@ -92,22 +94,22 @@ def tfrecord_dataset(
             found = found.shuffle(shuffle.rows, seed=seed, reshuffle_each_iteration=False)
         return found.take(plan.rows)
 
-    def element(serialized: Any, weight: Any) -> Any:
+    def element(serialized: Any, *scale: Any) -> Any:
         columns = tf.io.parse_example(serialized, parsed)
         if isinstance(layout.weight, str):
-            weights = tf.cast(columns[layout.weight], tf.float32) * weight
+            weights = tf.cast(columns[layout.weight], tf.float32)
         else:
-            weights = tf.fill(tf.shape(serialized), weight)
-        return layout.arrange(columns, weights)
+            weights = tf.ones(tf.shape(serialized))
+        made = layout.arrange(columns, weights)
+        return (made, *scale) if scale else made
 
     signature = (tf.TensorSpec((), tf.int64), tf.TensorSpec((None, 3), tf.int64))
     dataset = tf.data.Dataset.from_generator(one_pass, output_signature=signature)
     dataset = dataset.flat_map(records).apply(tf.data.experimental.assert_cardinality(plan.rows))
     dataset = _cut(dataset.batch(batch_size), plan, drop_remainder)
-    weights = tf.data.Dataset.from_tensor_slices(
-        np.array([1.0] * plan.full + [step.weight for step in plan.last], np.float32)
-    )
-    dataset = tf.data.Dataset.zip(dataset, weights)
+    if scaled:
+        scales = np.array([1.0] * plan.full + [step.weight for step in plan.last], np.float32)
+        dataset = tf.data.Dataset.zip(dataset, tf.data.Dataset.from_tensor_slices(scales))
     return dataset.map(element, num_parallel_calls=2).prefetch(_PREFETCHED_BATCHES)
 
 

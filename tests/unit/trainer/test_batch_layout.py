@@ -69,20 +69,20 @@ def test_weights_without_a_label_are_refused(weight: Any) -> None:
         BatchLayout("a", None, weight)
 
 
-@pytest.mark.parametrize("weight", [1.0, 1.25])
-def test_weights_of_rows_are_those_of_the_step(weight: float) -> None:
-    weights = BatchLayout("a", "y", True).weights({}, Rows([], 3, weight))
-    assert (weights.dtype, weights.tolist()) == (np.dtype(np.float32), [weight] * 3)
+@pytest.mark.parametrize("scale", [1.0, 1.25])
+def test_weights_of_rows_are_one_in_every_step(scale: float) -> None:
+    weights = BatchLayout("a", "y", True).weights({}, Rows([], 3, scale))
+    assert (weights.dtype, weights.tolist()) == (np.dtype(np.float32), [1.0] * 3)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int32])
-def test_weights_of_a_column_are_scaled_by_those_of_the_step(dtype: Any) -> None:
+def test_weights_of_a_column_are_the_same_in_every_step(dtype: Any) -> None:
     columns = {"w": np.array([1, 2, 4], dtype)}
     layout = BatchLayout("a", "y", "w")
     for step in (1.0, 1.5):
         weights = layout.weights(columns, Rows([], 3, step))
         assert weights.dtype == np.float32
-        assert weights.tolist() == [step, 2 * step, 4 * step]
+        assert weights.tolist() == [1.0, 2.0, 4.0]
     assert columns["w"].tolist() == [1, 2, 4]
 
 
