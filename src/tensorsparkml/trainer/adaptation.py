@@ -163,7 +163,7 @@ def _joined(values: Sequence[Any]) -> Any:
     import tensorflow as tf
 
     if isinstance(values[0], tf.SparseTensor):
-        return tf.sparse.concat(0, values, expand_nonconcat_dims=True)
+        return tf.sparse.concat(0, list(values), expand_nonconcat_dims=True)
     return tf.concat(values, 0)
 
 
