@@ -128,6 +128,31 @@ def make_rows():
     }
 
 
+def adapt_without_data(args, ctx):
+    """Call ctx.adapt with what is no layer of Keras; on the nodes that `args` names."""
+
+    class Layer:
+        pass
+
+    class Other:
+        pass
+
+    if ctx.rank in args:
+        ctx.adapt(Layer() if args[ctx.rank] == "Layer" else [Other()], None)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ({0: "Layer"}, "worker:0 ended without the call adapt 1; all nodes must make the same"),
+        ({0: "Layer", 1: "Other"}, "adapts (Layer, and the one of rank 1 Other|Other, and the)"),
+    ],
+)
+def test_nodes_that_adapt_different_layers_do_not_hang(spark, layers, message):
+    with pytest.raises(ConfigurationError, match=message):
+        tsm.run(adapt_without_data, layers, spark=spark, num_workers=2, packages=())
+
+
 def test_layers_learn_what_they_learn_in_one_process(spark, tmp_path):
     rows = make_rows()
     numbers = {f"n{i}": column for i, column in enumerate(rows["numbers"].T)}

@@ -16,12 +16,43 @@ import numpy as np
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.trainer.keras_versions import is_of_keras_2
 
-__all__ = ["AllGather", "all_gather_of", "of_all_nodes", "packed", "parts", "unpacked"]
+__all__ = [
+    "AllGather",
+    "all_gather_of",
+    "check_same",
+    "of_all_nodes",
+    "packed",
+    "parts",
+    "unpacked",
+]
 
 AllGather = Callable[[bytes], list[bytes]]
 """Hands bytes to all nodes and returns theirs, by rank."""
 
 _WORD = 8  # bytes
+
+
+def check_same(layers: Any, all_gather: Callable[[list[str]], list[list[str]]]) -> None:
+    """Check that all nodes adapt layers of the same kinds.
+
+    Args:
+        layers: This node's, as for `parts`.
+        all_gather: Exchanges their kinds.
+
+    Raises:
+        ConfigurationError: They do not.
+    """
+    if isinstance(layers, Mapping):
+        own = [f"{key}: {type(layer).__name__}" for key, layer in layers.items()]
+    else:
+        several = layers if isinstance(layers, Sequence) else [layers]
+        own = [type(layer).__name__ for layer in several]
+    for rank, found in enumerate(all_gather(own)):
+        if found != own:
+            raise ConfigurationError(
+                "all nodes must make the same calls of ctx.adapt, but this one adapts "
+                f"{', '.join(own)}, and the one of rank {rank} {', '.join(found)}"
+            )
 
 
 def parts(layers: Any, dataset: Any) -> list[tuple[Any, Any]]:

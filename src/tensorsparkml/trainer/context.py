@@ -106,8 +106,11 @@ class Context(FileContext):
         self._shares = settings.readers if self.rank < settings.readers else 1
         self._share = self.rank if self.rank < settings.readers else 0
         self._reads_feeds = self.rank < settings.readers
+        self._exchange = Exchange(
+            settings.coordinator, settings.credentials, self._share, self._shares
+        )
         self._files = NodeFiles(
-            Exchange(settings.coordinator, settings.credentials, self._share, self._shares),
+            self._exchange,
             self._share,
             self._shares,
             self.absolute_path,

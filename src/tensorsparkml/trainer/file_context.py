@@ -10,13 +10,20 @@ from weakref import WeakKeyDictionary
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.shuffling import WINDOW_ROWS
 from tensorsparkml.errors import ConfigurationError, DataError
-from tensorsparkml.trainer.adaptation import AllGather, all_gather_of, of_all_nodes, parts
+from tensorsparkml.trainer.adaptation import (
+    AllGather,
+    all_gather_of,
+    check_same,
+    of_all_nodes,
+    parts,
+)
 from tensorsparkml.trainer.dataset import (
     BatchLayout,
     Columns,
     local_dataset,
     transformed,
 )
+from tensorsparkml.trainer.exchange import Exchange
 from tensorsparkml.trainer.file_reader import FileReader
 from tensorsparkml.trainer.node_files import NodeFiles
 from tensorsparkml.trainer.replicas import replicated
@@ -28,8 +35,10 @@ from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
 class FileContext(StrategyContext):
     """The part of `Context` that makes datasets, and reads files for them."""
 
+    _exchange: Exchange
     _files: NodeFiles
     _share: int  # place among the nodes that share what is read
+    _adapted: int = 0  # calls of adapt
     _data_errors: list[DataError]  # that TensorFlow wraps, beyond recognition, in its own
 
     @on_workers
@@ -188,8 +197,9 @@ class FileContext(StrategyContext):
             dataset: What `dataset`, `read_parquet` or `read_tfrecord` returned.
 
         Raises:
-            ConfigurationError: Nodes that train through parameter servers share the rows, the
-                dataset is another one, or its elements have nothing for a layer.
+            ConfigurationError: Nodes that train through parameter servers share the rows, a node
+                adapts other layers or has ended without the call, the dataset is another one, or
+                its elements have nothing for a layer.
         """
         if self._hands_out_steps or (self._shares > 1 and not self._synchronous):
             raise ConfigurationError(
@@ -197,6 +207,9 @@ class FileContext(StrategyContext):
                 "the others; adapt the layers in a cluster without them, or give them their "
                 "vocabulary or statistics when they are made"
             )
+        if self._shares > 1:
+            self._adapted += 1
+            check_same(layers, self._gather_layers)
         import tensorflow as tf
 
         local = None
@@ -213,6 +226,10 @@ class FileContext(StrategyContext):
             if self._shares > 1:
                 part = of_all_nodes(part, self._shares, self._all_gather)
             layer.adapt(part)
+
+    def _gather_layers(self, names: list[str]) -> list[list[str]]:
+        rule = "make the same calls of ctx.adapt, in the same order"
+        return self._exchange.all_gather(f"adapt {self._adapted}", names, "the call", rule)
 
     @cached_property
     def _local_datasets(self) -> WeakKeyDictionary[Any, Any]:
