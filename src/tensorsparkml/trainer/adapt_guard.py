@@ -42,8 +42,8 @@ def _refuse_distributed(
         if isinstance(data, tf.distribute.DistributedDataset):
             kind = type(layer).__name__
             raise ConfigurationError(
-                f"{kind}.adapt got a distributed dataset, of which this node has a share alone; "
-                f"call ctx.adapt(layer, dataset) instead, which lets {kind} learn from the rows of "
-                "all nodes"
+                f"{kind}.adapt got a distributed dataset, of which it would see parts alone; call "
+                f"ctx.adapt(layer, dataset) instead, which lets {kind} learn from the rows of all "
+                "nodes"
             )
     return wrapped(*args, **kwargs)
