@@ -1,7 +1,7 @@
 """Rows of 1,500 columns: one tensor, against Spark counting them, and against a tensor for each.
 
 The first pass is measured as that of other rows is, in `first_pass.py`. Later passes over one
-tensor are compared with those over a dict of 1,500, of fewer rows: a batch of it takes seconds.
+tensor are compared with those over a dict of 1,500, of fewer rows, because these take long.
 """
 
 from __future__ import annotations
