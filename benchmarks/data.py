@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from tensorsparkml import Column
+from tensorsparkml import Column, Matrix
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "build" / "benchmarks"
@@ -25,6 +25,7 @@ NODES = 2
 _PIXELS = 784
 _IMAGE_BYTES = 3_136
 _COLUMNS = 20
+_MANY_COLUMNS = 1_500
 _FILES = 16
 _RECORD_BATCH = 10_000  # rows, as Spark has them by default
 
@@ -37,7 +38,7 @@ class Kind:
         title: What the report calls it.
         rows: Rows of a full run.
         batch_size: Rows of a batch on each node, and in the bare processes.
-        features: Column of `x`; None for a dict of all columns.
+        features: What `x` is made of; None for a dict of all columns.
         label: Column of `y`, or None.
         make: Makes a table of so many rows.
         convert: How columns become tensors, where the default is not wanted.
@@ -46,7 +47,7 @@ class Kind:
     title: str
     rows: int
     batch_size: int
-    features: str | None
+    features: str | Matrix | None
     label: str | None
     make: Callable[[np.random.Generator, int], pa.Table]
     convert: Mapping[str, Column] = field(default_factory=dict)
@@ -79,7 +80,15 @@ def _images(rng: np.random.Generator, rows: int) -> pa.Table:
 
 
 def _scalars(rng: np.random.Generator, rows: int) -> pa.Table:
-    values = rng.standard_normal((_COLUMNS, rows), dtype=np.float32)
+    return _columns(rng, rows, _COLUMNS)
+
+
+def _many_scalars(rng: np.random.Generator, rows: int) -> pa.Table:
+    return _columns(rng, rows, _MANY_COLUMNS)
+
+
+def _columns(rng: np.random.Generator, rows: int, count: int) -> pa.Table:
+    values = rng.standard_normal((count, rows), dtype=np.float32)
     return pa.table({f"c{index:02}": column for index, column in enumerate(values)})
 
 
@@ -96,6 +105,12 @@ KINDS = {
     ),
     "scalars": Kind("20 scalar columns", 3_200_000, 4_096, None, None, _scalars),
 }
+# Of one benchmark alone: a tensor for each of so many columns takes long.
+WIDE_KINDS = {
+    "matrix": Kind("1,500 columns in a `Matrix`", 64_000, 256, Matrix("c*"), None, _many_scalars),
+    "columns": Kind("1,500 columns", 16_384, 256, None, None, _many_scalars),
+}
+ALL_KINDS = KINDS | WIDE_KINDS
 
 
 def parquet_files(kind: str, rows: int) -> list[Path]:
@@ -108,7 +123,7 @@ def parquet_files(kind: str, rows: int) -> list[Path]:
         rng = np.random.default_rng(1998)
         for index in range(_FILES):
             share = rows // _FILES + (index < rows % _FILES)
-            table = KINDS[kind].make(rng, share)
+            table = ALL_KINDS[kind].make(rng, share)
             # Random bytes and numbers do not get smaller; pixels do, by their dictionary.
             pq.write_table(
                 table,

@@ -63,7 +63,9 @@ def count_rows(frame: DataFrame) -> int:
 
 
 @cache
-def feed_rates(session: Session, kind: str, repeats: int, keep: bool) -> FeedRates:
+def feed_rates(
+    session: Session, kind: str, repeats: int, keep: bool, warm_ups: int = _WARM_UPS
+) -> FeedRates:
     """Measure a kind of row; the result is kept for other benchmarks of this run.
 
     Args:
@@ -71,9 +73,10 @@ def feed_rates(session: Session, kind: str, repeats: int, keep: bool) -> FeedRat
         kind: Name of the kind.
         repeats: How often each side is measured.
         keep: Whether the nodes keep the rows; otherwise there are no later passes.
+        warm_ups: Rounds before those that are measured.
     """
-    frame, rows, layout = session.frame(kind), session.rows(kind), data.KINDS[kind]
-    feeds = [f"round-{number}" for number in range(_WARM_UPS + repeats)]
+    frame, rows, layout = session.frame(kind), session.rows(kind), data.ALL_KINDS[kind]
+    feeds = [f"round-{number}" for number in range(warm_ups + repeats)]
     rates, begins = FeedRates(), []
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         signals = Path(folder)
@@ -107,7 +110,7 @@ def feed_rates(session: Session, kind: str, repeats: int, keep: bool) -> FeedRat
             later = max(r["later_end"] for r in reports) - min(r["later_begin"] for r in reports)
             rates.later.append(rows * LATER_PASSES / later)
     for measured in vars(rates).values():
-        del measured[:_WARM_UPS]
+        del measured[:warm_ups]
     return rates
 
 

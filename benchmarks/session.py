@@ -60,7 +60,7 @@ class Session:
 
     def rows(self, kind: str) -> int:
         """How many rows of a kind are measured."""
-        return int(data.KINDS[kind].rows * self.scale)
+        return int(data.ALL_KINDS[kind].rows * self.scale)
 
     def frame(self, kind: str, part: int = 1) -> DataFrame:
         """The rows of a kind, or the first of so many parts of them, read from Parquet files."""

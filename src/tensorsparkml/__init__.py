@@ -12,7 +12,7 @@ from tensorsparkml import errors
 from tensorsparkml._version import __version__
 
 if TYPE_CHECKING:
-    from tensorsparkml.data.column_options import Column
+    from tensorsparkml.data.column_options import Column, Matrix
     from tensorsparkml.driver.cluster import Cluster
     from tensorsparkml.driver.feeding import FeedReport
     from tensorsparkml.driver.growing import GrowingFeed
@@ -29,6 +29,7 @@ __all__ = [
     "Context",
     "FeedReport",
     "GrowingFeed",
+    "Matrix",
     "StreamFeed",
     "__version__",
     "ensure_java",
@@ -44,6 +45,7 @@ _HOMES = {
     "Context": "tensorsparkml.trainer.context",
     "FeedReport": "tensorsparkml.driver.feeding",
     "GrowingFeed": "tensorsparkml.driver.growing",
+    "Matrix": "tensorsparkml.data.column_options",
     "StreamFeed": "tensorsparkml.driver.streaming",
     "ensure_java": "tensorsparkml.java",
     "predict": "tensorsparkml.inference.predict",

@@ -196,6 +196,7 @@ def test_every_public_member_is_in_the_reference(documented):
         tsm.Context.read_parquet,
         tsm.Context.read_tfrecord,
         tsm.Context.inference,
+        tsm.Context.adapt,
         tsm.Context.asynchronous_fit,
         tsm.Context.asynchronous_passes,
         tsm.Context.callbacks,

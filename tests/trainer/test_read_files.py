@@ -17,11 +17,17 @@ import tensorflow as tf
 
 from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.messages import FeedProgress, Peer
-from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.column_options import Column, Matrix
 from tensorsparkml.data.file_listing import find_files
 from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.data.tfrecord_files import TFRecordFiles
-from tensorsparkml.errors import DataError, EmptyFeedError, MissingColumnError
+from tensorsparkml.errors import (
+    ConfigurationError,
+    DataError,
+    EmptyFeedError,
+    MissingColumnError,
+    UnsupportedColumnError,
+)
 from tensorsparkml.trainer.context import Context, Settings
 from tensorsparkml.trainer.data_feed import DataFeed
 from tensorsparkml.trainer.dataset import BatchLayout, local_dataset
@@ -333,3 +339,48 @@ def test_fields_and_masks_of_parquet(ctx: Context, tmp_path: Path) -> None:
         convert={"person.age": Column(fill=7, mask=True)},
     )
     assert [column.numpy().tolist() for column in batch] == [[3, 7], [True, False]]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "tfrecord"])
+def test_many_columns_are_one_tensor(ctx: Context, tmp_path: Path, kind: str) -> None:
+    if kind == "parquet":
+        uri, read = write_parquet(tmp_path / "a.parquet", 6), ctx.read_parquet
+    else:
+        uri, read = write_tfrecords(tmp_path / "t", [2, 4]), ctx.read_tfrecord
+    features = {"both": Matrix(["x", "id"]), "id": "id"}
+    dataset = read(uri, batch_size=4, features=features, label=Matrix("i?", "int64"))
+    assert dataset.element_spec[0]["both"].shape.as_list() == [None, 3]
+    batches = list(dataset)
+    both = np.concatenate([x["both"] for x, _ in batches])
+    assert both.tolist() == [[n, n + 0.5, n] for n in range(6)]
+    assert np.concatenate([y for _, y in batches]).tolist() == [[n] for n in range(6)]
+    # Where no features are named, they are all that the label does not hold.
+    [(x, _)] = list(read(uri, batch_size=6, label=Matrix(["id"])))
+    assert "id" not in x and "x" in x
+
+
+@pytest.mark.parametrize("kind", ["parquet", "tfrecord"])
+def test_a_matrix_needs_columns_that_are_there(ctx: Context, tmp_path: Path, kind: str) -> None:
+    if kind == "parquet":
+        uri, read = write_parquet(tmp_path / "a.parquet", 6), ctx.read_parquet
+    else:
+        uri, read = write_tfrecords(tmp_path / "t", [6]), ctx.read_tfrecord
+    for wanted, message in ((["id", "none"], "no .* 'none'"), ("none*", r"a name like 'none\*'")):
+        with pytest.raises(MissingColumnError, match=message):
+            read(uri, batch_size=4, features=Matrix(wanted))
+
+
+@pytest.mark.parametrize(
+    ("matrix", "error", "message"),
+    [
+        (Matrix(["id", "name"]), UnsupportedColumnError, "feature 'name' cannot be a column"),
+        (Matrix(["x", "id"], "int64"), UnsupportedColumnError, "feature 'x' has .* float32"),
+        (Matrix(["id"], fill=0), ConfigurationError, "records have no nulls.*default_value"),
+    ],
+)
+def test_features_of_records_that_a_matrix_cannot_hold(
+    ctx: Context, tmp_path: Path, matrix: Matrix, error: type[Exception], message: str
+) -> None:
+    uri = write_tfrecords(tmp_path / "t", [6])
+    with pytest.raises(error, match=message):
+        ctx.read_tfrecord(uri, batch_size=4, features=matrix)

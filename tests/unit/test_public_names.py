@@ -15,6 +15,7 @@ PUBLIC_NAMES = [
     "Context",
     "FeedReport",
     "GrowingFeed",
+    "Matrix",
     "StreamFeed",
     "__version__",
     "ensure_java",

@@ -14,7 +14,7 @@ import numpy as np
 
 from tensorsparkml.data.buffers import Buffers
 
-__all__ = ["ALIGNMENT", "concatenate", "is_aligned", "own"]
+__all__ = ["ALIGNMENT", "concatenate", "empty", "is_aligned", "own"]
 
 ALIGNMENT = 64  # bytes; TensorFlow's EIGEN_MAX_ALIGN_BYTES
 
@@ -44,8 +44,12 @@ def concatenate(parts: Sequence[np.ndarray]) -> np.ndarray:
     if first.dtype.hasobject:
         return np.concatenate(parts)
     shape = (sum(len(part) for part in parts), *first.shape[1:])
-    size = int(np.prod(shape, dtype=np.int64)) * first.dtype.itemsize
+    return np.concatenate(parts, out=empty(shape, first.dtype))
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return an array of any content, but not of Python objects, in aligned memory of its own."""
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     memory = _BUFFERS.take(size + ALIGNMENT)
     begin = -memory.ctypes.data % ALIGNMENT
-    together = memory[begin : begin + size].view(first.dtype).reshape(shape)
-    return np.concatenate(parts, out=together)
+    return memory[begin : begin + size].view(dtype).reshape(shape)

@@ -1,8 +1,8 @@
-"""Slices of record batches → one NumPy array per column, and a dict of them per struct."""
+"""Slices of record batches → a NumPy array for each column or matrix, a dict of them per struct."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from tensorsparkml.data import aligned, ragged
 from tensorsparkml.data.column_names import MASK, Names, Place
-from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.column_options import Column, Matrix, Wanted
 from tensorsparkml.data.column_types import is_struct
 from tensorsparkml.data.columns import ColumnSpec, column_spec, mask_spec, to_numpy
+from tensorsparkml.data.matrices import MatrixSpec, matrix_source
 from tensorsparkml.data.ragged import Ragged
 from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.data.trees import map_leaves
@@ -42,14 +43,15 @@ class Assembler:
     """Turns rows into arrays of the columns that a program asked for.
 
     Args:
-        columns: Names of columns, fields or masks (see `Names`), or None for all columns with
-            their masks.
+        columns: Names of columns, fields or masks (see `Names`) and matrices, or a mapping to them
+            from the keys that the arrays get; None for all columns with their masks.
         convert: How columns and fields become tensors, where the default is not wanted.
         sample: A batch with at least one row, which gives the types and the lengths of lists.
-        also: Further names.
+        also: Further names and matrices.
 
     Attributes:
-        specs: A `ColumnSpec` for each array that is made, or a dict of them for each struct.
+        specs: A `ColumnSpec` or `MatrixSpec` for each array that is made, or a dict of them for
+            each struct.
 
     Raises:
         MissingColumnError: The feed lacks a column.
@@ -59,26 +61,35 @@ class Assembler:
 
     def __init__(
         self,
-        columns: Sequence[str] | None,
+        columns: Sequence[Wanted] | Mapping[Any, Wanted] | None,
         convert: Mapping[str, Column],
         sample: LocatedBatch,
-        also: Sequence[str] = (),
+        also: Sequence[Wanted] = (),
     ) -> None:
         self._names = Names(sample.batch.schema, convert)
-        self._sources: dict[str, Any] = {}
+        self._sources: dict[Hashable, Any] = {}
         if columns is None:
-            self._sources = self._group(self._names.all(), sample.batch)
-        for name in [*(columns or ()), *also]:
-            self._sources.setdefault(name, self._named(name, sample.batch))
-        self.specs: dict[str, Any] = map_leaves(lambda source: source.spec, self._sources)
+            self._sources.update(self._group(self._names.all(), sample.batch))
+        named = columns if isinstance(columns, Mapping) else {name: name for name in columns or ()}
+        for key, name in [*named.items(), *((name, name) for name in also)]:
+            if key not in self._sources:
+                self._sources[key] = self._named(name, sample.batch)
+        self.specs: dict[Any, Any] = map_leaves(lambda source: source.spec, self._sources)
 
-    def assemble(self, slices: Sequence[LocatedBatch]) -> dict[str, Any]:
+    @property
+    def single(self) -> list[str]:
+        """The names of the arrays that are no matrix, and of a column that none holds."""
+        specs = self.specs.values()
+        inside = {name for spec in specs if isinstance(spec, MatrixSpec) for name in spec.columns}
+        return [name for name in self.specs if isinstance(name, str) and name not in inside]
+
+    def assemble(self, slices: Sequence[LocatedBatch]) -> dict[Any, Any]:
         """Return an array of shape `(rows, *spec.shape)` for each column, a dict for each struct.
 
         Raises:
             DataError: A value does not fit; the message names its column and row.
         """
-        arrays: dict[str, Any] = map_leaves(lambda source: source.convert(slices), self._sources)
+        arrays: dict[Any, Any] = map_leaves(lambda source: source.convert(slices), self._sources)
         return arrays
 
     def _group(self, places: Sequence[Place], sample: pa.RecordBatch) -> dict[str, Any]:
@@ -90,7 +101,9 @@ class Assembler:
                 found[place.name + MASK] = self._mask(place, sample)
         return found
 
-    def _named(self, name: str, sample: pa.RecordBatch) -> Any:
+    def _named(self, name: Wanted, sample: pa.RecordBatch) -> Any:
+        if isinstance(name, Matrix):
+            return matrix_source(name, self._names, sample)
         place, is_mask = self._names.look_up(name)
         return self._mask(place, sample) if is_mask else self._source(place, sample)
 

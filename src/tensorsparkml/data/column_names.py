@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.column_options import Column, Matrix, Wanted
 from tensorsparkml.data.column_types import is_struct
 from tensorsparkml.errors import ConfigurationError, MissingColumnError, UnsupportedColumnError
 
 MASK = "_mask"
+
+_LISTED = 30  # names in a message
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Names:
 
     def __init__(self, schema: pa.Schema, convert: Mapping[str, Column]) -> None:
         self._schema = schema
+        self._counts = Counter(schema.names)
         self._convert = convert
         for name, options in convert.items():
             self._check(name, options)
@@ -77,6 +82,21 @@ class Names:
             UnsupportedColumnError: Several have one name.
         """
         return [self.look_up(name)[0] for name in self._schema.names]
+
+    def of_matrix(self, matrix: Matrix) -> list[str]:
+        """Return the names of a matrix's columns.
+
+        Raises:
+            MissingColumnError: None matches its pattern.
+        """
+        if not isinstance(matrix.columns, str):
+            return list(matrix.columns)
+        found = [name for name in self._schema.names if fnmatchcase(name, matrix.columns)]
+        if not found:
+            raise MissingColumnError(
+                f"no column of the feed has a name like {matrix.columns!r}; it has {self._listed()}"
+            )
+        return found
 
     def options(self, place: Place) -> Column:
         """Return what is asked for of a column or field."""
@@ -98,8 +118,8 @@ class Names:
         return masked, True
 
     def _find(self, name: str) -> Place | None:
-        if name in self._schema.names:
-            if self._schema.names.count(name) > 1:
+        if name in self._counts:
+            if self._counts[name] > 1:
                 raise UnsupportedColumnError(
                     f"the feed has several columns named {name!r}; rename them in Spark, as with "
                     "df.withColumnRenamed(...)"
@@ -114,8 +134,13 @@ class Names:
 
     def _missing(self, name: str) -> MissingColumnError:
         return MissingColumnError(
-            f"there is no column {name!r} in the feed; it has {', '.join(self._schema.names)}"
+            f"there is no column {name!r} in the feed; it has {self._listed()}"
         )
+
+    def _listed(self) -> str:
+        names = self._schema.names
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        return ", ".join(names[:_LISTED]) + more
 
     def _check(self, name: str, options: Column) -> None:
         place = self._find(name)
@@ -139,9 +164,9 @@ class Names:
 
 
 def needed_columns(
-    schema: pa.Schema, names: Sequence[str] | None, convert: Mapping[str, Column]
+    schema: pa.Schema, names: Iterable[Wanted] | None, convert: Mapping[str, Column]
 ) -> list[str]:
-    """Return the columns that must be read for the fields, masks and columns that are named.
+    """Return the columns that must be read for what is named: columns, fields, masks, matrices.
 
     Args:
         schema: The feed's schema.
@@ -152,5 +177,9 @@ def needed_columns(
         MissingColumnError: One is not there.
     """
     known = Names(schema, convert)
-    places = known.all() if names is None else [known.look_up(name)[0] for name in names]
+    if names is None:
+        places = known.all()
+    else:
+        single = (known.of_matrix(name) if isinstance(name, Matrix) else [name] for name in names)
+        places = [known.look_up(name)[0] for several in single for name in several]
     return list(dict.fromkeys(place.column for place in places))

@@ -1,9 +1,15 @@
-"""`Column`: how a column becomes a tensor, where the default is not what a program wants."""
+"""`Column` and `Matrix`: how columns become tensors, where the default is not what is wanted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
+
+import numpy as np
+
+from tensorsparkml.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -32,3 +38,97 @@ class Column:
     dtype: Any = None
     fill: Any = None
     mask: bool = False
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Many columns of numbers as one tensor: `features=tsm.Matrix(["age", "height", "weight"])`.
+
+    It stands wherever a column can be named, for features, labels, feeds and predictions. A row of
+    the tensor has the values of all columns, one after the other; booleans are 0 and 1, decimals
+    the nearest float64. A column of lists or vectors, which all have one length, gives as many
+    values. What `convert` says about a single column holds here too.
+
+    Attributes:
+        columns: Names of columns or of fields of structs, in their order; or a pattern such as
+            "f*", as in `fnmatch`, for all columns whose names match, in the order of the rows.
+        dtype: dtype of the tensor: a floating one, or one that holds every value of all columns.
+        fill: Stands in place of nulls, as in `Column`; None where nulls are errors.
+
+    Raises:
+        ConfigurationError: There are no columns, one stands there twice, or the dtype or the fill
+            value is no number's.
+    """
+
+    columns: Sequence[str] | str
+    dtype: Any = "float32"
+    fill: Any = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", _checked(self.columns))
+        object.__setattr__(self, "dtype", _numeric(self.dtype))
+        if not isinstance(self.fill, Real | np.bool_ | None):
+            raise ConfigurationError(f"fill={self.fill!r} of a tsm.Matrix should be a number")
+
+    def __str__(self) -> str:
+        if isinstance(self.columns, str):
+            return f"tsm.Matrix({self.columns!r})"
+        more = ", ..." if len(self.columns) > 3 else ""
+        return f"tsm.Matrix([{', '.join(map(repr, self.columns[:3]))}{more}])"
+
+
+# What can be named where arrays are asked for, and several of them under names of their own.
+Wanted = str | Matrix
+Selection = Sequence[str] | Mapping[str, Wanted]
+
+
+def selected(columns: Selection | None) -> dict[str, Wanted] | None:
+    """Return what was selected under the names that the arrays get.
+
+    Args:
+        columns: Names of columns, or a mapping from other names to columns and matrices, or None.
+
+    Raises:
+        ConfigurationError: A matrix has no name.
+    """
+    if columns is None:
+        return None
+    if isinstance(columns, Mapping):
+        return dict(columns)
+    for column in [columns] if isinstance(columns, Matrix) else columns:
+        if isinstance(column, Matrix):
+            raise ConfigurationError(
+                f"{column} needs a name in a batch: give columns={{'x': {column}}}, with the names "
+                "of all other columns in the same way"
+            )
+    return {column: column for column in columns}
+
+
+def _checked(columns: Any) -> tuple[str, ...] | str:
+    if isinstance(columns, str):
+        if not columns:
+            raise ConfigurationError("a tsm.Matrix needs names of columns, or a pattern")
+        return columns
+    names = tuple(columns) if isinstance(columns, Iterable) else (columns,)
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise ConfigurationError(f"a tsm.Matrix takes names of columns, not {wrong[0]!r}")
+    if not names:
+        raise ConfigurationError("a tsm.Matrix needs at least one column")
+    if len(set(names)) < len(names):
+        twice = next(name for index, name in enumerate(names) if name in names[:index])
+        raise ConfigurationError(f"column {twice!r} stands twice in a tsm.Matrix; name it once")
+    return names
+
+
+def _numeric(wanted: Any) -> np.dtype:
+    try:
+        dtype: np.dtype = np.dtype(wanted)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"a tsm.Matrix was given the dtype {wanted!r}, which NumPy does not know"
+        ) from error
+    if dtype.kind not in "biuf" or wanted is None:
+        raise ConfigurationError(
+            f"a tsm.Matrix was given the dtype {wanted!r}; it holds numbers, such as 'float32'"
+        )
+    return dtype

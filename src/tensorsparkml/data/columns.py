@@ -38,7 +38,7 @@ from tensorsparkml.data.misfit import Misfit
 from tensorsparkml.data.ragged import Ragged
 from tensorsparkml.errors import ConfigurationError, UnsupportedColumnError
 
-__all__ = ["ColumnSpec", "RowLocator", "column_spec", "mask_spec", "to_numpy"]
+__all__ = ["ColumnSpec", "RowLocator", "check_dtype", "column_spec", "mask_spec", "to_numpy"]
 
 
 @dataclass(frozen=True)
@@ -214,6 +214,21 @@ def _dtype(field: pa.Field, own: np.dtype, wanted: Any) -> np.dtype:
     dtype = _asked(field, wanted)
     if dtype is None:
         return own
+    check_dtype(field, own, dtype)
+    return dtype
+
+
+def check_dtype(field: pa.Field, own: np.dtype, dtype: np.dtype) -> None:
+    """Check that elements of a column may become others.
+
+    Args:
+        field: The column's name and Arrow type.
+        own: dtype of its elements.
+        dtype: What they should have.
+
+    Raises:
+        UnsupportedColumnError: It is neither floating nor holds every value.
+    """
     numeric = OBJECT not in (own, dtype) and dtype.kind in "biuf"
     if not numeric or not (dtype.kind == "f" or np.can_cast(own, dtype)):
         raise UnsupportedColumnError(
@@ -221,7 +236,6 @@ def _dtype(field: pa.Field, own: np.dtype, wanted: Any) -> np.dtype:
             f"{'string' if own == OBJECT else own}, which not all fit the dtype {dtype} that it "
             "was given. Give a floating dtype or a larger one, or cast the column in Spark."
         )
-    return dtype
 
 
 def _filling(field: pa.Field, dtype: np.dtype, fill: Any) -> Any:

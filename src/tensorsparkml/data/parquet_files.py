@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow.fs import LocalFileSystem
 
 from tensorsparkml.data.column_names import needed_columns
-from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.column_options import Column, Wanted
 from tensorsparkml.data.file_counts import AllGather, exchange_counts, name_of
 from tensorsparkml.data.file_listing import FoundFile, partition_types
 from tensorsparkml.data.file_shares import Part, Piece, parts_of, share_rows
@@ -93,12 +93,13 @@ class ParquetFiles:
         return share_rows(self.rows, self._nodes, self._rank)
 
     def schema(
-        self, columns: Sequence[str] | None, convert: Mapping[str, Column] | None = None
+        self, columns: Sequence[Wanted] | None, convert: Mapping[str, Column] | None = None
     ) -> pa.Schema:
         """Return the schema of the columns, those that the folders' names make included.
 
         Args:
-            columns: Names of columns, of fields in them, or of their masks; or None for all.
+            columns: Names of columns, of fields in them, or of their masks, and matrices; or None
+                for all.
             convert: How columns become tensors, which says what has a mask.
 
         Raises:
@@ -242,13 +243,12 @@ class ParquetFiles:
         return schema
 
     def _compare(self, wanted: pa.Schema, first: pa.Schema, index: int) -> None:
-        other = self._file_schema(index)
+        others = {field.name: field.type for field in self._file_schema(index)}
         for field in wanted:
-            if field.name in self._partition_types:
+            other = others.get(field.name)
+            if field.name in self._partition_types or field.type == other:
                 continue
-            types = [str(field.type), "no such column"]
-            if field.name in other.names:
-                types[1] = str(other.field(field.name).type)
+            types = [str(field.type), "no such column" if other is None else str(other)]
             if types[0] != types[1]:
                 raise DataError(
                     f"files differ in column {field.name!r}: {self._files[0].path} has {types[0]}, "

@@ -82,7 +82,7 @@ class Feeder:
         """Send all batches."""
         total = 0
         for number, batch in enumerate(batches):
-            ranks = self._choose_nodes(batch.nbytes)
+            ranks = self._choose_nodes(batch)
             for place, start, length in cut(batch.num_rows, len(ranks), self._partition + number):
                 located = LocatedBatch(
                     batch.slice(start, length), Origin(self._partition, total + start)
@@ -100,8 +100,9 @@ class Feeder:
         for client in self._clients:
             client.close()
 
-    def _choose_nodes(self, size: int) -> Sequence[int]:
+    def _choose_nodes(self, batch: pa.RecordBatch) -> Sequence[int]:
         if 0 < len(self._near) < len(self._clients):
+            size = batch.nbytes  # which takes a while where there are many columns
             if self._placed_bytes is None or self._placed_bytes <= 0:
                 placed = max(size, _PLACED_BYTES)
                 self._ranks = self._place(self._placed_bytes is None, self._near, placed)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from tensorsparkml.data.assembly import Assembler
-from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.column_names import MASK
+from tensorsparkml.data.column_options import Column, Matrix, Wanted
 from tensorsparkml.data.segments import LocatedBatch, Origin
-from tensorsparkml.errors import ConfigurationError, ShapeMismatchError
+from tensorsparkml.errors import ConfigurationError, MissingColumnError, ShapeMismatchError
 from tensorsparkml.storage import absolute_path
 
 if TYPE_CHECKING:
@@ -22,12 +24,16 @@ if TYPE_CHECKING:
 # Bounds the memory that TensorFlow needs for activations, whatever Spark's Arrow batches hold.
 _BATCH_SIZE = 1024
 
+_LISTED = 30  # names in a message
+
+Features = Wanted | Mapping[str, Wanted]
+
 
 def predict(
     data: DataFrame,
     model: str,
     *,
-    features: str | Mapping[str, str],
+    features: str | Matrix | Mapping[str, str | Matrix],
     output: str = "prediction",
     convert: Mapping[str, Column] | None = None,
     batch_size: int = _BATCH_SIZE,
@@ -41,7 +47,8 @@ def predict(
         data: The rows.
         model: Folder of a model written by `ctx.export` or `keras.Model.export`, which every
             executor must see; a relative path begins at the driver's working directory.
-        features: Column of the model's only input, or a mapping from the names of its inputs.
+        features: Column of the model's only input, or a `tsm.Matrix` of several; or a mapping from
+            the names of its inputs to columns and matrices.
         output: Name of the new column: an `array<float>` of the model's only output, flattened.
         convert: How columns become tensors, where the default is not wanted, such as
             `{"image": tsm.Column(shape=(28, 28, 1))}`.
@@ -49,6 +56,7 @@ def predict(
 
     Raises:
         ConfigurationError: The new column's name is taken.
+        MissingColumnError: The DataFrame lacks a column.
         ShapeMismatchError: A column has not the shape of the model's input; raised in Spark's
             tasks, and told by the exception of Spark.
     """
@@ -56,6 +64,8 @@ def predict(
 
     if output in data.columns:
         raise ConfigurationError(f"there is a column {output!r} already; give another output=…")
+    for wanted in _wanted(features):
+        _check_columns(wanted, data.columns)
     column = StructField(output, ArrayType(FloatType(), containsNull=False), nullable=False)
     schema = StructType([*data.schema.fields, column])
     path = absolute_path(model, "file:///", os.getcwd())
@@ -65,7 +75,7 @@ def predict(
 
 def _predict_task(
     model: str,
-    features: str | Mapping[str, str],
+    features: Features,
     output: str,
     convert: dict[str, Column],
     batch_size: int,
@@ -75,7 +85,7 @@ def _predict_task(
 
         context = TaskContext.get()
         partition = context.partitionId() if context else 0
-        columns = [features] if isinstance(features, str) else list(features.values())
+        columns = _wanted(features)
         assembler: Assembler | None = None
         row = 0
         for batch in batches:
@@ -90,8 +100,33 @@ def _predict_task(
     return task
 
 
+def _wanted(features: Features) -> list[Wanted]:
+    return list(features.values()) if isinstance(features, Mapping) else [features]
+
+
+def _check_columns(wanted: Wanted, available: Sequence[str]) -> None:
+    """Check that columns are there, as far as the names of all columns tell.
+
+    Raises:
+        MissingColumnError: One cannot be there, as a column, a field or a mask.
+    """
+    there = set(available)
+    if isinstance(wanted, Matrix) and isinstance(wanted.columns, str):
+        if not any(fnmatchcase(name, wanted.columns) for name in available):
+            raise MissingColumnError(f"no column of the DataFrame has a name like {wanted}")
+        return
+    for name in wanted.columns if isinstance(wanted, Matrix) else [wanted]:
+        parts = name.split(".")
+        outer = {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
+        if there.isdisjoint(outer | {name.removesuffix(MASK)}):
+            raise MissingColumnError(
+                f"there is no column {name!r} in the DataFrame; it has {len(available)}: "
+                f"{', '.join(available[:_LISTED])}{', ...' if len(available) > _LISTED else ''}"
+            )
+
+
 def dense_assembler(
-    columns: list[str], convert: Mapping[str, Column], sample: LocatedBatch
+    columns: Sequence[Wanted], convert: Mapping[str, Column], sample: LocatedBatch
 ) -> Assembler:
     """Return what turns rows into arrays, one for each column.
 
@@ -109,7 +144,7 @@ def dense_assembler(
     return assembler
 
 
-Predictor = Callable[[str | Mapping[str, str], Mapping[str, np.ndarray]], np.ndarray]
+Predictor = Callable[[Features, Mapping[Any, np.ndarray]], np.ndarray]
 
 
 @functools.lru_cache(maxsize=4)
@@ -129,8 +164,8 @@ def load_model(model: str) -> Predictor:
         name: spec.shape.as_list() if spec.shape.rank else None for name, spec in inputs.items()
     }
 
-    def apply(features: str | Mapping[str, str], columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        names = {next(iter(inputs)): features} if isinstance(features, str) else features
+    def apply(features: Features, columns: Mapping[Any, np.ndarray]) -> np.ndarray:
+        names = features if isinstance(features, Mapping) else {next(iter(inputs)): features}
         tensors = {
             name: tf.cast(as_input(columns[column], column, shapes[name]), inputs[name].dtype)
             for name, column in names.items()
@@ -148,14 +183,14 @@ def load_model(model: str) -> Predictor:
     return apply
 
 
-def as_input(values: np.ndarray, column: str, shape: Sequence[int | None] | None) -> np.ndarray:
-    """Return a column's values in the shape that an input of a model has.
+def as_input(values: np.ndarray, column: Wanted, shape: Sequence[int | None] | None) -> np.ndarray:
+    """Return the values of a column or matrix in the shape that an input of a model has.
 
     Numbers become rows of one number where the model wants these, as in training with Keras.
 
     Args:
         values: Shape `(rows, ...)`.
-        column: Name of the column.
+        column: Name of the column, or the matrix.
         shape: Shape of the input, with None for any size; or None for any shape.
 
     Raises:
@@ -167,10 +202,12 @@ def as_input(values: np.ndarray, column: str, shape: Sequence[int | None] | None
         values = values[:, np.newaxis]
     sizes = zip(values.shape, shape, strict=False)
     if values.ndim != len(shape) or any(wanted not in (None, size) for size, wanted in sizes):
+        what, advice = f"column {column!r}", f"convert={{{column!r}: tsm.Column(shape=…)}}"
+        if isinstance(column, Matrix):
+            what, advice = str(column), "other columns, as many values as the input has"
         raise ShapeMismatchError(
-            f"column {column!r} has the shape {values.shape} with its rows first, but the model's "
-            f"input has {tuple(shape)}; give it another one with convert={{{column!r}: "
-            "tsm.Column(shape=…)}"
+            f"{what} has the shape {values.shape} with its rows first, but the model's input has "
+            f"{tuple(shape)}; give it another one with {advice}"
         )
     return values
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from tensorsparkml.control.cluster_spec import addresses, cluster_spec
 from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.messages import Peer
 from tensorsparkml.control.names import COPIES
-from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.column_options import Column, Selection, selected
 from tensorsparkml.errors import ConfigurationError, DataError
 from tensorsparkml.roles import CHIEF, PARAMETER_SERVER, WORKER
 from tensorsparkml.storage import absolute_path, write_directory
@@ -106,8 +106,11 @@ class Context(FileContext):
         self._shares = settings.readers if self.rank < settings.readers else 1
         self._share = self.rank if self.rank < settings.readers else 0
         self._reads_feeds = self.rank < settings.readers
+        self._exchange = Exchange(
+            settings.coordinator, settings.credentials, self._share, self._shares
+        )
         self._files = NodeFiles(
-            Exchange(settings.coordinator, settings.credentials, self._share, self._shares),
+            self._exchange,
             self._share,
             self._shares,
             self.absolute_path,
@@ -138,9 +141,10 @@ class Context(FileContext):
             feed: Name of the feed.
             batch_size: Rows of a batch on each node (with several GPUs in a node, on each GPU).
                 One process with `num_workers * batch_size` rows a batch computes the same.
-            features: A column; several, which become a tuple; a mapping from the names of the
-                model's inputs to columns; or None for a dict of all columns that are nothing else.
-                A struct becomes a dict of its fields; one of them is named as `person.age`.
+            features: A column, or many as one `tsm.Matrix`; several, which become a tuple; a
+                mapping from the names of the model's inputs to them; or None for a dict of all
+                columns that are nothing else. A struct becomes a dict of its fields; one of them
+                is named as `person.age`.
             label: The same for the targets; None for elements without them.
             sample_weight: Column of the rows' weights, or True for weights of 1. Where the nodes'
                 batches differ in size, loops of the program's own, and Keras 2, get them scaled, so
@@ -174,24 +178,27 @@ class Context(FileContext):
         self,
         feed: str = "train",
         *,
-        columns: Sequence[str] | None = None,
+        columns: Selection | None = None,
         convert: Mapping[str, Column] | None = None,
     ) -> DataFeed:
         """Return a feed to be read batch by batch.
 
         Args:
             feed: Name of the feed.
-            columns: Names of the columns, or None for all.
+            columns: Names of the columns; a mapping from the names that a batch's arrays get to
+                columns and matrices; or None for all.
             convert: As in `dataset`.
         """
-        return DataFeed(self._feed(feed).source(columns, convert or {}), columns, convert or {})
+        chosen = selected(columns)
+        wanted = None if chosen is None else list(chosen.values())
+        return DataFeed(self._feed(feed).source(wanted, convert or {}), chosen, convert or {})
 
     def inference(
         self,
         feed: str = "inference",
         *,
         batch_size: int,
-        columns: Sequence[str] | None = None,
+        columns: Selection | None = None,
         convert: Mapping[str, Column] | None = None,
     ) -> Inference:
         """Return the batches that `cluster.inference` asks this node about.
@@ -208,10 +215,10 @@ class Context(FileContext):
             feed: The name given to `cluster.inference`.
             batch_size: Rows of a batch. The last batch of a Spark partition may be smaller; none
                 has rows of two partitions.
-            columns: Names of the columns, or None for all that are not kept beside the results.
+            columns: As in `feed`; None for all columns that are not kept beside the results.
             convert: As in `dataset`.
         """
-        return Inference(self._agent, feed, batch_size, columns, convert or {})
+        return Inference(self._agent, feed, batch_size, selected(columns), convert or {})
 
     def callbacks(
         self,

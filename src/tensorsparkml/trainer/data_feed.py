@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tensorsparkml.data.assembly import Assembler
-from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.column_options import Column, Selection
 from tensorsparkml.data.lockstep import PassCursor
 from tensorsparkml.trainer.source import Source
 
@@ -27,14 +27,15 @@ class DataFeed:
 
     Args:
         reader: The feed.
-        columns: Names of the columns, or None for all.
+        columns: Names of the columns, a mapping from other names to columns and matrices, or None
+            for all.
         convert: How columns become arrays, where the default is not wanted.
     """
 
     def __init__(
         self,
         reader: Source,
-        columns: Sequence[str] | None,
+        columns: Selection | None,
         convert: Mapping[str, Column],
     ) -> None:
         self._reader = reader

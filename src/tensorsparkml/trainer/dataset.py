@@ -10,7 +10,7 @@ import numpy as np
 
 from tensorsparkml.data.aligned import is_aligned, own
 from tensorsparkml.data.assembly import Assembler
-from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.column_options import Column, Matrix, Wanted
 from tensorsparkml.data.ragged import Ragged
 from tensorsparkml.data.trees import leaves, map_leaves
 from tensorsparkml.errors import ConfigurationError, DataError, ShapeMismatchError
@@ -18,8 +18,8 @@ from tensorsparkml.trainer.reader import Rows
 from tensorsparkml.trainer.source import Batches
 from tensorsparkml.trainer.tensors import join_ragged, signature
 
-# Names of columns: one, several as a tuple, or several under the names of a model's inputs.
-Columns = str | Sequence[str] | Mapping[str, str]
+# What is named: one, several as a tuple, or several under the names of a model's inputs.
+Columns = Wanted | Sequence[Wanted] | Mapping[str, Wanted]
 
 _PREFETCHED_BATCHES = 4
 # What is handed to TensorFlow at once: an element from Python costs about half a millisecond.
@@ -49,15 +49,15 @@ class BatchLayout:
         """Column of the rows' weights, True for weights of 1, or None."""
         return self._weight
 
-    def columns(self) -> list[str] | None:
-        """Return the names of the columns that are read, or None for all."""
+    def columns(self) -> list[Wanted] | None:
+        """Return the columns and matrices that are read, or None for all."""
         if self._features is None:
             return None
         return list(dict.fromkeys([*_names(self._features), *self.named()]))
 
-    def named(self) -> list[str]:
-        """Return the names of label and weight, which features do not include by themselves."""
-        weight = [self._weight] if isinstance(self._weight, str) else []
+    def named(self) -> list[Wanted]:
+        """Return what label and weight are, which features do not include by themselves."""
+        weight: list[Wanted] = [self._weight] if isinstance(self._weight, str) else []
         return [*_names(self._label), *weight]
 
     def resolve(self, available: Sequence[str]) -> None:
@@ -66,7 +66,7 @@ class BatchLayout:
             used = {*_names(self._label), self._weight}
             self._features = {name: name for name in available if name not in used}
 
-    def arrange(self, columns: Mapping[str, Any], weights: Any) -> Any:
+    def arrange(self, columns: Mapping[Any, Any], weights: Any) -> Any:
         """Return `x`, `(x, y)` or `(x, y, sample_weight)` made from what the columns map to."""
         features = _arrange(self._features, columns)
         if self._label is None:
@@ -75,7 +75,7 @@ class BatchLayout:
             return features, _arrange(self._label, columns)
         return features, _arrange(self._label, columns), weights
 
-    def weights(self, columns: Mapping[str, Any], rows: Rows) -> np.ndarray:
+    def weights(self, columns: Mapping[Any, Any], rows: Rows) -> np.ndarray:
         """Return the rows' weights, shape `(rows,)`, float32."""
         if isinstance(self._weight, str):
             weights = columns[self._weight]
@@ -106,7 +106,7 @@ def local_dataset(
 
     sample = reader.first_rows()
     assembler = Assembler(layout.columns(), convert, sample, layout.named())
-    layout.resolve(list(assembler.specs))
+    layout.resolve(assembler.single)
 
     # Ragged tensors have no common shape.
     stacked = not any(spec.ragged_rank for spec in leaves(assembler.specs))
@@ -198,16 +198,16 @@ def _scales(rows: Rows, stacked: bool) -> np.ndarray | np.float32:
     return np.full(rows.batches, scale) if stacked else scale
 
 
-def _names(columns: Columns | None) -> list[str]:
+def _names(columns: Columns | None) -> list[Wanted]:
     if columns is None:
         return []
-    if isinstance(columns, str):
+    if isinstance(columns, str | Matrix):
         return [columns]
     return list(columns.values() if isinstance(columns, Mapping) else columns)
 
 
-def _arrange(columns: Columns | None, values: Mapping[str, Any]) -> Any:
-    if isinstance(columns, str):
+def _arrange(columns: Columns | None, values: Mapping[Any, Any]) -> Any:
+    if isinstance(columns, str | Matrix):
         return values[columns]
     if isinstance(columns, Mapping):
         return {key: values[name] for key, name in columns.items()}

@@ -37,12 +37,20 @@ class Exchange:
         self._rank = rank
         self._nodes = nodes
 
-    def all_gather(self, key: str, value: Any) -> list[Any]:
+    def all_gather(
+        self,
+        key: str,
+        value: Any,
+        doing: str = "opening",
+        rule: str = "open the same files, in the same order",
+    ) -> list[Any]:
         """Hand a value to all nodes and return theirs, by rank; waits until all have called.
 
         Args:
             key: What the value is; the same on all nodes, and used once.
             value: What JSON can express.
+            doing: What a node does with what the key names, for messages.
+            rule: What all nodes must do, for messages.
 
         Raises:
             ConfigurationError: A node has ended without calling.
@@ -72,16 +80,17 @@ class Exchange:
                     return values
                 if reply["ended"]:
                     raise ConfigurationError(
-                        f"{', '.join(reply['ended'])} ended without opening {key}; all nodes must "
-                        "open the same files, in the same order"
+                        f"{', '.join(reply['ended'])} ended without {doing} {key}; all nodes must "
+                        f"{rule}"
                     )
                 if time.monotonic() > warn_at:
                     warn_at += _WARN_SECONDS
                     logger.warning(
-                        "waiting for %s to open %s; all nodes must open the same files, in the "
-                        "same order",
+                        "waiting for %s, and %s %s there; all nodes must %s",
                         ", ".join(reply["missing"]),
+                        doing,
                         key,
+                        rule,
                     )
         finally:
             client.close()

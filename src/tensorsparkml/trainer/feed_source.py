@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from tensorsparkml.control.messages import FeedProgress
-from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.column_options import Column, Wanted
 from tensorsparkml.data.lockstep import PassCursor
 from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.data.segments import LocatedBatch
@@ -69,11 +69,11 @@ class Feed:
         """Tell the agent what it was not told yet of the progress."""
         self._reporter.report()
 
-    def source(self, columns: Sequence[str] | None, convert: Mapping[str, Column]) -> Source:
+    def source(self, columns: Sequence[Wanted] | None, convert: Mapping[str, Column]) -> Source:
         """Return the feed's rows, of which only some columns need to be read."""
         return _FeedSource(self, columns, convert)
 
-    def resolve(self, columns: Sequence[str] | None, convert: Mapping[str, Column]) -> Source:
+    def resolve(self, columns: Sequence[Wanted] | None, convert: Mapping[str, Column]) -> Source:
         """Wait until the driver says where the rows come from, and return them."""
         with self._lock:
             while self._files is None:
@@ -107,7 +107,7 @@ class _FeedSource:
     """A feed, as one dataset or one `DataFeed` reads it; waits for the driver when it must."""
 
     def __init__(
-        self, feed: Feed, columns: Sequence[str] | None, convert: Mapping[str, Column]
+        self, feed: Feed, columns: Sequence[Wanted] | None, convert: Mapping[str, Column]
     ) -> None:
         self._feed = feed
         self._columns = columns

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.shuffling import WINDOW_ROWS
-from tensorsparkml.errors import DataError
+from tensorsparkml.errors import ConfigurationError, DataError
+from tensorsparkml.trainer.adaptation import (
+    AllGather,
+    all_gather_of,
+    check_same,
+    of_all_nodes,
+    parts,
+)
 from tensorsparkml.trainer.dataset import (
     BatchLayout,
     Columns,
     local_dataset,
     transformed,
 )
+from tensorsparkml.trainer.exchange import Exchange
 from tensorsparkml.trainer.file_reader import FileReader
 from tensorsparkml.trainer.node_files import NodeFiles
 from tensorsparkml.trainer.replicas import replicated, several_replicas
@@ -25,8 +35,10 @@ from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
 class FileContext(StrategyContext):
     """The part of `Context` that makes datasets, and reads files for them."""
 
+    _exchange: Exchange
     _files: NodeFiles
     _share: int  # place among the nodes that share what is read
+    _adapted: int = 0  # calls of adapt
     _data_errors: list[DataError]  # that TensorFlow wraps, beyond recognition, in its own
 
     @on_workers
@@ -164,7 +176,76 @@ class FileContext(StrategyContext):
             reporter=reporter,
             scaled=several_replicas(strategy),
         )
-        return replicated(strategy, local, layout.weight is not None)
+        return self._replicated(strategy, local, layout)
+
+    def adapt(self, layers: Any, dataset: Any) -> None:
+        """Let preprocessing layers learn from the rows of all nodes.
+
+        What `layer.adapt(dataset)` does in one process: the layers learn from the batches of all
+        nodes, those of a step as one batch, and have the same state on every node. All nodes must
+        call it, with layers of the same kind and in the same order, and in
+        `ctx.strategy.scope()` where the layers were made in it.
+
+        ```python
+        text = keras.layers.TextVectorization()
+        ctx.adapt(text, ctx.dataset(batch_size=256, features="review"))
+        ```
+
+        Args:
+            layers: A layer of Keras with a method `adapt`, which gets the dataset's elements; or a
+                dict of layers, or several, which get what elements have under their names, or in
+                their places. Each takes a pass over the dataset.
+            dataset: What `dataset`, `read_parquet` or `read_tfrecord` returned.
+
+        Raises:
+            ConfigurationError: Nodes that train through parameter servers share the rows, a node
+                adapts other layers or has ended without the call, the dataset is another one, or
+                its elements have nothing for a layer.
+        """
+        if self._hands_out_steps or (self._shares > 1 and not self._synchronous):
+            raise ConfigurationError(
+                "ctx.adapt does not work with parameter servers, where no worker sees the rows of "
+                "the others; adapt the layers in a cluster without them, or give them their "
+                "vocabulary or statistics when they are made"
+            )
+        if self._shares > 1:
+            self._adapted += 1
+            check_same(layers, self._gather_layers)
+        import tensorflow as tf
+
+        local = None
+        if isinstance(dataset, tf.distribute.DistributedDataset):
+            local = self._local_datasets.get(dataset)
+        elif isinstance(dataset, tf.data.Dataset) and self._shares == 1:
+            local = dataset
+        if local is None:
+            raise ConfigurationError(
+                "ctx.adapt takes what ctx.dataset, ctx.read_parquet or ctx.read_tfrecord returned, "
+                f"not another {type(dataset).__name__}"
+            )
+        for layer, part in parts(layers, local):
+            if self._shares > 1:
+                part = of_all_nodes(part, self._shares, self._all_gather)
+            layer.adapt(part)
+
+    def _gather_layers(self, names: list[str]) -> list[list[str]]:
+        rule = "make the same calls of ctx.adapt, in the same order"
+        return self._exchange.all_gather(f"adapt {self._adapted}", names, "the call", rule)
+
+    @cached_property
+    def _local_datasets(self) -> WeakKeyDictionary[Any, Any]:
+        """This node's own batches, by the distributed dataset that was made of them."""
+        return WeakKeyDictionary()
+
+    @cached_property
+    def _all_gather(self) -> AllGather:
+        return all_gather_of(self.strategy, self._shares)
+
+    def _replicated(self, strategy: Any, local: Any, layout: BatchLayout) -> Any:
+        dataset = replicated(strategy, local, layout.weight is not None)
+        if dataset is not local:
+            self._local_datasets[dataset] = local.map(lambda batch, scale: batch)
+        return dataset
 
     def _distributed(
         self,
@@ -181,4 +262,4 @@ class FileContext(StrategyContext):
             source, layout, convert, batch_size, drop_remainder, on_error, scaled=scaled
         )
         local = transformed(local, transform, scaled=scaled)
-        return replicated(strategy, local, layout.weight is not None)
+        return self._replicated(strategy, local, layout)

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.column_options import Column, Wanted
 from tensorsparkml.data.file_shares import share
 from tensorsparkml.data.lockstep import ClosedFeed, PassCursor
 from tensorsparkml.data.parquet_files import ParquetFiles
@@ -48,8 +48,8 @@ class FileReader:
         files: The files.
         rank: Rank of this node.
         nodes: Number of nodes.
-        columns: Names of the columns that are read, of fields in them or of their masks, or None
-            for all.
+        columns: What is read: names of columns, of fields in them or of their masks, and matrices;
+            or None for all.
         convert: How columns become tensors.
         shuffle: How to shuffle, each pass differently; None for the order of the files.
         passes: How many passes a `DataFeed` delivers.
@@ -62,7 +62,7 @@ class FileReader:
         rank: int,
         nodes: int,
         *,
-        columns: Sequence[str] | None = None,
+        columns: Sequence[Wanted] | None = None,
         convert: Mapping[str, Column] | None = None,
         shuffle: Shuffle | None = None,
         passes: int = 1,

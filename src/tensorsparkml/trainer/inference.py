@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import cloudpickle
 import pyarrow as pa
 
 from tensorsparkml.data.assembly import Assembler
-from tensorsparkml.data.column_options import Column
+from tensorsparkml.data.column_options import Column, Selection
 from tensorsparkml.data.exchange import ELEMENT
 from tensorsparkml.data.results import to_record_batch
 from tensorsparkml.data.segments import LocatedBatch
@@ -90,8 +90,8 @@ class InferenceBatch(Mapping[str, Any]):
 
     def _beside_kept(self, results: Any) -> pa.RecordBatch:
         request = self._cut.stream.request
-        schema = request.schema
-        own = pa.schema([field for field in schema if field.name not in request.keep])
+        schema, keep = request.schema, set(request.keep)
+        own = pa.schema([field for field in schema if field.name not in keep])
         found = to_record_batch(results, own)
         if not request.keep:
             return found
@@ -113,7 +113,8 @@ class Inference:
         agent: The node's agent.
         feed: Name of the feed.
         batch_size: Rows of a batch, where batches are iterated over.
-        columns: Names of the columns, or None for all that are not kept beside the results.
+        columns: Names of the columns, a mapping from other names to columns and matrices, or None
+            for all columns that are not kept beside the results.
         convert: How columns become tensors, where the default is not wanted.
     """
 
@@ -122,7 +123,7 @@ class Inference:
         agent: AgentClient,
         feed: str,
         batch_size: int,
-        columns: Sequence[str] | None,
+        columns: Selection | None,
         convert: Mapping[str, Column],
     ) -> None:
         self._batch_size = batch_size
@@ -167,7 +168,8 @@ class Inference:
             return {}
         schema = cut.slices[0].batch.schema
         if schema not in self._assemblers:
-            wanted = [name for name in schema.names if name not in request.keep]
+            keep = set(request.keep)
+            wanted = [name for name in schema.names if name not in keep]
             columns = wanted if self._columns is None else self._columns
             self._assemblers[schema] = Assembler(columns, self._convert, cut.slices[0])
         return self._assemblers[schema].assemble(cut.slices)

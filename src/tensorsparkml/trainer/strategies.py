@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from tensorsparkml.trainer import keras_fix, legacy_keras_fix
+from tensorsparkml.trainer import adapt_guard, keras_fix, legacy_keras_fix
 
 _POLL_SECONDS = 0.02
 _LISTEN_SECONDS = 60.0
@@ -25,6 +25,7 @@ def repair_keras() -> None:
     """Let Keras train over several replicas, whether it is loaded already or later."""
     keras_fix.install()
     legacy_keras_fix.install()
+    adapt_guard.install()
 
 
 def all_workers_strategy(cluster_spec: Mapping[str, Sequence[str]], is_chief: bool) -> Any:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from tensorsparkml.data.columns import ColumnSpec
+from tensorsparkml.data.matrices import MatrixSpec
 from tensorsparkml.data.ragged import Ragged
 from tensorsparkml.data.trees import leaves, map_leaves
 
 
-def signature(spec: ColumnSpec, first_axes: tuple[int | None, ...]) -> Any:
-    """Return the `tf.TensorSpec` of a column's batches, or several in a `Ragged`.
+def signature(spec: ColumnSpec | MatrixSpec, first_axes: tuple[int | None, ...]) -> Any:
+    """Return the `tf.TensorSpec` of a column's or matrix's batches, or several in a `Ragged`.
 
     Args:
         spec: What the column becomes.
@@ -22,7 +23,7 @@ def signature(spec: ColumnSpec, first_axes: tuple[int | None, ...]) -> Any:
     import tensorflow as tf
 
     dtype = tf.string if spec.dtype == np.dtype(object) else tf.as_dtype(spec.dtype)
-    if not spec.ragged_rank:
+    if isinstance(spec, MatrixSpec) or not spec.ragged_rank:
         return tf.TensorSpec((*first_axes, *spec.shape), dtype)
     (rows,) = first_axes
     inner = [tf.TensorSpec((None,), tf.int64)] * (spec.ragged_rank - 1)

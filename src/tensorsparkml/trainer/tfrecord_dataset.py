@@ -11,10 +11,11 @@ from tensorsparkml.data.file_shares import share
 from tensorsparkml.data.lockstep import ClosedFeed, PassPlan, plan_pass
 from tensorsparkml.data.shuffling import shuffled, window_seed
 from tensorsparkml.data.tfrecord_files import TFRecordFiles
-from tensorsparkml.errors import DataError, EmptyFeedError, MissingColumnError
+from tensorsparkml.errors import DataError, EmptyFeedError
 from tensorsparkml.trainer.dataset import BatchLayout
 from tensorsparkml.trainer.file_reader import Shuffle
 from tensorsparkml.trainer.progress import ProgressReporter
+from tensorsparkml.trainer.tfrecord_features import ParsedFeatures
 
 _PREFETCHED_BATCHES = 4
 _BUFFER_BYTES = 2**20
@@ -62,8 +63,8 @@ def tfrecord_dataset(
             f"{files.name} has {feed.total} records for {nodes} nodes; each node needs at least "
             "one. Use fewer nodes"
         )
-    parsed = _parsed_features(files, layout, schema)
-    layout.resolve(list(parsed))
+    features = ParsedFeatures(files, layout, schema)
+    layout.resolve(features.single)
     plan = plan_pass(feed, batch_size, drop_remainder)
     epoch = 0
 
@@ -95,7 +96,7 @@ def tfrecord_dataset(
         return found.take(plan.rows)
 
     def element(serialized: Any, *scale: Any) -> Any:
-        columns = tf.io.parse_example(serialized, parsed)
+        columns = features.parse(serialized)
         if isinstance(layout.weight, str):
             weights = tf.cast(columns[layout.weight], tf.float32)
         else:
@@ -135,57 +136,6 @@ def find_corrupt_record(files: TFRecordFiles) -> DataError | None:
                 f"{error.message}"
             )
     return None
-
-
-def _parsed_features(
-    files: TFRecordFiles, layout: BatchLayout, schema: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """Return the features to parse, checked with the first record."""
-    import tensorflow as tf
-
-    serialized = files.first_record()
-    try:
-        example = tf.train.Example.FromString(serialized)
-    except Exception as error:  # protobuf's DecodeError, which TensorFlow does not export
-        raise DataError(f"the first record of {files.name} is no tf.train.Example") from error
-    kinds = {name: feature.WhichOneof("kind") for name, feature in example.features.feature.items()}
-    found = dict(schema) if schema is not None else _inferred(files, example, layout)
-    for name in layout.columns() or ():
-        if name not in found:
-            raise MissingColumnError(
-                f"there is no feature {name!r} in {files.name}; there are {', '.join(found)}"
-            )
-    if (names := layout.columns()) is not None:
-        found = {name: found[name] for name in names}
-    try:
-        tf.io.parse_single_example(serialized, found)
-    except (tf.errors.InvalidArgumentError, ValueError) as error:
-        has = ", ".join(f"{name} ({kind})" for name, kind in sorted(kinds.items()))
-        raise DataError(
-            f"the features of the schema are not those of the first record of {files.name}, which "
-            f"has {has}: {error}"
-        ) from error
-    return found
-
-
-def _inferred(files: TFRecordFiles, example: Any, layout: BatchLayout) -> dict[str, Any]:
-    import tensorflow as tf
-
-    dtypes = {"bytes_list": tf.string, "float_list": tf.float32, "int64_list": tf.int64}
-    wanted = layout.columns()
-    found = {}
-    for name, feature in sorted(example.features.feature.items()):
-        kind = feature.WhichOneof("kind")
-        count = len(getattr(feature, kind).value) if kind else 0
-        if not count:
-            if wanted is not None and name not in wanted:
-                continue
-            raise DataError(
-                f"feature {name!r} is empty in the first record of {files.name}, so its type or "
-                "length is not known; give schema={…} with all features"
-            )
-        found[name] = tf.io.FixedLenFeature(() if count == 1 else (count,), dtypes[kind])
-    return found
 
 
 def _cut(dataset: Any, plan: PassPlan, drop_remainder: bool) -> Any:
