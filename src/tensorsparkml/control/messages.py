@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from tensorsparkml.control.machine import machine_id
 from tensorsparkml.roles import node_name
 
 
@@ -26,6 +27,7 @@ class Peer:
         data_port: Port of its agent's Flight server.
         tensorflow_port: Port that is held for its TensorFlow server.
         spool: Folder of its spool, on its host.
+        machine: Id of its machine; by default, of this one.
     """
 
     rank: int
@@ -35,6 +37,7 @@ class Peer:
     data_port: int
     tensorflow_port: int
     spool: str
+    machine: str = field(default_factory=machine_id)
 
     @property
     def name(self) -> str:

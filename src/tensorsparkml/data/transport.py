@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from tensorsparkml.control.keys import Credentials, Guard
+from tensorsparkml.control.machine import machine_id
 from tensorsparkml.control.messages import Peer
 from tensorsparkml.control.rpc import ExchangeHandler, Handler, RpcClient, RpcServer, tcp_location
 from tensorsparkml.data.segments import LocatedBatch, Origin, SegmentWriter, segment_path
@@ -91,8 +92,12 @@ class Segment(Protocol):
 
 
 def is_on_this_host(peer: Peer) -> bool:
-    """Whether a node's spool can be written to: its name is of this cluster and node alone."""
-    return os.access(peer.spool, os.W_OK | os.X_OK)
+    """Whether a node's spool can be written to as files.
+
+    Its name is of this cluster and node alone. On a disk that machines share, it can be seen from
+    others, which must send their rows to the node all the same: it could read its files too early.
+    """
+    return peer.machine == machine_id() and os.access(peer.spool, os.W_OK | os.X_OK)
 
 
 class SpoolClient:

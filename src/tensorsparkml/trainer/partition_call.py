@@ -62,11 +62,10 @@ class PartitionCalls:
         self._streams[number] = stream
         self._calls[stream] = call
         threading.Thread(
-            target=self._receive, args=(number, call), name="inference", daemon=True
+            target=self._receive, args=(number, stream, call), name="inference", daemon=True
         ).start()
 
-    def _receive(self, number: int, call: PartitionCall) -> None:
-        stream = self._streams[number]
+    def _receive(self, number: int, stream: RowStream, call: PartitionCall) -> None:
         try:
             for item in messages(call.reader):
                 if isinstance(item, LocatedBatch):

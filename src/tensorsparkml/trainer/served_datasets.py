@@ -17,11 +17,13 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from tensorsparkml.errors import UnsupportedVersionError
+from tensorsparkml.errors import SpentFeedError, UnsupportedVersionError
 from tensorsparkml.trainer.signing import sign, verify
 
 # TensorFlow's name of the first Python function in a process, under which the chief calls it.
 TOKEN = "pyfunc_0"
+# Passes over one dataset that may be under way. Nobody tells of one that the chief breaks off.
+_MOST_PASSES = 16
 OPEN, BEGIN, NEXT, WHO = "open", "begin", "next", "who"
 # What is signed.
 CALL, SPECIFICATION = "call", "specification"
@@ -132,12 +134,20 @@ class ServedDatasets:
         with self._lock:
             handle = next(self._numbers)
             self._passes[handle] = begun
+            under_way = [each for each, one in self._passes.items() if one.opened is opened]
+            for abandoned in under_way[:-_MOST_PASSES]:
+                del self._passes[abandoned]
         return [np.int64(handle)]
 
     def _next(self, handle: int) -> list[Any]:
         import tensorflow as tf
 
-        under_way = self._passes[handle]
+        under_way = self._passes.get(handle)
+        if under_way is None:
+            raise SpentFeedError(
+                f"a pass over the dataset has ended, because {_MOST_PASSES} others have begun "
+                "since then"
+            )
         for element in under_way.elements:
             # Only workers in lockstep need batches without rows.
             if tf.nest.flatten(element)[0].shape[:1] == [0]:

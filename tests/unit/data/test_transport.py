@@ -20,7 +20,13 @@ from tensorsparkml.control.messages import Peer, Publish
 from tensorsparkml.control.rpc import tcp_location
 from tensorsparkml.data.segments import LocatedBatch, Origin, RowReader
 from tensorsparkml.data.spool import Spool
-from tensorsparkml.data.transport import NodeGoneError, SpoolClient, SpoolServer, send_segment
+from tensorsparkml.data.transport import (
+    NodeGoneError,
+    SpoolClient,
+    SpoolServer,
+    is_on_this_host,
+    send_segment,
+)
 
 SECONDS = 300.0
 SCHEMA = pa.schema([("id", pa.int64())])
@@ -224,3 +230,10 @@ def test_a_spool_that_goes_while_it_is_written_is_named(
 
 def test_rows_are_for_the_executors_user_alone(directory: Path, spool: Spool) -> None:
     assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_spool_on_a_disk_that_machines_share_is_not_written_to(tmp_path: Path) -> None:
+    here = Peer(0, "chief", 0, "127.0.0.1", 1, 1, str(tmp_path))
+    assert is_on_this_host(here)
+    assert not is_on_this_host(replace(here, machine="another"))
+    assert not is_on_this_host(replace(here, spool=str(tmp_path / "gone")))

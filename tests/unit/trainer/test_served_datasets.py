@@ -10,6 +10,8 @@ import cloudpickle
 import numpy as np
 import pytest
 
+from tensorsparkml.errors import SpentFeedError
+from tensorsparkml.trainer import served_datasets as served_module
 from tensorsparkml.trainer.served_datasets import CALL, OPEN, ServedDatasets
 from tensorsparkml.trainer.signing import sign
 
@@ -50,3 +52,13 @@ def test_a_signed_call_is_answered(tmp_path: Path) -> None:
         served.answer(OPEN.encode(), np.int64(0), body)
     assert trap.exists()
     assert len(errors) == 1
+
+
+def test_passes_that_are_broken_off_do_not_add_up() -> None:
+    served = ServedDatasets(SimpleNamespace(), KEY, lambda _: None)
+    opened = served_module._Opened(range(3), [])
+    served._opened[0] = opened
+    handles = [served.answer(b"begin", np.int64(0), b"")[0] for _ in range(100)]
+    assert len(served._passes) == 16
+    with pytest.raises(SpentFeedError, match="16 others have begun"):
+        served.answer(b"next", handles[0], b"")
