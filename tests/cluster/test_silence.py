@@ -12,7 +12,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from event import WITHIN_SECONDS
 from node_processes import wait_until
 
 import tensorsparkml as tsm
@@ -21,7 +20,7 @@ from tensorsparkml import errors
 SCRIPT = Path(__file__).with_name("silence_script.py")
 STOPPED_SECONDS = 15.0
 LEASE_SECONDS = 6.0  # of the tests in which an agent hangs for good
-LEAVING_SECONDS = 5.0
+LEAVING_SECONDS = 15.0  # five on a quiet machine; gRPC alone would wait for twenty
 HANG_SECONDS = 500.0  # which only a hang needs
 
 
@@ -44,6 +43,7 @@ def program(folder, *arguments):
                 process.kill()
 
 
+@pytest.mark.full
 def test_nothing_fails_where_agent_trainer_and_driver_are_stopped_for_a_while(tmp_path):
     with program(tmp_path, "2", "3", "talk") as driver:
         files = [tmp_path / f"node-{rank}" for rank in range(3)]
@@ -63,6 +63,7 @@ def test_nothing_fails_where_agent_trainer_and_driver_are_stopped_for_a_while(tm
         assert status == 0, (tmp_path / "output").read_text()
 
 
+@pytest.mark.full
 def test_many_empty_nodes_start_at_once(tmp_path):
     with program(tmp_path, "16", "32", "nothing") as driver:
         status = driver.wait(HANG_SECONDS)
@@ -76,7 +77,6 @@ def hang(args, ctx):
         while not Path(folder, "started").exists():
             threading.Event().wait(0.05)
         Path(folder, "processes").write_text(f"{os.getppid()} {os.getpid()}")
-        Path(folder, "event").write_text(str(time.time()))
         os.kill(os.getppid(), signal.SIGSTOP)
         if stops_trainer:
             os.kill(os.getpid(), signal.SIGSTOP)
@@ -84,9 +84,10 @@ def hang(args, ctx):
 
 
 @pytest.mark.parametrize(
-    ("slots", "stops_trainer"), [("hold", False), ("release", False), ("hold", True)]
+    ("slots", "stops_trainer"),
+    [("hold", False), pytest.param("release", False, marks=pytest.mark.full), ("hold", True)],
 )
-def test_an_agent_hangs_for_good(spark, event, tmp_path, caplog, slots, stops_trainer):
+def test_an_agent_hangs_for_good(spark, tmp_path, caplog, slots, stops_trainer):
     with (
         pytest.raises(errors.AgentLostError) as caught,
         tsm.Cluster(
@@ -105,9 +106,7 @@ def test_an_agent_hangs_for_good(spark, event, tmp_path, caplog, slots, stops_tr
         finally:
             raised = time.monotonic()
     left = time.monotonic()
-    # The error itself waits for what else is reported, and is no part of leaving.
-    assert left - raised < LEAVING_SECONDS + 2.0
-    assert event.age() < LEASE_SECONDS + WITHIN_SECONDS + LEAVING_SECONDS
+    assert left - raised < LEAVING_SECONDS
     assert caught.value.node == "worker:0"
     assert "lease_seconds=6" in caught.value.message
     agent, trainer = map(int, (tmp_path / "processes").read_text().split())
