@@ -377,16 +377,14 @@ class Node:
                 reported = size
 
     def _watch(self) -> None:
-        """Look at the executor, the driver and the trainer; each end is told once."""
-        executor_lives, driver_lives = self._executor is not None, True
+        executor = self._executor
         while not self._ended.wait(_WATCH_SECONDS):
             self._trainer.sample_memory()
-            if executor_lives and self._executor is not None and not alive(self._executor):
-                executor_lives = False
+            if executor is not None and not alive(executor):
+                executor = None
                 self._events.put(ExecutorGone())
             self._link.look()
-            if driver_lives and (reason := self._link.gone) is not None:
-                driver_lives = False
+            if (reason := self._link.gone) is not None:
                 self._events.put(DriverGone(reason))
             for kind, fields in self._trainer_watch.look(self._trainer.process_id):
                 self._reporter.send(kind, **fields)
