@@ -61,7 +61,8 @@ class ClusterConfig:
             runs: on the chief's host (True or "chief") or on the driver's ("driver").
         tls: Whether the calls between driver, executors and nodes are encrypted, with a
             certificate that is made for this cluster.
-        lease_seconds: Silence after which agents and driver give each other up.
+        lease_seconds: Heartbeat timeout: silence after which agents and driver declare each other
+            dead. What breaks, such as a process that ends, is noticed within seconds.
         start_seconds: How long the nodes may take to start.
         progress: Whether to show how far the feeds are: as bars where standard error is a
             terminal, and in notebooks; as lines of the logger `tensorsparkml.progress` elsewhere.
@@ -84,7 +85,7 @@ class ClusterConfig:
     gpu_memory_growth: bool = False
     tensorboard: bool | BoardPlace = False
     tls: bool = True
-    lease_seconds: float = 6.0
+    lease_seconds: float = 30.0
     start_seconds: float = 120.0
     progress: bool = True
 

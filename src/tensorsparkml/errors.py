@@ -25,7 +25,8 @@ TensorSparkMLError
     ├── MainExitError            main ended its process: sys.exit(3), os._exit(3)
     ├── TrainerKilledError       a signal ended the node's TensorFlow process
     │   └── TrainerOutOfMemoryError  … sent by the kernel for lack of memory
-    ├── AgentLostError           the process beside the trainer is gone
+    ├── TrainerHungError         the TensorFlow process does not respond, and others wait for it
+    ├── AgentLostError           the process beside the trainer is gone, or does not respond
     └── ExecutorLostError        the Spark executor of the node is gone
 ```
 
@@ -60,6 +61,7 @@ __all__ = [
     "ShapeMismatchError",
     "SpentFeedError",
     "TensorSparkMLError",
+    "TrainerHungError",
     "TrainerKilledError",
     "TrainerOutOfMemoryError",
     "UnpicklableError",
@@ -220,8 +222,12 @@ class TrainerOutOfMemoryError(TrainerKilledError):
     """The kernel killed the node's TensorFlow process for lack of memory."""
 
 
+class TrainerHungError(NodeError):
+    """A node's TensorFlow process does not respond, and other nodes failed for that reason."""
+
+
 class AgentLostError(NodeError):
-    """The process that supervises a node is gone."""
+    """The process that supervises a node is gone, or does not respond."""
 
 
 class ExecutorLostError(NodeError):

@@ -30,7 +30,15 @@ if __name__ == "__main__":
         .getOrCreate()
     )
     try:
-        tsm.run(main, {"folder": folder}, spark=spark, num_workers=2, slots=slots)
+        # Hours of silence, so that agents notice the driver's end by what breaks.
+        tsm.run(
+            main,
+            {"folder": folder},
+            spark=spark,
+            num_workers=2,
+            slots=slots,
+            lease_seconds=36_000.0,
+        )
     except KeyboardInterrupt:
         Path(folder, "interrupted").touch()
         spark.stop()

@@ -70,6 +70,8 @@ def ctx(tmp_path: Path) -> Context:
         datasets_key="",
         peers=peers,
         rank=0,
+        agent_process=0,
+        lease_seconds=30.0,
         readers=1,
         serves=False,
         default_fs="file:///",

@@ -5,17 +5,18 @@ Times are seconds of any monotonic clock; the caller passes `now`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.messages import Directive, End, Failure, FeedProgress, Peer, Stop
+from tensorsparkml.control.node_silence import NodeSilence, Warned
 from tensorsparkml.roles import Roles
 
-_PAUSE_SECONDS = 1.0  # between two looks at the leases, after which all begin anew
+_HUNG = "TrainerHungError"
+_LONGEST_LINE = 300  # characters of a failure that is one of several
 
 
 class Phase(Enum):
@@ -35,10 +36,27 @@ class Node:
     peer: Peer | None = None
     phase: Phase = Phase.PENDING
     gone: bool = False
-    last_heard: float | None = None
+    lost: bool = False  # silent for longer than the timeout, and not heard since
+    processes: tuple[int, ...] = ()  # ids of the agent and the trainer
+    hung: tuple[float, str] | None = None  # since when the trainer is silent, and its state
     result: bytes | None = None
     awaited: bool = True
     spool_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What a moment of time has changed.
+
+    Attributes:
+        addressed: Directives to nodes.
+        warnings: What to log about nodes, or about the driver.
+        settled: Whether the root cause can be named now, and could not before.
+    """
+
+    addressed: Addressed = field(default_factory=list)
+    warnings: list[Warned] = field(default_factory=list)
+    settled: bool = False
 
 
 class ClusterState:
@@ -49,7 +67,7 @@ class ClusterState:
 
     Args:
         roles: The nodes.
-        lease_seconds: Silence after which an agent counts as lost.
+        lease_seconds: Heartbeat timeout: silence after which an agent counts as lost.
         settle_seconds: How long after a failure other nodes may still report theirs, before the
             root cause is chosen.
         cause_seconds: The same where only consequences are known so far.
@@ -76,22 +94,31 @@ class ClusterState:
         self.last_epoch: Mapping[str, Any] | None = None
         self.tensorboard_url: str | None = None
         self.tensorboard_known = False
-        self._lease_seconds = lease_seconds
         self._settle_seconds = settle_seconds
         self._cause_seconds = cause_seconds
         self._failed_at: float | None = None
-        self._watched_since = self._watched_until = -math.inf
+        self._silence = NodeSilence(roles.names, lease_seconds)
+        self._was_settled = False
 
     # Nodes
 
-    def started(self, rank: int, peer: Peer) -> None:
-        """Record that a node's trainer runs, and where the node is."""
+    def started(self, rank: int, peer: Peer, processes: Sequence[int] = ()) -> None:
+        """Record that a trainer runs, where, and the process ids of the agent and of it."""
         node = self.nodes[rank]
-        node.peer, node.phase = peer, Phase.RUNNING
+        node.peer, node.phase, node.processes = peer, Phase.RUNNING, tuple(processes)
 
     def heard(self, rank: int, now: float) -> None:
         """Record a sign of life of an agent."""
-        self.nodes[rank].last_heard = now
+        self._silence.heard(rank, now)
+
+    def trainer_silent(self, rank: int, seconds: float, state: str, now: float) -> None:
+        """Record that a trainer has not responded for a while, and the state of its process."""
+        self.nodes[rank].hung = (now - seconds, state)
+        self._name_hung(now)
+
+    def trainer_heard(self, rank: int) -> None:
+        """Record that a trainer responds again."""
+        self.nodes[rank].hung = None
 
     def stored(self, rank: int, size: int) -> None:
         """Record the size of the rows on a node's disk, in bytes."""
@@ -109,6 +136,8 @@ class ClusterState:
     def finished(self, rank: int, result: bytes) -> Addressed:
         """Record a main's result; when training has ended with it, all trainers may exit."""
         node = self.nodes[rank]
+        if node.lost:  # it was given up, and comes too late
+            return []
         node.phase, node.result = Phase.FINISHED, result
         if self.failures:
             return []
@@ -150,7 +179,10 @@ class ClusterState:
         known = {(other.kind, other.node, other.consequence) for other in self.failures}
         if self.ending or (failure.kind, failure.node, failure.consequence) in known:
             return []
+        if failure.kind == "AgentLostError":
+            failure = replace(failure, message=failure.message + self._silence.explain(now))
         self.failures.append(failure)
+        self._name_hung(now)
         if self._failed_at is not None:
             return []
         self._failed_at = now
@@ -159,28 +191,44 @@ class ClusterState:
     def gone(self, rank: int) -> None:
         """Record that nothing of a node is left."""
         self.nodes[rank].gone = True
+        self.nodes[rank].lost = False
 
-    def expire(self, now: float) -> Addressed:
-        """Fail the nodes whose agents have been silent for longer than their lease.
+    def tick(self, now: float) -> Tick:
+        """Let time pass: fail the nodes whose agents have been silent for longer than the timeout.
 
-        To be called again and again. After a pause, in which a driver that was busy or stopped may
-        have answered no agent, all leases begin anew.
+        To be called several times a second, from one thread. Until all nodes have started, silence
+        means nothing.
         """
-        addressed: Addressed = []
-        if now - self._watched_until > _PAUSE_SECONDS:
-            self._watched_since = now
-        self._watched_until = now
-        for rank, node in enumerate(self.nodes):
-            heard = node.last_heard
-            silent = 0.0 if heard is None else now - max(heard, self._watched_since)
-            if not node.gone and silent > self._lease_seconds:
-                self.gone(rank)
-                message = (
-                    f"its agent has not called for {silent:.1f} s (lease: "
-                    f"{self._lease_seconds:g} s); its host, its network or the process is gone"
-                )
-                addressed += self.failed(Failure("AgentLostError", message, node.name), now)
-        return addressed
+        tick = Tick(warnings=self._silence.tick(now))
+        if self.all_started:
+            for rank, node in enumerate(self.nodes):
+                if not (node.gone or node.lost):
+                    warnings, lost = self._silence.look(rank, now)
+                    tick.warnings.extend(warnings)
+                    if lost is not None:
+                        node.lost = True
+                        failure = Failure("AgentLostError", lost, node.name)
+                        tick.addressed.extend(self.failed(failure, now))
+        settled = self.settled(now) and not self._was_settled
+        self._was_settled = self._was_settled or settled
+        return replace(tick, settled=settled)
+
+    def _name_hung(self, now: float) -> None:
+        """Add what explains consequences better than they do: trainers that do not respond."""
+        if not self.failures or self.ending:
+            return
+        failed = {failure.node for failure in self.failures}
+        for node in self.nodes:
+            if node.hung is None or node.name in failed or node.phase is Phase.FINISHED:
+                continue
+            since, state = node.hung
+            message = (
+                f"the TensorFlow process has not responded for {now - since:.0f} s (state: "
+                f"{state}), and other nodes wait for it; it was stopped (SIGSTOP, a debugger, a "
+                "frozen container), or native code in it hangs. Look at the process and at the "
+                "node's log"
+            )
+            self.failures.append(Failure(_HUNG, message, node.name, consequence=True))
 
     # Feeds
 
@@ -267,8 +315,23 @@ class ClusterState:
 
     @property
     def all_gone(self) -> bool:
-        """Whether nothing of any node that ever started is left."""
-        return all(node.gone or node.peer is None for node in self.nodes)
+        """Whether nothing of any node that ever started is left, or will ever be heard of."""
+        return all(node.gone or node.lost or node.peer is None for node in self.nodes)
+
+    def running(self, ranks: Sequence[int]) -> list[str]:
+        """Return the names of the nodes, of some, whose mains have neither returned nor failed."""
+        nodes = [self.nodes[rank] for rank in ranks]
+        return [node.name for node in nodes if node.phase is Phase.RUNNING and not node.gone]
+
+    @property
+    def unconfirmed(self) -> list[str]:
+        """The nodes of which something may be left: name, host and processes."""
+        return [
+            f"{node.name} on {node.peer.host} (processes "
+            f"{', '.join(map(str, node.processes)) or 'unknown'})"
+            for node in self.nodes
+            if node.peer is not None and not node.gone
+        ]
 
     def settled(self, now: float) -> bool:
         """Whether the root cause can be named: no further report is to be waited for."""
@@ -282,10 +345,14 @@ class ClusterState:
         """Return the root cause and what failed after it.
 
         The root cause is the first failure that is not merely what nodes suffer when another one
-        fails: a broken collective may be reported before the crash that broke it.
+        fails: a broken collective may be reported before the crash that broke it. Where there is
+        none, it is a trainer that hangs, if one does.
         """
-        causes = [failure for failure in self.failures if not failure.consequence]
-        root = causes[0] if causes else self.failures[0]
+
+        def order(failure: Failure) -> int:
+            return failure.consequence + (failure.consequence and failure.kind != _HUNG)
+
+        root = min(self.failures, key=order)
         return root, [failure for failure in self.failures if failure is not root]
 
     def _to_all(self, directive: Directive) -> Addressed:
@@ -295,5 +362,10 @@ class ClusterState:
 def describe(failure: Failure) -> str:
     """One line about a failure."""
     where = f"[{failure.node}] " if failure.node else ""
-    first_line = failure.message.split("\n", 1)[0]
-    return f"{where}{failure.kind}: {first_line}"
+    return f"{where}{failure.kind}: {first_line(failure.message)}"
+
+
+def first_line(text: str) -> str:
+    """Return the first line of a text, shortened to what a person reads."""
+    line = text.split("\n", 1)[0]
+    return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + " …"

@@ -24,7 +24,8 @@ class ClusterPlan:
         hold: Whether launch tasks live as long as the nodes.
         direct_feed: Name of the feed that launch tasks deliver, or None.
         direct_limited: Whether they must wait for room before they deliver more of it.
-        lease_seconds: Silence after which agent and coordinator give each other up.
+        lease_seconds: Heartbeat timeout: silence after which agent and coordinator declare each
+            other dead.
         version: Version of this library on the driver.
         python: Python version of the driver, such as `3.12`.
         packages: Import names that every executor must have.

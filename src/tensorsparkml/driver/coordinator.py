@@ -1,15 +1,17 @@
 """The coordinator: the driver's control server, a thin shell around `ClusterState`.
 
-All state is behind one condition. Calls of agents and feeders change it from Flight's threads; the
-user's thread waits on it.
+All state is behind one condition. Calls of agents and feeders change it from Flight's threads, and
+a ticker lets time pass; the user's thread waits on it.
 """
 
 from __future__ import annotations
 
 import base64
+import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -32,13 +34,17 @@ from tensorsparkml.control.messages import (
 from tensorsparkml.control.names import check_segment
 from tensorsparkml.control.rpc import Handler, RpcServer, tcp_location
 from tensorsparkml.control.verdict import to_error
+from tensorsparkml.driver.log_relay import LogRelay
 from tensorsparkml.driver.node_log import log_tensorboard, relay_epoch, relay_lines, relay_warning
 from tensorsparkml.errors import LaunchError, TensorSparkMLError
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _SETTLE_LIMIT_SECONDS = 5.0
-_LOOK_SECONDS = 0.25  # between two looks at a state that has not changed
+_TICK_SECONDS = 0.25
+_SHUTDOWN_SECONDS = 1.0
+_LOG_SECONDS = 5.0  # for handlers of the user's to take the last lines
 _FOREVER = 10.0 * 365 * 86_400  # seconds
 
 
@@ -63,6 +69,7 @@ class Coordinator:
         self._direct_tasks_left = 0
         self._gathered: dict[str, dict[int, Any]] = {}
         self._closing = False
+        self._relay = LogRelay()
         handlers: dict[str, Handler] = {
             "poll": self._on_poll,
             "report": self._on_report,
@@ -75,12 +82,16 @@ class Coordinator:
         try:
             self._server = RpcServer(tcp_location(bind_address), guard, handlers, permit=may_call)
         except (flight.FlightError, pa.ArrowException, OSError) as error:
+            self._relay.close(_LOG_SECONDS)
             raise LaunchError(
                 f"the driver cannot listen on {bind_address}: {error}; set "
                 "spark.driver.bindAddress to an address of this host, and spark.driver.host to "
                 "the one under which executors reach it"
             ) from error
         self.location = tcp_location(host, self._server.port)
+        self._ended = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="coordinator ticker", daemon=True)
+        self._ticker.start()
 
     # For the user's thread
 
@@ -88,22 +99,11 @@ class Coordinator:
         """Wait until a condition on the state holds, and return whether it does.
 
         Args:
-            condition: Looked at after every change, and a few times a second.
+            condition: Looked at after every change.
             timeout: Seconds.
         """
-        deadline = time.monotonic() + timeout
         with self._changed:
-            while True:
-                # Not without a cause: two threads that wait would wake each other for ever.
-                if expired := self._state.expire(time.monotonic()):
-                    self._send(expired)
-                if condition(self._state):
-                    return True
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return False
-                # Short waits: time itself changes the state, and Ctrl-C must be seen.
-                self._changed.wait(min(left, _LOOK_SECONDS))
+            return self._changed.wait_for(lambda: condition(self._state), timeout)
 
     def require(self, condition: Callable[[ClusterState], bool], timeout: float = _FOREVER) -> bool:
         """Wait until a condition on the state holds, and return whether it does.
@@ -218,7 +218,7 @@ class Coordinator:
             self._state.tensorboard_at(url)
             self._changed.notify_all()
         if url is not None:
-            log_tensorboard(url)
+            self._relay.put(partial(log_tensorboard, url))
 
     def end_inference(self) -> None:
         """Let the programs' loops over batches for inference end."""
@@ -236,11 +236,26 @@ class Coordinator:
             return [node.result for node in self._state.nodes]
 
     def close(self) -> None:
-        """End the server."""
+        """End the server, the ticker and, when all is logged, the relay of what nodes tell."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._server.shutdown()
+        self._ended.set()
+        self._ticker.join()
+        # gRPC gives clients that do not respond, such as agents that hang, twenty seconds.
+        shutdown = threading.Thread(target=self._server.shutdown, name="shutdown", daemon=True)
+        shutdown.start()
+        shutdown.join(_SHUTDOWN_SECONDS)
+        self._relay.close(_LOG_SECONDS)
+
+    def _tick(self) -> None:
+        while not self._ended.wait(_TICK_SECONDS):
+            with self._changed:
+                tick = self._state.tick(time.monotonic())
+                if tick.addressed or tick.settled:  # else nobody who waits is woken
+                    self._send(tick.addressed)
+            for node, message in tick.warnings:
+                self._relay.put(partial(relay_warning, node or "driver", message))
 
     # Calls of agents and feeders
 
@@ -248,45 +263,59 @@ class Coordinator:
         rank, seen = body["rank"], body["seen"]
         with self._changed:
             self._state.heard(rank, time.monotonic())
-            self._changed.notify_all()
             mailbox = self._mailboxes[rank]
             self._changed.wait_for(lambda: len(mailbox) > seen or self._closing, body["wait"])
             return {"directives": [encode_directive(directive) for directive in mailbox[seen:]]}
 
     def _on_report(self, body: dict[str, Any]) -> None:
         rank, number = body["rank"], body.get("number")
+        name, events = self._state.nodes[rank].name, body["events"]
         with self._changed:
-            name = self._state.nodes[rank].name
-            if number is not None:  # agents repeat a report whose answer was lost
+            if number is not None:  # agents repeat a report whose answer was lost or is late
                 if number <= self._reports[rank]:
                     return
                 self._reports[rank] = number
-        for event in body["events"]:
-            if event["kind"] == "lines":
-                relay_lines(name, event["lines"])
-            elif event["kind"] == "epoch":
-                relay_epoch(name, event)
-                with self._changed:
-                    self._state.epoch_ended(event)
-            elif event["kind"] == "warning":
-                relay_warning(name, event["message"])
-            elif event["kind"] == "tensorboard":
-                self.tensorboard_at(event["url"])
-            else:
-                with self._changed:
-                    self._send(self._apply(rank, event))
+            self._state.heard(rank, time.monotonic())
+            for event in events:
+                self._take(rank, name, event)
+
+    def _take(self, rank: int, name: str, event: dict[str, Any]) -> None:
+        match event["kind"]:
+            case "lines":
+                self._relay.put(partial(relay_lines, name, event["lines"]))
+                return
+            case "warning":
+                self._relay.put(partial(relay_warning, name, event["message"]))
+                return
+            case "epoch":
+                self._relay.put(partial(relay_epoch, name, event))
+        try:
+            self._send(self._apply(rank, event))
+        except Exception as error:
+            # The report does not come again: whoever waits for the event would wait for ever.
+            message = f"the driver cannot apply {event['kind']!r} of {name}: {error!r}"
+            self.fail(Failure("NodeError", message, name))
+            self._relay.put(partial(logger.error, "%s", message, exc_info=error))
 
     def _apply(self, rank: int, event: dict[str, Any]) -> Addressed:
         state = self._state
         match event["kind"]:
             case "started":
-                state.started(rank, Peer(**event["peer"]))
+                state.started(rank, Peer(**event["peer"]), event.get("processes", ()))
             case "finished":
                 return state.finished(rank, base64.b64decode(event["result"]))
             case "failed":
                 return state.failed(decode_failure(event["failure"]), time.monotonic())
             case "gone":
                 state.gone(rank)
+            case "epoch":
+                state.epoch_ended(event)
+            case "tensorboard":
+                self.tensorboard_at(event["url"])
+            case "trainer_silent":
+                state.trainer_silent(rank, event["seconds"], event["state"], time.monotonic())
+            case "trainer_heard":
+                state.trainer_heard(rank)
             case "awaits_end":
                 state.awaits_end(rank)
             case "unawaited":

@@ -59,6 +59,7 @@ class JobGuard:
     def release(self) -> None:
         """Cover no more jobs of this thread, and end."""
         self._released.set()
+        self._coordinator.wake()
         with suppress(Exception):  # Py4J raises its own where the application has ended before
             self._context.removeJobTag(self._tag)
 

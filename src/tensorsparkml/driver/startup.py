@@ -44,6 +44,8 @@ _slot_registry = slots.SlotRegistry()
 _STOP_SECONDS = 5.0  # for nodes to end once they are told to
 _TASK_SECONDS = 1.0  # for launch tasks to end after their agents
 _JOB_SECONDS = 30.0  # for Spark to end the launch job once it is cancelled
+_HUNG_SECONDS = 2.0  # for an agent that hangs to be killed by its trainer
+_HUNG_TASK_SECONDS = 1.0  # for Spark to end the launch job where that has not happened
 
 
 def free_slots(spark: SparkSession, needed: int) -> int:
@@ -150,12 +152,22 @@ class RunningCluster:
         if self._progress is not None:
             self._progress.stop()
         self._board.stop()
-        gone = self.coordinator.wait_for(lambda state: state.all_gone, _STOP_SECONDS)
-        if not gone:
-            logger.warning("cluster %s: not every node has confirmed its end", self._id)
+        self.coordinator.wait_for(lambda state: state.all_gone, _STOP_SECONDS)
+        # The trainer of an agent that hangs kills it, at about the time at which the driver knows.
+        ended = self.coordinator.wait_for(lambda state: not state.unconfirmed, _HUNG_SECONDS)
         job = self._job
-        if job is not None and not job.join(patience) and not job.cancel(_JOB_SECONDS):
-            logger.warning("cluster %s: Spark has not ended the launch job", self._id)
+        if job is not None and not (ended and job.join(patience)):
+            # A launch task ends with its agent, so the task of one that hangs may not.
+            seconds = _JOB_SECONDS if ended else _HUNG_TASK_SECONDS
+            if not job.cancel(seconds):
+                logger.warning("cluster %s: Spark has not ended the launch job", self._id)
+        if left := self.coordinator.look(lambda state: state.unconfirmed):
+            logger.warning(
+                "cluster %s: the end of these nodes is not confirmed, and processes of theirs may "
+                "be left: %s",
+                self._id,
+                "; ".join(left),
+            )
         self.coordinator.close()
         for node in self._local_nodes:  # those that still wait for the others end with it
             node.join(_STOP_SECONDS)
@@ -225,3 +237,12 @@ class RunningCluster:
         elif self.plan.hold and not self.coordinator.wait_for(lambda s: s.all_started, timeout=0):
             message = "Spark ended the tasks that start the nodes before every node ran"
             self.coordinator.fail(Failure("LaunchError", message))
+        elif self.plan.hold:
+            self._check_left()
+
+    def _check_left(self) -> None:
+        """Fail the nodes whose launch tasks have ended, as tasks do when they cannot report why."""
+        launched = range(self.plan.launched)
+        for name in self.coordinator.look(lambda state: state.running(launched)):
+            message = "its launch task has ended, and with it the agent, without a report"
+            self.coordinator.fail(Failure("AgentLostError", message, name))

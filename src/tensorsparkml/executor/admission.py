@@ -6,7 +6,7 @@ from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.rpc import RpcClient
 
 _WAIT_SECONDS = 2.0  # how long the coordinator holds a call
-_CALL_SECONDS = 10.0
+_CALL_SECONDS = 60.0  # also where the driver does not run for a while
 
 
 def wait_for_room(coordinator: str, credentials: Credentials, feed: str) -> bool:

@@ -2,7 +2,8 @@
 
 Started by the launch task as `python -m tensorsparkml.executor.agent`, with its orders on standard
 input. It imports neither TensorFlow nor PySpark, and ends, trainer included, when the cluster
-ends, when the coordinator is silent for longer than the lease, or when its executor is gone.
+ends, when the driver is gone or silent for longer than the heartbeat timeout, or when its executor
+is gone.
 """
 
 from __future__ import annotations
@@ -47,7 +48,12 @@ def main() -> None:
         others, pickled = read_frame(orders), read_frame(orders)
         if others is not None and pickled is not None:
             told = json.loads(others)
-            node.run([Peer(**peer) for peer in told["peers"]], told["environment"], pickled)
+            peers = [Peer(**peer) for peer in told["peers"]]
+            driver_gone = node.run(
+                peers, told["environment"], pickled, lambda: print("started", flush=True)
+            )
+            if driver_gone is not None:
+                sys.exit(driver_gone)
     finally:
         node.close()
         kill_descendants()

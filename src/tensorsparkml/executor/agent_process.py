@@ -68,6 +68,10 @@ class AgentProcess:
         address: dict[str, Any] | None = json.loads(answer) if answer else None
         return address
 
+    def started(self) -> bool:
+        """Wait until the trainer runs; False if the agent ended instead."""
+        return bool(cast(BinaryIO, self._process.stdout).readline())
+
     def tell(self, message: bytes) -> None:
         """Send a message; one that does not arrive is explained by the agent's end."""
         with suppress(BrokenPipeError):

@@ -22,8 +22,10 @@ class TaskEnded:
 
 
 @dataclass(frozen=True)
-class LeaseExpired:
-    """The coordinator has been silent for too long."""
+class DriverGone:
+    """The driver has ended, or has been silent for too long."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class GraceOver:
 Event = (
     TrainerExited
     | TaskEnded
-    | LeaseExpired
+    | DriverGone
     | ExecutorGone
     | MainBegan
     | AskingOver

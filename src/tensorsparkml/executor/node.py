@@ -1,10 +1,12 @@
-"""One node, as its agent runs it: an event loop around the trainer, the spool and the lease."""
+"""One node, as its agent runs it: an event loop around the trainer, the spool and the driver."""
 
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any, BinaryIO
@@ -36,10 +38,10 @@ from tensorsparkml.data.transport import NodeGoneError, SpoolServer, send_segmen
 from tensorsparkml.errors import FeedError
 from tensorsparkml.executor.events import (
     AskingOver,
+    DriverGone,
     Event,
     ExecutorGone,
     GraceOver,
-    LeaseExpired,
     MainBegan,
     TaskEnded,
     TrainerExited,
@@ -51,11 +53,12 @@ from tensorsparkml.executor.logs import NodeLog
 from tensorsparkml.executor.node_logs import NodeLogs
 from tensorsparkml.executor.ports import hold_port
 from tensorsparkml.executor.process_tree import alive
-from tensorsparkml.executor.reporting import Lease, Mailbox, Reporter
+from tensorsparkml.executor.reporting import DriverLink, Mailbox, Reporter, try_port
 from tensorsparkml.executor.supervisor import Trainer, trainer_environment
+from tensorsparkml.executor.trainer_watch import TrainerWatch
 
 logger = logging.getLogger(__name__)
-_WATCH_SECONDS = 0.5  # between looks at the lease and at the executor's process
+_WATCH_SECONDS = 0.5  # between looks at the driver, the trainer and the executor's process
 _SPOOL_SECONDS = 1.0  # between looks at the spool's size, which is reported where it has changed
 _ASKING_SECONDS = 1.0  # for a main beside the training to ask whether that has ended
 _GRACE_SECONDS = 1.0  # for a trainer to report its own failure before it is killed
@@ -88,7 +91,7 @@ class Node:
         self._orders = orders
         self._executor = psutil.Process(executor) if executor else None
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._lease = Lease(plan.lease_seconds)
+        self._link = DriverLink(plan.lease_seconds, lambda: try_port(plan.coordinator))
         self._umask = umask
         self._folders = NodeFolders(plan, rank)
         self.log_dir = self._folders.log_dir
@@ -121,19 +124,27 @@ class Node:
         spool = str(self._spool.directory)
         return asdict(Peer(self.rank, role, index, self._host, self._server.port, port, spool))
 
-    def run(self, peers: list[Peer], resources: dict[str, str], main: bytes) -> None:
-        """Run the trainer to its end.
+    def run(
+        self,
+        peers: list[Peer],
+        resources: dict[str, str],
+        main: bytes,
+        on_started: Callable[[], None] = lambda: None,
+    ) -> str | None:
+        """Run the trainer to its end, and return why the driver counts as gone, or None.
 
         Args:
             peers: All nodes by rank.
             resources: Environment variables for what the node may use of its host.
             main: The pickled main function and its arguments.
+            on_started: Called when the trainer runs, which from then on notices the agent's end.
         """
         self._peers = peers
         name = peers[self.rank].name
         socket_path = str(self._temporary / "agent")
         program_temporary = self._temporary / "tmp"
         program_temporary.mkdir(mode=0o700)
+        self._trainer_watch = TrainerWatch()
         trainer_server = RpcServer(
             unix_location(socket_path),
             self.plan.keys.guard(of_node(self.rank)),
@@ -145,6 +156,7 @@ class Node:
                 "begun": lambda body: self._spool.begun(**body),
                 "dropped": lambda body: self._reporter.send("dropped", **body),
                 "epoch": lambda body: self._reporter.send("epoch", **body),
+                "beat": lambda _: self._trainer_watch.heard(),
                 "began": lambda _: self._events.put(MainBegan()),
                 "finished": self._on_finished,
                 "failed": self._on_failed,
@@ -153,8 +165,8 @@ class Node:
             },
             self._relay.serve_program,
         )
-        self._reporter = Reporter(self._connect(), self.rank, self._log, self._lease)
-        self._mailbox = Mailbox(self._connect(), self.rank, self._lease, self._deliver)
+        self._reporter = Reporter(self._connect(), self.rank, self._log, self._link)
+        self._mailbox = Mailbox(self._connect(), self.rank, self._link, self._deliver)
         self._reporter.start()
         logs = NodeLogs(self.plan, self.rank, self.log_dir, self._host, self._reporter)
         self._trainer = Trainer(
@@ -174,6 +186,8 @@ class Node:
                 "datasets_key": self.plan.keys.token(DATASETS),
                 "peers": [asdict(peer) for peer in peers],
                 "rank": self.rank,
+                "agent_process": os.getpid(),
+                "lease_seconds": self.plan.lease_seconds,
                 "readers": self.plan.roles.readers,
                 "serves": self.rank not in self.plan.roles.with_main,
                 "default_fs": self.plan.default_fs,
@@ -188,7 +202,9 @@ class Node:
             logs.process_ids,
         )
         logger.info("%s: trainer runs as process %d", name, self._trainer.process_id)
-        self._reporter.send("started", peer=asdict(peers[self.rank]))
+        on_started()
+        processes = [os.getpid(), self._trainer.process_id]
+        self._reporter.send("started", peer=asdict(peers[self.rank]), processes=processes)
         self._start_thread("mailbox", self._mailbox.run)
         self._start_thread("orders", self._watch_orders)
         self._start_thread("watch", self._watch)
@@ -196,11 +212,12 @@ class Node:
         while not self._handle(self._events.get()):
             pass
         logs.close()  # while the mailbox still shows the driver that this agent lives
+        self._reporter.finish()
         self._ended.set()
         self._mailbox.stop()
-        self._reporter.finish(timeout=2.0)
         self._spool.close()
         trainer_server.shutdown()
+        return self._link.gone
 
     def close(self) -> None:
         """Give up ports and files."""
@@ -254,8 +271,8 @@ class Node:
                     self._lost_task()
             case ExecutorGone():
                 self._look_after_executor()
-            case LeaseExpired():
-                self._abandon(Failure("LaunchError", "the driver has been silent for too long"))
+            case DriverGone(reason):
+                self._abandon(Failure("LaunchError", reason))
         return False
 
     def _lost_task(self) -> None:
@@ -360,14 +377,17 @@ class Node:
                 reported = size
 
     def _watch(self) -> None:
+        executor = self._executor
         while not self._ended.wait(_WATCH_SECONDS):
             self._trainer.sample_memory()
-            if self._executor is not None and not alive(self._executor):
+            if executor is not None and not alive(executor):
+                executor = None
                 self._events.put(ExecutorGone())
-                return
-            if self._lease.expired:
-                self._events.put(LeaseExpired())
-                return
+            self._link.look()
+            if (reason := self._link.gone) is not None:
+                self._events.put(DriverGone(reason))
+            for kind, fields in self._trainer_watch.look(self._trainer.process_id):
+                self._reporter.send(kind, **fields)
 
     def _watch_orders(self) -> None:
         released = read_frame(self._orders) is not None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.rpc import RpcClient
 
-_CALL_SECONDS = 10.0
+_CALL_SECONDS = 60.0  # also where the driver does not run for a while
 
 # Gets whether the feeder begins, the nodes on its host, and the size of the next rows in bytes;
 # returns the nodes that share them.

@@ -16,7 +16,7 @@ from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.rpc import RpcClient
 
 _WAIT_SECONDS = 5.0  # how long the coordinator holds a call
-_CALL_SECONDS = 15.0
+_CALL_SECONDS = 30.0  # also where the driver does not run for a while
 
 
 def meet(plan: ClusterPlan, rank: int, value: Any) -> list[Any]:

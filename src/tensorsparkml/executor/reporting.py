@@ -5,13 +5,17 @@ from __future__ import annotations
 import itertools
 import logging
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow.flight as flight
 
+from tensorsparkml.control.driver_watch import DriverWatch, Reach
+from tensorsparkml.control.heartbeat import News
 from tensorsparkml.control.messages import Directive, decode_directive
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.executor.logs import NodeLog
@@ -20,28 +24,60 @@ logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0  # how long the coordinator may hold a poll, so at least this often it hears us
 _CALL_SECONDS = 5.0
-_RETRY_SECONDS = 0.2
+_RETRY_SECONDS = 0.5
+_CONNECT_SECONDS = 2.0
 
 
-class Lease:
-    """When the coordinator was last heard.
+def try_port(location: str) -> Reach:
+    """Return how an attempt to connect to a Flight location goes."""
+    url = urlsplit(location)
+    try:
+        socket.create_connection((url.hostname, url.port), timeout=_CONNECT_SECONDS).close()
+    except ConnectionRefusedError:
+        return Reach.REFUSED
+    except OSError:  # no route, no answer, no such name
+        return Reach.UNREACHABLE
+    return Reach.ACCEPTED
+
+
+class DriverLink:
+    """What the agent's threads know of the driver.
 
     Args:
-        seconds: Silence after which it counts as gone.
+        timeout: Heartbeat timeout in seconds.
+        try_driver: Tries to connect to the driver's port.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._renewed = time.monotonic()
+    def __init__(self, timeout: float, try_driver: Callable[[], Reach]) -> None:
+        self._watch = DriverWatch(timeout)
+        self._try_driver = try_driver
+        self._lock = threading.Lock()
 
-    def renew(self) -> None:
-        """Record that the coordinator answered."""
-        self._renewed = time.monotonic()
+    def heard(self) -> None:
+        """Record a reply of the driver."""
+        with self._lock:
+            self._watch.heard(time.monotonic())
+
+    def failed(self) -> None:
+        """Look whether the driver's port still accepts connections, because a call has failed."""
+        reach = self._try_driver()
+        with self._lock:
+            self._watch.tried(reach, time.monotonic())
+
+    def look(self) -> None:
+        """Let time pass; to be called several times a second."""
+        with self._lock:
+            look = self._watch.look(time.monotonic())
+        if look.news is News.SILENT:
+            logger.warning("no reply from the driver for %.1f s", look.silence)
+        elif look.news is News.HEARD:
+            logger.warning("the driver is heard again, after %.1f s", look.silence)
 
     @property
-    def expired(self) -> bool:
-        """Whether it has been silent for too long."""
-        return time.monotonic() - self._renewed > self._seconds
+    def gone(self) -> str | None:
+        """Why the driver counts as gone, or None."""
+        with self._lock:
+            return self._watch.gone
 
 
 class Mailbox:
@@ -50,16 +86,16 @@ class Mailbox:
     Args:
         client: Connection to the coordinator, used by this object alone.
         rank: Rank of the node.
-        lease: Renewed by every answer.
+        link: Told of every reply, and of every call that fails.
         deliver: Called with each directive.
     """
 
     def __init__(
-        self, client: RpcClient, rank: int, lease: Lease, deliver: Callable[[Directive], None]
+        self, client: RpcClient, rank: int, link: DriverLink, deliver: Callable[[Directive], None]
     ) -> None:
         self._client = client
         self._rank = rank
-        self._lease = lease
+        self._link = link
         self._deliver = deliver
         self._stopped = threading.Event()
 
@@ -75,9 +111,10 @@ class Mailbox:
                 )
             except flight.FlightError as error:
                 logger.warning("the coordinator did not answer: %s", error)
+                self._link.failed()
                 self._stopped.wait(_RETRY_SECONDS)
                 continue
-            self._lease.renew()
+            self._link.heard()
             for body in reply["directives"]:
                 seen += 1
                 self._deliver(decode_directive(body))
@@ -90,21 +127,21 @@ class Mailbox:
 class Reporter:
     """Sends what happens on the node, and what it prints, in order.
 
-    A report that does not arrive is sent again until the lease ends: if the coordinator did not
-    learn that a main has finished, it would wait for ever. It takes each number once.
+    A report that does not arrive is sent again until the driver counts as gone: if the coordinator
+    did not learn that a main has finished, it would wait for ever. It takes each number once.
 
     Args:
         client: Connection to the coordinator, used by this object alone.
         rank: Rank of the node.
         log: Its lines are sent too.
-        lease: Says when the coordinator counts as gone.
+        link: Says when the driver counts as gone.
     """
 
-    def __init__(self, client: RpcClient, rank: int, log: NodeLog, lease: Lease) -> None:
+    def __init__(self, client: RpcClient, rank: int, log: NodeLog, link: DriverLink) -> None:
         self._client = client
         self._rank = rank
         self._log = log
-        self._lease = lease
+        self._link = link
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._last = False
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
@@ -118,11 +155,11 @@ class Reporter:
         self._events.put({"kind": kind, **fields})
         self._log.news.set()
 
-    def finish(self, timeout: float) -> None:
-        """Send what is queued, and the node's farewell."""
+    def finish(self) -> None:
+        """Send what is queued, and the node's farewell, unless the driver counts as gone."""
         self._last = True
         self._log.news.set()
-        self._thread.join(timeout)
+        self._thread.join()
 
     def _run(self) -> None:
         for number in itertools.count(1):
@@ -137,12 +174,14 @@ class Reporter:
                 return
 
     def _deliver(self, report: dict[str, Any]) -> None:
-        while not self._lease.expired:
+        while self._link.gone is None:
             try:
                 self._client.call("report", report, timeout=_CALL_SECONDS)
+                self._link.heard()
                 return
             except flight.FlightError as error:
                 logger.warning("report %d did not arrive: %s", report["number"], error)
+                self._link.failed()
                 time.sleep(_RETRY_SECONDS)
 
     def _drain(self) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ import pyarrow.flight as flight
 
 from tensorsparkml._version import __version__
 from tensorsparkml.control.keys import FEEDER, of_node
+from tensorsparkml.control.last_words import report_end
 from tensorsparkml.control.messages import Commit, Failure, Peer, decode_failure, encode_failure
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.rpc import RpcClient
@@ -33,8 +34,7 @@ from tensorsparkml.executor.resources import find_gpus, node_resources
 from tensorsparkml.storage import filesystem_of
 
 _DIRECT_COMMIT_BYTES = 8 * 2**20
-_COMMIT_SECONDS = 60.0
-_CALL_SECONDS = 5.0
+_COMMIT_SECONDS = 60.0  # also where the driver does not run for a while
 
 # Hands what a task has found to all tasks and returns what all have found, by rank.
 Meet = Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]]]
@@ -137,7 +137,8 @@ def run_task(
     agent.tell(main)
     if plan.direct_feed is not None:
         _feed_directly(plan, plan.direct_feed, rank, peers, batches)
-    if not plan.hold:
+    # From when the trainer runs, it is the one that notices the end of an agent that is released.
+    if not plan.hold and agent.started():
         agent.tell(b"released")
     elif (ended := agent.wait()) is not None:
         _report_lost_agent(plan, peers[rank], ended)
@@ -180,7 +181,7 @@ def _feed_directly(
     try:
         with suppress(_UnwantedError):
             feeder.run(batches)
-        client.call("fed", {"feed": feed}, timeout=_CALL_SECONDS)
+        client.call("fed", {"feed": feed}, timeout=_COMMIT_SECONDS)
     except FeedError as error:
         failure = from_exception(error, kind="FeedError", message=error.message)
         _report(plan, rank, [{"kind": "failed", "failure": encode_failure(failure)}])
@@ -196,17 +197,14 @@ def _feed_directly(
 def _report_lost_agent(plan: ClusterPlan, peer: Peer, ended: str) -> None:
     message = f"the agent, which supervises the node, is gone; {ended}"
     failure = Failure("AgentLostError", message, node=peer.name)
-    _report(
-        plan,
-        peer.rank,
-        [{"kind": "failed", "failure": encode_failure(failure)}, {"kind": "gone"}],
-    )
+    credentials = plan.keys.credentials(of_node(peer.rank))
+    report_end(plan.coordinator, credentials, peer.rank, failure, plan.lease_seconds)
 
 
 def _report(plan: ClusterPlan, rank: int, events: list[dict[str, Any]]) -> None:
     client = RpcClient(plan.coordinator, plan.keys.credentials(of_node(rank)))
     try:
-        client.call("report", {"rank": rank, "events": events}, timeout=_CALL_SECONDS)
+        client.call("report", {"rank": rank, "events": events}, timeout=_COMMIT_SECONDS)
     except flight.FlightError:
         pass  # the driver is gone too, so nobody is left to be told
     finally:

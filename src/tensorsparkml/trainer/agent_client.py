@@ -16,7 +16,9 @@ from tensorsparkml.control.messages import Failure, FeedProgress, encode_failure
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.data.exchange import BROKEN
 
-_CALL_SECONDS = 10.0
+# None: an agent that ends breaks its Unix socket, and one that is stopped may go on later.
+_CALL_SECONDS = None
+_BEAT_SECONDS = 5.0
 _WINDOW_SECONDS = 2.0  # how long the agent holds a call that waits for rows
 
 
@@ -107,6 +109,14 @@ class AgentClient:
     def epoch(self, event: dict[str, Any]) -> None:
         """Tell how an epoch of training went."""
         self._call("epoch", event)
+
+    def beat(self) -> bool:
+        """Tell that this process runs, and return whether the agent has answered."""
+        try:
+            self._client.call("beat", timeout=_BEAT_SECONDS)
+        except flight.FlightError:
+            return False
+        return True
 
     def began(self) -> None:
         """Tell that main is about to begin."""

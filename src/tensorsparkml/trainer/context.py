@@ -39,6 +39,8 @@ class Settings:
         datasets_key: With what the chief and the workers sign datasets for each other.
         peers: All nodes by rank.
         rank: Rank of this node.
+        agent_process: Process id of the agent.
+        lease_seconds: Heartbeat timeout.
         readers: How many nodes, the first ones, share the feeds.
         serves: Whether this node runs TensorFlow's server, and not main.
         default_fs: Hadoop's default filesystem.
@@ -53,6 +55,8 @@ class Settings:
     datasets_key: str
     peers: tuple[Peer, ...]
     rank: int
+    agent_process: int
+    lease_seconds: float
     readers: int
     serves: bool
     default_fs: str

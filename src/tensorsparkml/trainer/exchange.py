@@ -71,7 +71,7 @@ class Exchange:
                 try:
                     reply = client.call("gather", body, timeout=_CALL_SECONDS)
                 except flight.FlightError as error:
-                    # If the driver is gone, the agent ends this process when the lease is over.
+                    # If the driver is gone, the agent ends this process.
                     logger.warning("the coordinator did not answer: %s", error)
                     time.sleep(_RETRY_SECONDS)
                     continue

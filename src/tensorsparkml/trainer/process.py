@@ -12,7 +12,6 @@ import base64
 import json
 import logging
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -20,23 +19,22 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, NoReturn
 
 from tensorsparkml.control.cluster_spec import cluster_spec
+from tensorsparkml.control.cluster_state import first_line
 from tensorsparkml.control.frames import read_frame
-from tensorsparkml.control.messages import Failure, encode_failure
-from tensorsparkml.control.processes import MARK, kill_descendants, kill_marked
+from tensorsparkml.control.messages import Failure
+from tensorsparkml.control.processes import MARK
 from tensorsparkml.control.results import encode_result
-from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.program.pickling import load_main
 from tensorsparkml.program.source import is_unknown
 from tensorsparkml.roles import WORKER
 from tensorsparkml.trainer.agent_client import AgentClient
+from tensorsparkml.trainer.agent_watch import end_with_agent, watch_agent
 from tensorsparkml.trainer.context import Context, Settings
 from tensorsparkml.trainer.served_datasets import ServedDatasets
 from tensorsparkml.trainer.strategies import repair_keras, repair_steps, serve
 
 logger = logging.getLogger(__name__)
-
-_REPORT_SECONDS = 2.0
 
 
 def main() -> None:
@@ -51,6 +49,7 @@ def main() -> None:
     node = Settings.from_json(json.loads(settings))
     threading.Thread(target=_watch, args=(lifeline, node, mark, may_exit), daemon=True).start()
     agent = AgentClient(node.agent, node.credentials)
+    threading.Thread(target=watch_agent, args=(agent, node, mark), name="beat", daemon=True).start()
     if node.serves:
         _serve(node, agent, may_exit)
     context = Context(node, agent)
@@ -142,9 +141,16 @@ def _failure(error: BaseException, context: Context, what: str) -> Failure:
     if (explained := context._explain(error)) is not None:
         explained.__cause__ = error
         return from_exception(explained, kind="MainError", message=explained.message)
-    message = f"{what} raised {type(error).__qualname__}: {error}{_unknown_source(error)}"
+    text = str(error)
+    if consequence := _follows_from_peer(error):
+        # TensorFlow's are kilobytes long and say little: the node's log has them.
+        logger.error("%s raised %s: %s", what, type(error).__qualname__, text)
+        text = first_line(text)
     return from_exception(
-        error, kind="MainError", message=message, consequence=_follows_from_peer(error)
+        error,
+        kind="MainError",
+        message=f"{what} raised {type(error).__qualname__}: {text}{_unknown_source(error)}",
+        consequence=consequence,
     )
 
 
@@ -179,35 +185,8 @@ def _follows_from_peer(error: BaseException) -> bool:
 
 def _watch(lifeline: BinaryIO, node: Settings, mark: str, may_exit: threading.Event) -> None:
     if read_frame(lifeline) is None:
-        try:
-            _report_lost_agent(node, mark)
-        finally:
-            os.killpg(0, signal.SIGKILL)
+        end_with_agent(node, mark, "is gone; something killed it")
     may_exit.set()
-
-
-def _report_lost_agent(node: Settings, mark: str) -> None:
-    """Tell the driver what nobody else on this host can tell any more, and end what main started.
-
-    The failure comes first, before main sees the end of its processes.
-    """
-    failure = Failure(
-        "AgentLostError",
-        "the agent, which supervises the node, is gone; something killed it",
-        node=node.peers[node.rank].name,
-    )
-    client = RpcClient(node.coordinator, node.credentials)
-
-    def report(event: dict[str, Any]) -> None:
-        body = {"rank": node.rank, "events": [event]}
-        client.call("report", body, timeout=_REPORT_SECONDS)
-
-    try:
-        report({"kind": "failed", "failure": encode_failure(failure)})
-    finally:
-        kill_descendants()
-        kill_marked(mark)
-    report({"kind": "gone"})
 
 
 if __name__ == "__main__":

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tensorsparkml.control.cluster_state import ClusterState, Phase, describe
+from tensorsparkml.control.cluster_state import ClusterState, Phase, Tick, describe
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.messages import (
     Commit,
-    Directive,
     End,
     Failure,
     FeedProgress,
@@ -34,7 +33,7 @@ def state() -> ClusterState:
 @pytest.fixture
 def running(state: ClusterState) -> ClusterState:
     for rank, peer in enumerate((CHIEF, WORKER)):
-        state.started(rank, peer)
+        state.started(rank, peer, (7, 8))
         state.heard(rank, 100.0)
     return state
 
@@ -250,57 +249,163 @@ def test_failures_do_not_count_once_all_mains_have_returned(running: ClusterStat
     assert not running.settled(300.0)
 
 
-# Leases
+# Silence
 
 
-def watch(state: ClusterState, begin: float, end: float) -> list[tuple[int, Directive]]:
-    """Look at the leases twice a second, and return the directives of the last look."""
-    addressed: list[tuple[int, Directive]] = []
-    for half_second in range(round(2 * (end - begin)) + 1):
-        addressed = state.expire(begin + half_second / 2)
-    return addressed
+def watch(state: ClusterState, begin: float, end: float) -> list[Tick]:
+    """Let time pass, four ticks a second."""
+    return [state.tick(begin + quarter / 4) for quarter in range(round(4 * (end - begin)) + 1)]
 
 
-def test_an_agent_is_lost_when_it_is_silent_for_longer_than_its_lease(
+def warnings(ticks: list[Tick]) -> list[tuple[str | None, str]]:
+    return [warning for tick in ticks for warning in tick.warnings]
+
+
+def test_an_agent_is_lost_when_it_is_silent_for_longer_than_the_timeout(
     running: ClusterState,
 ) -> None:
+    watch(running, 100.0, 103.0)
     running.heard(0, 103.0)
-    assert watch(running, 100.0, 100.0 + LEASE) == []
+    ticks = watch(running, 103.25, 100.0 + LEASE)
+    assert not any(tick.addressed for tick in ticks) and not running.failures
 
-    addressed = running.expire(106.5)
+    tick = running.tick(106.5)
 
-    assert [rank for rank, _ in addressed] == [0, 1]
+    assert [rank for rank, _ in tick.addressed] == [0, 1]
     [failure] = running.failures
     assert (failure.kind, failure.node) == ("AgentLostError", "worker:0")
-    assert "6.5 s" in failure.message and "lease: 6 s" in failure.message
+    assert "6.5 s" in failure.message and "lease_seconds=6" in failure.message
     assert not failure.consequence
     assert phases(running) == [Phase.RUNNING, Phase.FAILED]
-    assert [node.gone for node in running.nodes] == [False, True]
+    assert [node.lost for node in running.nodes] == [False, True]
 
 
-def test_a_lost_agent_is_reported_once(running: ClusterState) -> None:
+def test_silence_is_told_from_a_third_of_the_timeout_on_and_when_it_ends(
+    running: ClusterState,
+) -> None:
+    told = warnings(watch(running, 100.0, 104.0))
+    assert [name for name, _ in told] == ["chief:0", "worker:0"]
+    assert all("no heartbeat from the agent for 2.0 s" in message for _, message in told)
+    running.heard(0, 104.0)
+    running.heard(1, 104.0)
+    told = warnings(watch(running, 104.25, 105.75))
+    assert [name for name, _ in told] == ["chief:0", "worker:0"]
+    assert all("heard again, after 4.0 s" in message for _, message in told)
+    assert running.failures == []
+
+
+def test_a_lost_agent_is_reported_once_and_may_still_say_that_nothing_is_left(
+    running: ClusterState,
+) -> None:
     watch(running, 150.0, 200.0)
     assert [failure.node for failure in running.failures] == ["chief:0", "worker:0"]
-    assert watch(running, 200.5, 300.0) == []
+    assert not any(tick.addressed for tick in watch(running, 200.25, 300.0))
     assert len(running.failures) == 2
+    assert running.all_gone and len(running.unconfirmed) == 2
+    running.gone(0)
     assert running.all_gone
+    assert running.unconfirmed == ["worker:0 on 10.0.0.2 (processes 7, 8)"]
 
 
-def test_an_agent_that_is_gone_or_was_never_heard_is_not_expected(state: ClusterState) -> None:
+def test_a_lost_agent_that_comes_back_finishes_nothing(running: ClusterState) -> None:
+    watch(running, 150.0, 200.0)
+    assert running.finished(0, b"late") == running.finished(1, b"late") == []
+    assert phases(running) == [Phase.FAILED, Phase.FAILED]
+    assert running.nodes[0].result is None
+
+
+def test_silence_means_nothing_before_all_nodes_run(state: ClusterState) -> None:
     state.started(0, CHIEF)
     state.heard(0, 100.0)
-    state.gone(0)
-    assert watch(state, 100.0, 1000.0) == []
+    watch(state, 100.0, 200.0)
     assert state.failures == []
+    state.started(1, WORKER)
+    watch(state, 200.25, 200.0 + LEASE)
+    assert state.failures == []
+    watch(state, 200.25 + LEASE, 201.0 + LEASE)
+    assert [failure.node for failure in state.failures] == ["chief:0", "worker:0"]
 
 
-def test_leases_begin_anew_after_a_pause_of_the_driver(running: ClusterState) -> None:
-    watch(running, 100.0, 103.0)
+def test_an_agent_that_is_gone_is_not_expected(running: ClusterState) -> None:
+    running.gone(0)
+    running.gone(1)
+    assert warnings(watch(running, 100.0, 1000.0)) == []
+    assert running.failures == []
+
+
+def test_the_drivers_own_pause_is_not_the_nodes_silence(running: ClusterState) -> None:
+    watch(running, 100.0, 101.0)
     # Nobody was heard, and nobody could be.
-    assert watch(running, 200.0, 200.0 + LEASE) == []
+    ticks = watch(running, 200.0, 201.0)
+    assert [name for name, _ in warnings(ticks)] == [None]
+    assert "did not run for 99.0 s" in warnings(ticks)[0][1]
+    watch(running, 201.25, 200.0 + LEASE)
+    assert running.failures == []
     running.heard(1, 206.0)
-    assert watch(running, 206.5, 206.5)
-    assert [failure.node for failure in running.failures] == ["chief:0"]
+    watch(running, 206.25, 206.5)
+    [failure] = running.failures
+    assert failure.node == "chief:0"
+    assert "the driver's own process did not run for 99.0 s" in failure.message
+
+
+def test_a_pause_explains_what_agents_did_in_it_but_not_what_fails_long_after(
+    running: ClusterState,
+) -> None:
+    lost = Failure("AgentLostError", "its launch task has ended", "worker:0")
+    watch(running, 100.0, 101.0)
+    running.tick(200.0)
+    running.failed(lost, 200.5)
+    assert "did not run for 99.0 s" in running.failures[0].message
+
+    other = ClusterState(make_roles(2), LEASE, SETTLE, CAUSE)
+    other.tick(100.0)
+    other.tick(200.0)
+    other.failed(lost, 300.0)
+    assert other.failures[0].message == lost.message
+
+
+def test_who_waits_for_the_root_cause_is_woken_once(running: ClusterState) -> None:
+    for rank in range(2):
+        running.heard(rank, 100.0)
+    running.tick(100.0)
+    running.failed(CRASH, 100.0)
+    settled = [tick.settled for tick in watch(running, 100.25, 103.0)]
+    assert settled.count(True) == 1 and settled[:3] == [False] * 3 and settled[3]
+
+
+# Trainers that hang
+
+
+def test_a_trainer_that_hangs_explains_the_failures_of_others(running: ClusterState) -> None:
+    running.trainer_silent(1, 10.0, "stopped", 100.0)
+    assert running.failures == []
+    running.failed(BROKEN_COLLECTIVE, 130.0)
+    assert not running.settled(133.0) and running.settled(134.0)  # a crash may still be told
+    root, others = running.verdict()
+    assert (root.kind, root.node) == ("TrainerHungError", "worker:0")
+    assert "not responded for 40 s (state: stopped)" in root.message
+    assert others == [BROKEN_COLLECTIVE]
+
+
+def test_a_trainer_may_be_found_to_hang_after_others_have_failed(running: ClusterState) -> None:
+    running.failed(BROKEN_COLLECTIVE, 130.0)
+    running.trainer_silent(1, 10.0, "stopped", 131.0)
+    assert running.verdict()[0].kind == "TrainerHungError"
+
+
+def test_a_crash_explains_more_than_a_trainer_that_does_not_respond(
+    running: ClusterState,
+) -> None:
+    running.trainer_silent(0, 10.0, "running", 100.0)
+    running.failed(CRASH, 101.0)
+    assert running.verdict()[0] == CRASH
+
+
+def test_a_trainer_that_responds_again_explains_nothing(running: ClusterState) -> None:
+    running.trainer_silent(1, 10.0, "stopped", 100.0)
+    running.trainer_heard(1)
+    running.failed(BROKEN_COLLECTIVE, 130.0)
+    assert running.verdict() == (BROKEN_COLLECTIVE, [])
 
 
 # Feeds
@@ -375,6 +480,7 @@ def test_progress_of_an_unknown_feed_is_ignored(running: ClusterState) -> None:
     [
         (CRASH, "[worker:0] TrainerKilledError: signal SIGSEGV"),
         (Failure("FeedError", "first\nsecond"), "FeedError: first"),
+        (Failure("FeedError", "x" * 5000), "FeedError: " + "x" * 300 + " …"),
     ],
 )
 def test_a_failure_is_described_in_one_line(failure: Failure, line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,10 +12,11 @@ from typing import Any
 import pyarrow.flight as flight
 import pytest
 
+from tensorsparkml.control.driver_watch import Reach
 from tensorsparkml.control.messages import Directive, End, Publish, Release, encode_directive
 from tensorsparkml.executor import reporting
 from tensorsparkml.executor.logs import NodeLog
-from tensorsparkml.executor.reporting import Lease, Mailbox, Reporter
+from tensorsparkml.executor.reporting import DriverLink, Mailbox, Reporter, try_port
 
 SECONDS = 300.0
 
@@ -53,63 +55,69 @@ def log(tmp_path: Path) -> NodeLog:
     return NodeLog(tmp_path / "node.log")
 
 
-def test_a_lease_ends_after_silence(clock: Clock) -> None:
-    lease = Lease(6.0)
-    clock.now = 106.0
-    assert not lease.expired
-    clock.now = 106.1
-    assert lease.expired
+def link_of(clock: Clock | None = None, reach: Reach = Reach.ACCEPTED) -> DriverLink:
+    return DriverLink(6.0 if clock else SECONDS, lambda: reach)
 
 
-def test_a_lease_is_renewed_by_every_answer(clock: Clock) -> None:
-    lease = Lease(6.0)
-    clock.now = 105.0
-    lease.renew()
-    clock.now = 110.0
-    assert not lease.expired
-    clock.now = 111.5
-    assert lease.expired
+def run_mailbox(*replies: Any, reach: Reach = Reach.ACCEPTED) -> Any:
+    tried: list[Reach] = []
 
+    def try_driver() -> Reach:
+        tried.append(reach)
+        return reach
 
-def run_mailbox(clock: Clock, *replies: Any) -> tuple[Coordinator, list[Directive], Lease]:
-    lease = Lease(6.0)
     delivered: list[Directive] = []
     coordinator = Coordinator(*replies, on_last=lambda: mailbox.stop())
-    mailbox = Mailbox(coordinator, 1, lease, delivered.append)  # type: ignore[arg-type]
-    clock.now = 200.0
+    link = DriverLink(SECONDS, try_driver)
+    mailbox = Mailbox(coordinator, 1, link, delivered.append)  # type: ignore[arg-type]
     mailbox.run()
-    return coordinator, delivered, lease
+    return coordinator, delivered, tried
 
 
 def directives(*found: Directive) -> dict[str, Any]:
     return {"directives": [encode_directive(directive) for directive in found]}
 
 
-def test_directives_are_delivered_in_order_each_once(clock: Clock) -> None:
+def test_directives_are_delivered_in_order_each_once() -> None:
     first, second, third = Publish("train", "a", 3), Release("train", 3), End()
-    coordinator, delivered, lease = run_mailbox(
-        clock, directives(first, second), directives(), directives(third)
+    coordinator, delivered, tried = run_mailbox(
+        directives(first, second), directives(), directives(third)
     )
     assert delivered == [first, second, third]
     assert [name for name, _ in coordinator.calls] == ["poll"] * 3
     assert [body["seen"] for _, body in coordinator.calls] == [0, 2, 2]
     assert {body["rank"] for _, body in coordinator.calls} == {1}
-    assert not lease.expired
+    assert tried == []
 
 
-def test_silence_renews_no_lease(clock: Clock) -> None:
-    lost = flight.FlightUnavailableError("gone")
-    _, delivered, lease = run_mailbox(clock, lost)
-    assert delivered == []
-    assert lease.expired
-
-
-def test_a_poll_that_failed_is_repeated(clock: Clock) -> None:
-    coordinator, delivered, _ = run_mailbox(
-        clock, directives(End()), flight.FlightTimedOutError("slow"), directives(End())
+def test_a_poll_that_failed_is_repeated_after_a_look_at_the_port() -> None:
+    coordinator, delivered, tried = run_mailbox(
+        directives(End()), flight.FlightTimedOutError("slow"), directives(End())
     )
     assert [body["seen"] for _, body in coordinator.calls] == [0, 1, 1]
     assert delivered == [End(), End()]
+    assert tried == [Reach.ACCEPTED]
+
+
+def test_a_link_is_gone_after_silence_and_heard_by_every_reply(clock: Clock) -> None:
+    link = link_of(clock)
+    for clock.now in (100.0, 102.0, 104.0):
+        link.look()
+    link.heard()
+    for clock.now in (106.0, 108.0, 110.0):
+        link.look()
+    assert link.gone is None
+    clock.now = 110.5
+    link.look()
+    assert link.gone == "no reply from the driver for 6.5 s (lease_seconds=6)"
+
+
+def test_a_port_is_tried() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert try_port(f"grpc+tcp://127.0.0.1:{port}") is Reach.ACCEPTED
+    assert try_port(f"grpc+tcp://127.0.0.1:{port}") is Reach.REFUSED
+    assert try_port("grpc+tcp://no-such-host.invalid:1") is Reach.UNREACHABLE
 
 
 def events_of(coordinator: Coordinator) -> list[dict[str, Any]]:
@@ -120,12 +128,12 @@ def events_of(coordinator: Coordinator) -> list[dict[str, Any]]:
 
 def test_lines_come_before_events_and_the_farewell_last(log: NodeLog) -> None:
     coordinator = Coordinator()
-    reporter = Reporter(coordinator, 1, log, Lease(SECONDS))  # type: ignore[arg-type]
+    reporter = Reporter(coordinator, 1, log, link_of())  # type: ignore[arg-type]
     log.follow(io.BytesIO(b"one\ntwo\n"))
     reporter.send("failed", failure={"kind": "MainError"})
     reporter.send("progress", rows=3)
     reporter.start()
-    reporter.finish(SECONDS)
+    reporter.finish()
     assert events_of(coordinator) == [
         {"kind": "lines", "lines": ["one", "two"]},
         {"kind": "failed", "failure": {"kind": "MainError"}},
@@ -136,18 +144,18 @@ def test_lines_come_before_events_and_the_farewell_last(log: NodeLog) -> None:
 
 def test_a_node_without_news_says_goodbye_too(log: NodeLog) -> None:
     coordinator = Coordinator()
-    reporter = Reporter(coordinator, 1, log, Lease(SECONDS))  # type: ignore[arg-type]
+    reporter = Reporter(coordinator, 1, log, link_of())  # type: ignore[arg-type]
     reporter.start()
-    reporter.finish(SECONDS)
+    reporter.finish()
     assert events_of(coordinator) == [{"kind": "gone"}]
 
 
 def test_a_report_that_did_not_arrive_is_sent_again(log: NodeLog) -> None:
     coordinator = Coordinator(*[flight.FlightUnavailableError("gone")] * 2)
-    reporter = Reporter(coordinator, 1, log, Lease(SECONDS))  # type: ignore[arg-type]
+    reporter = Reporter(coordinator, 1, log, link_of())  # type: ignore[arg-type]
     reporter.send("finished", result="")
     reporter.start()
-    reporter.finish(SECONDS)
+    reporter.finish()
     sent = [(body["number"], body["events"]) for _, body in coordinator.calls]
     assert sent[0] == sent[1] == sent[2]
     assert sent[0][1][0] == {"kind": "finished", "result": ""}
@@ -156,10 +164,11 @@ def test_a_report_that_did_not_arrive_is_sent_again(log: NodeLog) -> None:
 
 def test_a_coordinator_that_is_gone_does_not_keep_the_reporter(clock: Clock, log: NodeLog) -> None:
     coordinator = Coordinator()
-    lease = Lease(SECONDS)
-    clock.now += 2 * SECONDS
-    reporter = Reporter(coordinator, 1, log, lease)  # type: ignore[arg-type]
+    link = link_of(clock)
+    for clock.now in range(100, 110):
+        link.look()
+    reporter = Reporter(coordinator, 1, log, link)  # type: ignore[arg-type]
     reporter.send("started")
     reporter.start()
-    reporter.finish(SECONDS)
+    reporter.finish()
     assert coordinator.calls == []

@@ -1,0 +1,57 @@
+"""Whether a trainer responds, for the case that other nodes fail because it does not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+import psutil
+
+from tensorsparkml.control.heartbeat import Heartbeat, News
+
+# A third of this is the silence from which on a trainer is named. It never ends a trainer: native
+# code may hold Python's lock for as long as it likes.
+_TIMEOUT_SECONDS = 30.0
+
+
+class TrainerWatch:
+    """Knows how long a trainer has been silent."""
+
+    def __init__(self) -> None:
+        self._heartbeat = Heartbeat(_TIMEOUT_SECONDS)
+        self._lock = threading.Lock()
+        self._began = False
+
+    def heard(self) -> None:
+        """Record a sign of life."""
+        with self._lock:
+            self._began = True
+            self._heartbeat.heard(time.monotonic())
+
+    def look(self, process_id: int) -> list[tuple[str, dict[str, Any]]]:
+        """Return what to report: kinds of events, and their fields.
+
+        Args:
+            process_id: The trainer's.
+        """
+        with self._lock:
+            if not self._began:  # it still imports what it needs
+                return []
+            look = self._heartbeat.look(time.monotonic())
+        if look.news is News.HEARD:
+            message = f"the TensorFlow process responds again, after {look.silence:.0f} s"
+            return [("trainer_heard", {}), ("warning", {"message": message})]
+        if look.news is not News.SILENT:
+            return []
+        state = "unknown"
+        with suppress(psutil.NoSuchProcess):
+            state = psutil.Process(process_id).status()
+        message = (
+            f"the TensorFlow process has not responded for {look.silence:.0f} s (state: {state})"
+        )
+        return [
+            ("trainer_silent", {"seconds": look.silence, "state": state}),
+            ("warning", {"message": message}),
+        ]
