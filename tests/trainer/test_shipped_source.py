@@ -7,11 +7,11 @@ import linecache
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
 from ways_to_run import FILE_NAMES, WAYS, pickle_main_of
 
 from tensorsparkml.control.messages import Failure
+from tensorsparkml.control.results import decode_result
 from tensorsparkml.program.pickling import load_main
 from tensorsparkml.trainer.process import run_main
 
@@ -129,7 +129,7 @@ def test_a_program_keeps_its_source(way: str, tmp_path: Path) -> None:
     pickled = pickle_main_of(PROGRAM, way, tmp_path)
     outcome = run(pickled)
     assert not isinstance(outcome, Failure), outcome.remote_traceback
-    results = cloudpickle.loads(outcome)
+    results = decode_result(outcome)
     assert "if tf.reduce_sum(x) > 0:" in results.pop("source")
     assert results == EXPECTED
     main, _ = load_main(pickled)
@@ -147,8 +147,22 @@ def test_a_traceback_shows_the_lines_of_the_program(way: str, tmp_path: Path) ->
     assert FILE_NAMES[way] in trace
 
 
+UNKNOWN = """
+def main(args, ctx):
+    import tensorflow as tf
+
+    @tf.function
+    def clip(x):
+        if tf.reduce_max(x) > 3:
+            x = x / 3.0
+        return x
+
+    return clip(tf.constant([1.0, 6.0])).numpy().tolist()
+"""
+
+
 def test_code_without_a_source_says_so(tmp_path: Path) -> None:
-    outcome = run(pickle_main_of(PROGRAM, "exec", tmp_path))
+    outcome = run(pickle_main_of(UNKNOWN, "exec", tmp_path))
     assert isinstance(outcome, Failure)
     assert "<no source: <string>>" in (outcome.remote_traceback or "")
     assert "has no source text here" in outcome.message

@@ -41,7 +41,6 @@ class Node:
     hung: tuple[float, str] | None = None  # since when the trainer is silent, and its state
     result: bytes | None = None
     awaited: bool = True
-    spool_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,9 +119,13 @@ class ClusterState:
         """Record that a trainer responds again."""
         self.nodes[rank].hung = None
 
-    def stored(self, rank: int, size: int) -> None:
-        """Record the size of the rows on a node's disk, in bytes."""
-        self.nodes[rank].spool_bytes = size
+    def stored_bytes(self) -> tuple[int, ...]:
+        """Return the size of the rows of all feeds on each node's disk, by rank."""
+        stored = [0] * len(self.nodes)
+        for ledger in self.feeds.values():
+            for rank, size in enumerate(ledger.stored_bytes()):
+                stored[rank] += size
+        return tuple(stored)
 
     def epoch_ended(self, report: Mapping[str, Any]) -> None:
         """Record what a node tells about an epoch."""

@@ -151,6 +151,9 @@ class FeedLedger:
         for number, move in enumerate(moves):
             give = Give(self.name, f"given-{number}", move.target, move.rows)
             self._given[give.segment] = give
+            size = self._bytes[move.source] * move.rows // self.rows[move.source]
+            self._bytes[move.source] -= size
+            self._bytes[move.target] += size
             self.rows[move.source] -= move.rows
             self.rows[move.target] += move.rows
             addressed.append((move.source, give))
@@ -266,6 +269,12 @@ class FeedLedger:
         """Whether a node has read the feed that often, or wants no more of it."""
         progress = self.progress[rank]
         return progress.terminated or progress.passes >= passes
+
+    def stored_bytes(self) -> list[int]:
+        """Return the size of the rows on each node's disk."""
+        return (
+            [0] * len(self.rows) if self._removed else [round(size) for size in self._held_bytes()]
+        )
 
     def _publish(self, commit: Commit) -> Addressed:
         addressed: Addressed = []

@@ -7,10 +7,8 @@ reads the files themselves.
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -165,16 +163,6 @@ class Spool:
             opened = self._share(feed).opened
             limited = opened is not None and opened.limited
             return limited and not self._news(feed, segments, held_by_all)
-
-    def stored_bytes(self) -> int:
-        """Return the size of all segments on disk."""
-        size = 0
-        for folder, _, names in os.walk(self.directory):  # which skips what is gone meanwhile
-            for name in names:
-                with suppress(FileNotFoundError):
-                    if name.endswith(".arrow"):
-                        size += Path(folder, name).stat().st_size
-        return size
 
     def close(self) -> None:
         """Let nobody wait any more: the trainer has ended."""

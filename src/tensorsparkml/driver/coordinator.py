@@ -322,8 +322,6 @@ class Coordinator:
                 state.unawaited(rank)
             case "share":
                 state.feeds[event["feed"]].shared(rank, event["rows"])
-            case "spool":
-                state.stored(rank, event["bytes"])
             case "given":
                 return state.given(event["feed"], event["segment"])
             case "progress":

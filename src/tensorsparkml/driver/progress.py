@@ -53,8 +53,7 @@ def take_snapshot(state: ClusterState) -> Snapshot:
         for name, ledger in state.feeds.items()
         if ledger.is_first
     )
-    sizes = tuple(node.spool_bytes for node in state.nodes)
-    return Snapshot(tuple(feeds), sizes, state.last_epoch)
+    return Snapshot(tuple(feeds), state.stored_bytes(), state.last_epoch)
 
 
 class Rate:

@@ -59,7 +59,6 @@ from tensorsparkml.executor.trainer_watch import TrainerWatch
 
 logger = logging.getLogger(__name__)
 _WATCH_SECONDS = 0.5  # between looks at the driver, the trainer and the executor's process
-_SPOOL_SECONDS = 1.0  # between looks at the spool's size, which is reported where it has changed
 _ASKING_SECONDS = 1.0  # for a main beside the training to ask whether that has ended
 _GRACE_SECONDS = 1.0  # for a trainer to report its own failure before it is killed
 
@@ -208,7 +207,6 @@ class Node:
         self._start_thread("mailbox", self._mailbox.run)
         self._start_thread("orders", self._watch_orders)
         self._start_thread("watch", self._watch)
-        self._start_thread("spool size", self._watch_spool)
         while not self._handle(self._events.get()):
             pass
         logs.close()  # while the mailbox still shows the driver that this agent lives
@@ -367,14 +365,6 @@ class Node:
             self._reporter.send("given", feed=directive.feed, segment=directive.segment)
 
     # Threads that watch
-
-    def _watch_spool(self) -> None:
-        reported = 0
-        while not self._ended.wait(_SPOOL_SECONDS):
-            size = self._spool.stored_bytes()
-            if size != reported:
-                self._reporter.send("spool", bytes=size)
-                reported = size
 
     def _watch(self) -> None:
         executor = self._executor

@@ -307,3 +307,16 @@ def test_a_host_gets_no_more_ahead_than_its_nodes_may_keep() -> None:
     ledger = FeedLedger("train", 2, limit=limited(bytes=100))
     places = [list(ledger.place("0", False, [1], 10)) for _ in range(4)]
     assert places == [[1], [1], [0, 1], [0, 1]]
+
+
+def test_the_size_of_what_nodes_store_follows_the_rows() -> None:
+    feed = FeedLedger("train", 2)
+    feed.commit(Commit("train", "0", "0-0", (8, 2), (800, 200)))
+    assert feed.stored_bytes() == [800, 200]
+    feed.close()  # moves three rows
+    assert feed.stored_bytes() == [500, 500]
+    feed.dropped(0, 1)
+    assert feed.stored_bytes() == [400, 500]
+    feed.given("given-0")
+    feed.remove()
+    assert feed.stored_bytes() == [0, 0]

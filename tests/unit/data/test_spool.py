@@ -214,14 +214,6 @@ def test_balancing_moves_every_row_to_one_node(
         spool.remove()
 
 
-def test_stored_bytes_count_complete_segments(spool: Spool, tmp_path: Path) -> None:
-    assert spool.stored_bytes() == 0
-    write(spool, "train", "a", 1)
-    write(spool, "validation", "a", 1)
-    [train] = tmp_path.rglob("train/*")
-    assert spool.stored_bytes() == 2 * train.stat().st_size > 0
-
-
 def test_nobody_waits_at_a_closed_spool(spool: Spool) -> None:
     spool.close()
     assert spool.begun("train", 1, LONG) is None

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.messages import FeedProgress
+from tensorsparkml.control.messages import Commit, FeedProgress
 from tensorsparkml.driver import progress_display
 from tensorsparkml.driver.progress import (
     FeedCounts,
@@ -32,13 +32,13 @@ def test_a_snapshot_has_every_feed_and_node() -> None:
     assert take_snapshot(state) == Snapshot((), (0, 0), None)
     for name in ("validation", "train"):
         state.open_feed(FeedLedger(name, 2))
-    state.feeds["train"].rows = [5, 4]
+    for name in ("validation", "train"):
+        state.feeds[name].commit(Commit(name, "0", "0-0", (5, 4), (500, 400)))
     state.consumed(1, "train", FeedProgress(rows=3))
-    state.stored(1, 1234)
     state.epoch_ended({"epoch": 1})
     assert take_snapshot(state) == Snapshot(
-        (FeedCounts("validation", (0, 0), (0, 0)), FeedCounts("train", (5, 4), (0, 3))),
-        (0, 1234),
+        (FeedCounts("validation", (5, 4), (0, 0)), FeedCounts("train", (5, 4), (0, 3))),
+        (1000, 800),
         {"epoch": 1},
     )
 

@@ -104,18 +104,18 @@ def test_a_report_that_is_repeated_while_it_is_handled_counts_once(
     coordinator: Coordinator, client: RpcClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     applied: list[int] = []
-    both, original = threading.Event(), ClusterState.stored
+    both, original = threading.Event(), ClusterState.awaits_end
 
-    def stored(state: ClusterState, rank: int, size: int) -> None:
-        applied.append(size)
+    def awaits_end(state: ClusterState, rank: int) -> None:
+        applied.append(rank)
         both.wait(0.5)  # in which the second call comes
-        original(state, rank, size)
+        original(state, rank)
 
-    monkeypatch.setattr(ClusterState, "stored", stored)
-    body = report(1, {"kind": "spool", "bytes": 7})
+    monkeypatch.setattr(ClusterState, "awaits_end", awaits_end)
+    body = report(1, {"kind": "awaits_end"})
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: client.call("report", body, timeout=SECONDS), range(2)))
-    assert applied == [7]
+    assert applied == [0]
 
 
 def test_an_event_that_cannot_be_applied_fails_the_cluster(
