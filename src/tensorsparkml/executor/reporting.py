@@ -26,6 +26,7 @@ _POLL_SECONDS = 1.0  # how long the coordinator may hold a poll, so at least thi
 _CALL_SECONDS = 5.0
 _RETRY_SECONDS = 0.5
 _CONNECT_SECONDS = 2.0
+_LINES_SECONDS = 0.1  # for which lines that a program prints wait for others
 
 
 def try_port(location: str) -> Reach:
@@ -143,6 +144,7 @@ class Reporter:
         self._log = log
         self._link = link
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._urgent = threading.Event()  # something else than lines waits
         self._last = False
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
 
@@ -151,19 +153,25 @@ class Reporter:
         self._thread.start()
 
     def send(self, kind: str, **fields: Any) -> None:
-        """Queue one event."""
+        """Queue one event, which is sent at once."""
         self._events.put({"kind": kind, **fields})
-        self._log.news.set()
+        self._wake()
 
     def finish(self) -> None:
         """Send what is queued, and the node's farewell, unless the driver counts as gone."""
         self._last = True
-        self._log.news.set()
+        self._wake()
         self._thread.join()
+
+    def _wake(self) -> None:
+        self._urgent.set()
+        self._log.news.set()
 
     def _run(self) -> None:
         for number in itertools.count(1):
             self._log.news.wait()
+            self._urgent.wait(_LINES_SECONDS)
+            self._urgent.clear()
             self._log.news.clear()
             last = self._last
             events = self._drain()

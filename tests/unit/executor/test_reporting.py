@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -140,6 +141,26 @@ def test_lines_come_before_events_and_the_farewell_last(log: NodeLog) -> None:
         {"kind": "progress", "rows": 3},
         {"kind": "gone"},
     ]
+
+
+def test_lines_wait_for_others_and_events_for_nothing(
+    log: NodeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coordinator, sent = Coordinator(), threading.Event()
+    monkeypatch.setattr(reporting, "_LINES_SECONDS", SECONDS)
+    reporter = Reporter(coordinator, 1, log, link_of())  # type: ignore[arg-type]
+    reporter.start()
+    for number in range(100):
+        log.follow(io.BytesIO(b"line %d\n" % number))
+    assert coordinator.calls == []
+    coordinator._on_last = sent.set
+    reporter.send("started")
+    assert sent.wait(SECONDS)
+    [(_, report)] = coordinator.calls
+    assert [event["kind"] for event in report["events"]] == ["lines", "started"]
+    assert len(report["events"][0]["lines"]) == 100
+    reporter.finish()
+    assert len(coordinator.calls) == 2
 
 
 def test_a_node_without_news_says_goodbye_too(log: NodeLog) -> None:
