@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from tensorsparkml import errors
 from tensorsparkml.control.cluster_state import describe
 from tensorsparkml.control.messages import Failure
+from tensorsparkml.control.text import shorten
+
+_MOST_MESSAGE = 2**14  # characters, of which an exception may have any number
+_MOST_TRACEBACK = 2**16
 
 
 def to_error(root: Failure, others: Sequence[Failure]) -> errors.TensorSparkMLError:
@@ -36,7 +40,8 @@ def from_exception(
         message: Message for the same.
         consequence: See `Failure.consequence`.
     """
-    text = "".join(traceback.format_exception(error))
+    text = shorten("".join(traceback.format_exception(error)), _MOST_TRACEBACK)
     if isinstance(error, errors.TensorSparkMLError):
-        return Failure(type(error).__name__, error.message, remote_traceback=text)
+        kind, message, consequence = type(error).__name__, error.message, False
+    message = shorten(message, _MOST_MESSAGE)
     return Failure(kind, message, remote_traceback=text, consequence=consequence)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from tensorsparkml.control.text import printable
 from tensorsparkml.executor.folders import open_log
 
 _LONGEST_LINE = 8192  # bytes; longer output without a line end is cut into lines of this length
@@ -100,7 +101,7 @@ class NodeLog:
 
     def _add(self, line: str) -> None:
         # A progress bar rewrites its line with carriage returns; only its last state matters.
-        line = line.rsplit("\r", 1)[-1]
+        line = printable(line.rsplit("\r", 1)[-1])
         with self._lock:
             self._tail.append(line)
             self._left_out += len(self._pending) == self._pending.maxlen
