@@ -106,7 +106,7 @@ def row_source(data: Any, columns: Sequence[str] | None = None) -> RowSource:
             )
         return DataFrameRows(data, columns)
     raise ConfigurationError(
-        f"a feed is a DataFrame or an RDD, not {_kind(data)}; make one of it with "
+        f"a feed is a Spark DataFrame or an RDD, not {_kind(data)}; make one of it with "
         "spark.createDataFrame(...) or spark.sparkContext.parallelize(...)"
     )
 
@@ -158,5 +158,8 @@ def check_columns(columns: Sequence[str] | None) -> None:
 
 
 def _kind(data: Any) -> str:
-    streaming = "a streaming " if getattr(data, "isStreaming", False) else "a "
-    return streaming + type(data).__name__
+    streaming = "streaming " if getattr(data, "isStreaming", False) else ""
+    package = type(data).__module__.partition(".")[0]
+    # There are DataFrames of pandas and of polars as well.
+    whose = "" if package in ("pyspark", "builtins") else f"{package} "
+    return f"a {streaming}{whose}{type(data).__name__}"

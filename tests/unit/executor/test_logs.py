@@ -68,7 +68,9 @@ def test_lines_that_nobody_takes_are_left_out_and_counted(path: Path) -> None:
         (b"\x00\x1b[31mred\x1b[0m\n", ["\\x00red"]),
     ],
 )
-def test_lines_are_fit_for_logs_and_the_file_has_all(path: Path, output: bytes, lines: list[str]) -> None:
+def test_lines_are_fit_for_logs_and_the_file_has_all(
+    path: Path, output: bytes, lines: list[str]
+) -> None:
     assert lines_of(NodeLog(path), output) == lines
     assert path.read_bytes() == output
 
