@@ -230,7 +230,7 @@ def test_one_call_with_a_seed(spark):
     ("make", "message"),
     [
         (lambda spark: {"validation": spark.range(3)}, "give data="),
-        (lambda spark: {"data": {1: 2}}, "a DataFrame or an RDD, not a dict"),
+        (lambda spark: {"data": {1: 2}}, "a Spark DataFrame or an RDD, not a dict"),
         (lambda spark: {"data": spark.range(3), "validation": 3}, "an RDD, not a int"),
         (lambda spark: {"data": spark.range(3), "seed": 3}, "no meaning without shuffle=True"),
         (lambda spark: {"data": spark.readStream.format("rate").load()}, r"train_stream\(df\)"),
@@ -245,7 +245,7 @@ def test_one_call_refuses_before_nodes_are_started(spark, make, message):
 @pytest.mark.parametrize(
     ("make", "options", "message"),
     [
-        (lambda spark: {1: 2}, {}, "a DataFrame or an RDD, not a dict"),
+        (lambda spark: {1: 2}, {}, "a Spark DataFrame or an RDD, not a dict"),
         (lambda spark: spark.readStream.format("rate").load(), {}, r"train_stream\(df\)"),
         (lambda spark: spark.range(3), {"columns": "id"}, "list of different names, not 'id'"),
         (lambda spark: spark.range(3), {"columns": ["id", "id"]}, "list of different names"),
