@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -199,4 +200,9 @@ def make_config(settings: dict[str, Any]) -> ClusterConfig:
     if unknown:
         known = ", ".join(sorted(ClusterConfig.__dataclass_fields__))
         raise ConfigurationError(f"unknown setting {', '.join(unknown)}; there are: {known}")
-    return ClusterConfig(**settings)
+    folders = {
+        name: os.fspath(settings[name])
+        for name in ("log_dir", "work_dir")
+        if isinstance(settings.get(name), os.PathLike)
+    }
+    return ClusterConfig(**{**settings, **folders})

@@ -34,7 +34,11 @@ _EXTRAS = {
 }
 
 
-def absolute_path(path: str, default_fs: str, working_dir: str) -> str:
+# A path or a URI, as users give it.
+StrPath = str | os.PathLike[str]
+
+
+def absolute_path(path: StrPath, default_fs: str, working_dir: str) -> str:
     """Return a path as every process of a cluster can use it.
 
     Args:
@@ -47,6 +51,7 @@ def absolute_path(path: str, default_fs: str, working_dir: str) -> str:
     Returns:
         A URI, or an absolute path where the filesystem is local.
     """
+    path = os.fspath(path)
     if _is_uri(path):
         return local_path(path) or path
     if local_path(default_fs) is not None:

@@ -232,7 +232,7 @@ def test_columns_of_parquet(ctx: Context, tmp_path: Path) -> None:
 def test_an_error_names_the_row_of_a_file(ctx: Context, tmp_path: Path) -> None:
     table = pa.table({"x": pa.array([1.0, 2.0, None, 4.0], pa.float32())})
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=2)
-    dataset = ctx.read_parquet(str(tmp_path / "a.parquet"), batch_size=4)
+    dataset = ctx.read_parquet(tmp_path / "a.parquet", batch_size=4)
     expected = "NullValueError: .* row 0 of row group 1 of .*a.parquet"
     with pytest.raises(tf.errors.UnknownError, match=expected):
         list(dataset)

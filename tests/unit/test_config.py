@@ -126,3 +126,8 @@ def test_executors_need_what_the_settings_use(
     settings: dict[str, Any], packages: tuple[str, ...]
 ) -> None:
     assert ClusterConfig(**settings).required_packages == packages
+
+
+def test_folders_may_be_paths(tmp_path: Path) -> None:
+    config = make_config({"log_dir": tmp_path / "logs", "work_dir": tmp_path})
+    assert (config.log_dir, config.work_dir) == (f"{tmp_path}/logs", str(tmp_path))

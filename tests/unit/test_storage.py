@@ -52,6 +52,10 @@ def test_absolute_paths(path: str, default_fs: str, expected: str) -> None:
     assert absolute_path(path, default_fs, "/work/dir") == expected
 
 
+def test_a_path_of_pathlib_is_one() -> None:
+    assert absolute_path(Path("a/b"), "file:///", "/work") == "/work/a/b"
+
+
 @pytest.mark.parametrize(
     ("uri", "path"),
     [

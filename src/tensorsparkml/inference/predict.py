@@ -16,7 +16,7 @@ from tensorsparkml.data.column_names import MASK
 from tensorsparkml.data.column_options import Column, Matrix, Wanted
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.errors import ConfigurationError, MissingColumnError, ShapeMismatchError
-from tensorsparkml.storage import absolute_path
+from tensorsparkml.storage import StrPath, absolute_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -31,7 +31,7 @@ Features = Wanted | Mapping[str, Wanted]
 
 def predict(
     data: DataFrame,
-    model: str,
+    model: StrPath,
     *,
     features: str | Matrix | Mapping[str, str | Matrix],
     output: str = "prediction",

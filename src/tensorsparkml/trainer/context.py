@@ -14,7 +14,7 @@ from tensorsparkml.control.names import COPIES
 from tensorsparkml.data.column_options import Column, Selection, selected
 from tensorsparkml.errors import ConfigurationError, DataError
 from tensorsparkml.roles import CHIEF, PARAMETER_SERVER, WORKER
-from tensorsparkml.storage import absolute_path, write_directory
+from tensorsparkml.storage import StrPath, absolute_path, write_directory
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.data_feed import DataFeed
 from tensorsparkml.trainer.dataset import BatchLayout, Columns
@@ -227,8 +227,8 @@ class Context(FileContext):
     def callbacks(
         self,
         *,
-        checkpoint: str | None = None,
-        backup: str | None = None,
+        checkpoint: StrPath | None = None,
+        backup: StrPath | None = None,
         tensorboard: bool = False,
     ) -> list[Any]:
         """Return Keras callbacks of which only the chief's write.
@@ -258,7 +258,7 @@ class Context(FileContext):
             wanted.append(keras_callbacks.tensorboard(self.is_chief, self.log_dir))
         return wanted
 
-    def export(self, model: Any, uri: str) -> str:
+    def export(self, model: Any, uri: StrPath) -> str:
         """Write a model for serving, once, by the chief; on other nodes this does nothing.
 
         Args:
@@ -286,7 +286,7 @@ class Context(FileContext):
         """
         return self._agent.training_ended(wait_seconds)
 
-    def absolute_path(self, path: str) -> str:
+    def absolute_path(self, path: StrPath) -> str:
         """Return a path as every node and the driver can use it; see `storage.absolute_path`."""
         return absolute_path(path, self.default_fs, self.working_dir)
 

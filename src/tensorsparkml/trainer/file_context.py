@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.shuffling import WINDOW_ROWS
 from tensorsparkml.errors import ConfigurationError, DataError
+from tensorsparkml.storage import StrPath
 from tensorsparkml.trainer.adaptation import (
     AllGather,
     all_gather_of,
@@ -44,7 +45,7 @@ class FileContext(StrategyContext):
     @on_workers
     def read_parquet(
         self,
-        uri: str | Sequence[str],
+        uri: StrPath | Sequence[StrPath],
         *,
         batch_size: int,
         columns: Sequence[str] | None = None,
@@ -117,7 +118,7 @@ class FileContext(StrategyContext):
     @on_workers
     def read_tfrecord(
         self,
-        uri: str | Sequence[str],
+        uri: StrPath | Sequence[StrPath],
         *,
         batch_size: int,
         schema: Mapping[str, Any] | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.data.shuffling import check_seed
 from tensorsparkml.data.tfrecord_files import TFRecordFiles
 from tensorsparkml.errors import DataError
+from tensorsparkml.storage import StrPath
 from tensorsparkml.trainer.exchange import Exchange
 from tensorsparkml.trainer.file_reader import Shuffle
 from tensorsparkml.trainer.progress import ProgressReporter
 from tensorsparkml.trainer.tfrecord_dataset import find_corrupt_record
 
-Uris = str | Sequence[str]
+Uris = StrPath | Sequence[StrPath]
 
 
 class NodeFiles:
@@ -39,7 +41,7 @@ class NodeFiles:
         exchange: Exchange,
         rank: int,
         nodes: int,
-        absolute_path: Callable[[str], str],
+        absolute_path: Callable[[StrPath], str],
         copies: Path,
     ) -> None:
         self._exchange = exchange
@@ -95,9 +97,11 @@ class NodeFiles:
         return None
 
     def _find(self, uri: Uris, filesystem: Any) -> list[FoundFile]:
-        uris = [uri] if isinstance(uri, str) else uri
+        given = [uri] if isinstance(uri, str | os.PathLike) else uri
         if filesystem is None:
-            uris = [self._absolute_path(each) for each in uris]
+            uris = [self._absolute_path(each) for each in given]
+        else:
+            uris = [os.fspath(each) for each in given]
         return find_files(uris, filesystem)
 
     def _all_gather(self, key: str | None) -> AllGather:
