@@ -78,7 +78,12 @@ def launch_job(
         on_end: Called, from a thread, with the failures of tasks and Spark's exception or None.
     """
     nodes = plan.launched
-    source = spark.range(0, nodes, 1, nodes) if data is None else data.repartition(nodes)
+    if data is None:
+        source = spark.range(0, nodes, 1, nodes)
+    else:
+        # Where Spark knows that there are no rows, as after `limit(0)`, it would run no task.
+        nothing = spark.createDataFrame(spark.sparkContext.emptyRDD(), data.schema)
+        source = data.union(nothing).repartition(nodes)
     tasks = source.mapInArrow(launch_task(plan, main), _SCHEMA, barrier=True)
 
     def decode(rows: list[Row], error: Exception | None) -> None:
