@@ -155,18 +155,14 @@ def read_one_after_the_other(args, ctx):
 
 
 def test_what_no_node_wants_is_deleted_while_the_cluster_runs(spark):
-    def spools(state):
-        return [Path(peer.spool) for peer in state.peers]
-
     with tsm.Cluster(
         read_one_after_the_other, ["first", "second"], spark=spark, num_workers=2
     ) as cluster:
-        coordinator = cluster._running.coordinator
+        spools = [Path(peer.spool) for peer in cluster._running.coordinator.peers()]
         rows = spark.sparkContext.parallelize(range(400), 4)
         cluster.train(rows, feed="first", epochs=2)
-        assert coordinator.require(
-            lambda state: all(path.exists() and not list(path.iterdir()) for path in spools(state)),
-            timeout=300,
+        assert wait_until(
+            lambda: all(path.exists() and not list(path.iterdir()) for path in spools)
         )
         cluster.train(rows, feed="second")
     assert sorted(itertools.chain(*cluster.results)) == sorted([*range(400)] * 3)

@@ -63,7 +63,7 @@ def test_the_trainer_gets_its_module_its_environment_and_its_frames(start: Start
     assert started.status() == 0
     assert started.log.tail() == (
         "hello -m tensorsparkml.trainer.process",
-        '\x0b{"rank": 1}\x04main',
+        r'\x0b{"rank": 1}\x04main',
     )
 
 
