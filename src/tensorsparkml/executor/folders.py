@@ -105,10 +105,13 @@ def private_folder(path: Path) -> None:
     Raises:
         ConfigurationError: It is something else, and the message says what.
     """
-    with _explained(path):
-        with suppress(FileExistsError):
+    found: os.stat_result | None = None
+    while found is None:
+        with _explained(path), suppress(FileExistsError):
             path.mkdir(mode=0o700)
-        found = path.lstat()  # which does not follow a link
+        # Whoever deletes what ended clusters have left may do so with this one in between.
+        with suppress(FileNotFoundError):
+            found = path.lstat()  # which does not follow a link
     if found.st_uid != os.geteuid():
         problem = f"belongs to {_user(found.st_uid)}"
     elif stat.S_ISLNK(found.st_mode):

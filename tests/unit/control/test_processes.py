@@ -27,7 +27,10 @@ from tensorsparkml.control.processes import kill_descendants
 from tensorsparkml.executor.process_tree import adopt_orphans, adopts_orphans, reap_orphans
 
 def shell(script):
-    return subprocess.Popen(["sh", "-c", script], start_new_session=True)
+    # A shell may tell that its child was killed before it is killed itself.
+    return subprocess.Popen(
+        ["sh", "-c", script], start_new_session=True, stderr=subprocess.DEVNULL
+    )
 
 def below():
     names = []

@@ -59,6 +59,21 @@ def test_it_is_made_once_and_used_again(folders: NodeFolders) -> None:
     os.close(second)
 
 
+def test_a_folder_that_is_deleted_in_between_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lstat = Path.lstat
+
+    def delete_first(path: Path) -> os.stat_result:
+        monkeypatch.undo()
+        path.rmdir()
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", delete_first)
+    private_folder(tmp_path / "cluster")
+    assert (tmp_path / "cluster").is_dir()
+
+
 def test_the_log_folder_that_the_user_names_is_as_the_user_makes_folders(tmp_path: Path) -> None:
     plan = replace(example_plan(), work_dir=str(tmp_path), log_dir=str(tmp_path / "logs"))
     folders = NodeFolders(plan, 0)
