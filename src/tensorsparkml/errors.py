@@ -198,6 +198,10 @@ class FeedError(TensorSparkMLError):
     """Spark could not produce or deliver the rows of a feed."""
 
 
+class UnknownFeedError(FeedError):
+    """A program asks for a feed that the driver does not deliver."""
+
+
 class LaunchError(TensorSparkMLError):
     """The nodes could not be started."""
 

@@ -15,6 +15,11 @@ def delivery_name(feed: str, number: int) -> str:
     return feed if number == 0 else f"{feed}@{number}"
 
 
+def feed_of(delivery: str) -> str:
+    """Return the name of the feed that a delivery is of."""
+    return delivery.partition("@")[0]
+
+
 class Deliveries:
     """Which delivery the nodes read in each pass.
 

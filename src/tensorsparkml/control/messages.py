@@ -203,6 +203,17 @@ class ReadFiles:
 
 
 @dataclass(frozen=True)
+class LastFeeds:
+    """No feed will come but these.
+
+    Attributes:
+        feeds: Their names.
+    """
+
+    feeds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class EndInference:
     """No Spark task will ask for inference any more: loops over its batches end."""
 
@@ -229,6 +240,7 @@ Directive = (
     | Close
     | Remove
     | ReadFiles
+    | LastFeeds
     | EndInference
     | End
     | Stop

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tensorsparkml.control.deliveries import feed_of
 from tensorsparkml.control.messages import (
     BeginPass,
     Close,
@@ -65,6 +66,7 @@ class Spool:
         # Rows are for the executor's user alone.
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._shares: dict[str, _Share] = {}
+        self._last_feeds: tuple[str, ...] | None = None
         self._closed = False
         self._changed = threading.Condition()
 
@@ -95,6 +97,12 @@ class Spool:
                     share.segments, share.reader = [], RowReader()
                 case ReadFiles():
                     share.files = directive
+            self._changed.notify_all()
+
+    def last_feeds(self, names: tuple[str, ...]) -> None:
+        """Let the trainer know that no feed will come but these."""
+        with self._changed:
+            self._last_feeds = names
             self._changed.notify_all()
 
     def begun(self, feed: str, number: int, wait_seconds: float) -> dict[str, Any] | None:
@@ -129,7 +137,8 @@ class Spool:
         Returns:
             `segments`: new ones as pairs of path and rows; `held_by_all`: rows; `closed`: None, or
             the fields of `Close`; `files`: None, or the fields of `ReadFiles`; `opened`: None, or
-            the fields of `Open`; `keep_bytes`: None while all rows are kept, or that of `Drop`.
+            the fields of `Open`; `keep_bytes`: None while all rows are kept, or that of `Drop`;
+            `instead`: None, or the names of all feeds there will ever be, where this is none.
         """
         with self._changed:
             self._changed.wait_for(
@@ -155,6 +164,7 @@ class Spool:
                     "limited": share.opened.limited,
                 },
                 "keep_bytes": share.drop.keep_bytes if share.drop else None,
+                "instead": list(self._last_feeds or ()) if self._never_comes(feed) else None,
             }
 
     def starves(self, feed: str, segments: int, held_by_all: int) -> bool:
@@ -185,7 +195,14 @@ class Spool:
             or share.held_by_all > held_by_all
             or share.closed
             or share.files
+            or self._never_comes(feed)
         )
+
+    def _never_comes(self, feed: str) -> bool:
+        share = self._share(feed)
+        is_there = share.opened or share.files or share.closed
+        last = self._last_feeds
+        return last is not None and feed_of(feed) not in last and not is_there
 
     def _share(self, feed: str) -> _Share:
         return self._shares.setdefault(feed, _Share())

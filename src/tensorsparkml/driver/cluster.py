@@ -65,6 +65,8 @@ class Cluster(InferenceCalls):
         seed: See there.
         cache: See there.
         fed: Whether `train` will be called; without, no task slot needs to stay free for it.
+        feeds: Names of all feeds, where they are known: a program that asks for another one gets
+            an error at once, rather than when the with block is left.
         settings: The fields of `ClusterConfig`: `num_workers`, `slots`, `log_dir` and so on.
 
     Raises:
@@ -84,6 +86,7 @@ class Cluster(InferenceCalls):
         seed: int | None = None,
         cache: bool = True,
         fed: bool = True,
+        feeds: Sequence[str] | None = None,
         **settings: Any,
     ) -> None:
         self.config = make_config(settings)
@@ -96,6 +99,7 @@ class Cluster(InferenceCalls):
         )
         self._replays: list[Replay] = []
         self._fed = fed and direct is None
+        self._feeds = feeds
         self._running: RunningCluster | None = None
         self._ended = False
         self._streams: list[StreamFeed] = []
@@ -143,6 +147,8 @@ class Cluster(InferenceCalls):
         self._running = RunningCluster(
             self._spark, self.config, self._main, self._direct, self._ledger, self._fed
         )
+        if self._feeds is not None:
+            self._running.coordinator.end_feeds(self._feeds)
 
     # Feeding
 
@@ -306,6 +312,7 @@ class Cluster(InferenceCalls):
             return
         self._release_guard()
         running = self._require_running()
+        running.coordinator.end_feeds()
         running.coordinator.end_inference()
         try:
             for growing in self._growing:

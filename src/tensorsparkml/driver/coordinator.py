@@ -10,7 +10,7 @@ import base64
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from tensorsparkml.control.messages import (
     EndInference,
     Failure,
     FeedProgress,
+    LastFeeds,
     Peer,
     Stop,
     decode_failure,
@@ -219,6 +220,12 @@ class Coordinator:
             self._changed.notify_all()
         if url is not None:
             self._relay.put(partial(log_tensorboard, url))
+
+    def end_feeds(self, names: Sequence[str] = ()) -> None:
+        """Tell the nodes that no feed will come but those that are open, and these."""
+        with self._changed:
+            last = LastFeeds(tuple(dict.fromkeys([*self._state.feeds, *names])))
+            self._send([(rank, last) for rank in range(len(self._mailboxes))])
 
     def end_inference(self) -> None:
         """Let the programs' loops over batches for inference end."""

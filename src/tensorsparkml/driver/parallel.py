@@ -76,7 +76,7 @@ def run_parallel(
     # Made here, because pickling by value is not for several threads at a time.
     program = pickle_function(main)
     clusters = [
-        Cluster(program, each, spark=session, fed=False, **_settings_of(place, settings))
+        Cluster(program, each, spark=session, fed=False, feeds=(), **_settings_of(place, settings))
         for place, each in enumerate(many)
     ]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.driver.cluster import Cluster, Files
 from tensorsparkml.driver.row_sources import is_direct, names_files, row_source
+from tensorsparkml.driver.startup import DIRECT_FEED
 from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -58,7 +59,10 @@ def run(
         if source is not None and not names_files(source):
             row_source(source, columns)  # refuses what is none before nodes are started for it
     direct = None if by_jobs else rows
-    cluster = Cluster(main, args, spark=spark, direct=direct, fed=by_jobs, **feeding, **settings)
+    given = {DIRECT_FEED: data, "validation": validation}
+    feeds = [name for name, source in given.items() if source is not None]
+    options = {"direct": direct, "fed": by_jobs, "feeds": feeds, **feeding}
+    cluster = Cluster(main, args, spark=spark, **options, **settings)
     with cluster:
         if by_jobs:
             cluster.train(rows, validation=validation, columns=columns, **feeding)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _REGISTRATION_SECONDS = 5.0  # executors may still be starting when the first cluster is asked for
+_FAILED_SECONDS = 10.0  # for a cluster that has failed to give its slots back
 _FIRST_SECONDS = 60.0  # for the first of them, before which nobody knows how many there will be
 
 # Applications that had the time to register more slots than these, and have not.
@@ -116,33 +117,62 @@ class SlotRegistry:
     """The slots that the live clusters of this driver's Spark application hold."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._held: dict[str, int] = {}
+        self._changed = threading.Condition()
+        self._held: dict[str, tuple[int, Callable[[], bool]]] = {}
 
     @property
     def taken(self) -> int:
         """How many slots are held."""
-        with self._lock:
-            return sum(self._held.values())
+        with self._changed:
+            return self._taken()
 
-    def reserve(self, cluster_id: str, slots: int, decide: Callable[[int], bool]) -> bool:
+    def reserve(
+        self,
+        cluster_id: str,
+        slots: int,
+        decide: Callable[[int], bool],
+        failed: Callable[[], bool] = lambda: False,
+    ) -> bool:
         """Take slots for a cluster if it is to hold them.
+
+        Where too few are left, it waits for those of clusters that have failed.
 
         Args:
             cluster_id: Under which they are given back.
             slots: How many it would hold.
             decide: Called with the slots taken so far; says whether the cluster holds its own.
+            failed: Says whether the cluster has failed, so that its nodes are about to end.
 
         Returns:
             What `decide` returned.
+
+        Raises:
+            NotEnoughSlotsError: `decide` raised it.
         """
-        with self._lock:
-            hold = decide(sum(self._held.values()))
-            if hold:
-                self._held[cluster_id] = slots
-            return hold
+        with self._changed:
+            while True:
+                try:
+                    hold = decide(self._taken())
+                except NotEnoughSlotsError:
+                    if not self._wait_for_failed():
+                        raise
+                    continue
+                if hold:
+                    self._held[cluster_id] = slots, failed
+                return hold
 
     def give_back(self, cluster_id: str) -> None:
-        """Forget the slots of a cluster that has ended."""
-        with self._lock:
+        """Forget the slots of a cluster whose launch job has ended."""
+        with self._changed:
             self._held.pop(cluster_id, None)
+            self._changed.notify_all()
+
+    def _taken(self) -> int:
+        return sum(slots for slots, _ in self._held.values())
+
+    def _wait_for_failed(self) -> bool:
+        """Wait until a cluster that has failed gives its slots back, and return whether one did."""
+        ending = [cluster for cluster, (_, failed) in self._held.items() if failed()]
+        return bool(ending) and self._changed.wait_for(
+            lambda: any(cluster not in self._held for cluster in ending), _FAILED_SECONDS
+        )

@@ -96,6 +96,7 @@ class RunningCluster:
         self._progress: ProgressMonitor | None = None
         self._launch_failure: Failure | None = None
         self._board = DriverBoard(config)
+        self._state = ClusterState(config.roles, config.lease_seconds)
         hold = self._reserve_slots(spark, config, fed)
         try:
             self.plan = self._make_plan(config, hold, default_fs, working_dir)
@@ -182,9 +183,8 @@ class RunningCluster:
     ) -> ClusterPlan:
         certificate, private_key = make_certificate() if config.tls else (None, None)
         keys = Keys(secrets.token_hex(32), {}, certificate, private_key)
-        state = ClusterState(config.roles, config.lease_seconds)
         self.coordinator = Coordinator(
-            state, keys.guard_of_coordinator(), self._host, self._bind_address
+            self._state, keys.guard_of_coordinator(), self._host, self._bind_address
         )
         return ClusterPlan(
             cluster_id=self._id,
@@ -217,6 +217,7 @@ class RunningCluster:
             self._id,
             nodes,
             lambda taken: slots.holds_slots(config.slots, nodes, fed, available, taken),
+            failed=lambda: bool(self._state.failures),
         )
 
     def _wait_for_start(self, seconds: float) -> None:
@@ -227,6 +228,7 @@ class RunningCluster:
             )
 
     def _on_launch_ended(self, failures: list[Failure], error: Exception | None) -> None:
+        _slot_registry.give_back(self._id)
         if failures:
             self.coordinator.fail(failures[0])
         elif error is not None:

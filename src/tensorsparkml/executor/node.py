@@ -23,6 +23,7 @@ from tensorsparkml.control.messages import (
     EndInference,
     Failure,
     Give,
+    LastFeeds,
     Peer,
     Remove,
     Stop,
@@ -338,6 +339,8 @@ class Node:
             case Remove():
                 self._spool.apply(directive)
                 self._start_thread("remove", lambda: self._spool.delete(directive.feed))
+            case LastFeeds(feeds):
+                self._spool.last_feeds(feeds)
             case EndInference():
                 self._desk.end("the driver has left the with block of the cluster")
             case End() | Stop():

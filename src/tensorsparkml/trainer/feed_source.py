@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -13,11 +15,15 @@ from tensorsparkml.data.lockstep import PassCursor
 from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.data.shuffling import WINDOW_ROWS
+from tensorsparkml.errors import UnknownFeedError
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.file_reader import FileReader, Shuffle
 from tensorsparkml.trainer.progress import ProgressReporter
 from tensorsparkml.trainer.reader import FeedReader, Rows
 from tensorsparkml.trainer.source import Source
+
+logger = logging.getLogger(__name__)
+_PATIENCE_SECONDS = 10.0  # of a wait for a feed, before it is logged
 
 
 class OpenFiles(Protocol):
@@ -76,14 +82,26 @@ class Feed:
     def resolve(self, columns: Sequence[Wanted] | None, convert: Mapping[str, Column]) -> Source:
         """Wait until the driver says where the rows come from, and return them."""
         with self._lock:
+            began, patience = time.monotonic(), _PATIENCE_SECONDS
             while self._files is None:
                 window = self._agent.window(self.name, 0, 0)
+                if window["instead"] is not None:
+                    raise self._unknown(window["instead"])
                 if window["files"]:
                     self._open(window["files"])
                 elif self.progress.terminated or (
                     window["segments"] or window["held_by_all"] or window["closed"]
                 ):
                     return self.spooled
+                elif window["opened"] is None and time.monotonic() - began >= patience:
+                    logger.warning(
+                        "main has waited for feed %r for %.0f s, and the driver has not begun it; "
+                        "it does with cluster.train(…, feed=%r)",
+                        self.name,
+                        patience,
+                        self.name,
+                    )
+                    patience *= 3
             files, passes, shuffle = self._files
         return FileReader(
             files,
@@ -94,6 +112,14 @@ class Feed:
             shuffle=shuffle,
             passes=passes,
             reporter=self._reporter,
+        )
+
+    def _unknown(self, feeds: Sequence[str]) -> UnknownFeedError:
+        known = f"the only feeds are {', '.join(map(repr, feeds))}" if feeds else "there is no feed"
+        return UnknownFeedError(
+            f"no rows will come for feed {self.name!r}: {known}; let main ask for one of those, or "
+            "let the driver deliver it: tsm.run(data=…, validation=…) has the feeds 'train' and "
+            f"'validation', and cluster.train(…, feed={self.name!r}) has any name"
         )
 
     def _open(self, found: dict[str, Any]) -> None:

@@ -64,6 +64,7 @@ NOTHING: dict[str, Any] = {
     "files": None,
     "opened": None,
     "keep_bytes": None,
+    "instead": None,
 }
 
 
@@ -95,6 +96,20 @@ def test_feeds_do_not_mix(spool: Spool) -> None:
     assert spool.window("validation", 1, 0, 0.0)["closed"] is None
 
 
+def test_the_last_feeds_end_the_wait_for_another(spool: Spool) -> None:
+    spool.apply(Open("train", None, False, True))
+    spool.last_feeds(("train", "validation"))
+    assert spool.window("other", 0, 0, LONG) == {**NOTHING, "instead": ["train", "validation"]}
+    for there_or_to_come in ("train", "train@1", "validation"):
+        assert spool.window(there_or_to_come, 0, 0, 0.0)["instead"] is None
+
+
+def test_a_feed_that_came_before_it_was_the_last_is_there(spool: Spool) -> None:
+    spool.apply(ReadFiles("train", ("file:/a",), 1))
+    spool.last_feeds(())
+    assert spool.window("train", 0, 0, LONG)["instead"] is None
+
+
 def test_release_and_close_are_told(spool: Spool) -> None:
     spool.apply(Release("train", 5))
     assert spool.window("train", 0, 0, LONG) == {**NOTHING, "held_by_all": 5}
@@ -106,6 +121,7 @@ def test_release_and_close_are_told(spool: Spool) -> None:
         "files": None,
         "opened": None,
         "keep_bytes": None,
+        "instead": None,
     }
 
 

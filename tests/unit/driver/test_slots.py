@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -96,6 +98,36 @@ def test_the_registry_counts_who_holds() -> None:
     assert reserve("d", 1, True)
     assert seen == [0, 2, 2, 3]
     assert registry.taken == 4
+
+
+def test_slots_of_a_failed_cluster_are_waited_for() -> None:
+    registry = SlotRegistry()
+    asked = threading.Event()
+
+    def failed() -> bool:
+        asked.set()
+        return True
+
+    def decide(taken: int) -> bool:
+        return holds_slots("hold", 4, False, 4, taken)
+
+    assert registry.reserve("failed", 4, decide, failed)
+    with ThreadPoolExecutor(1) as threads:
+        reserved = threads.submit(registry.reserve, "next", 4, decide)
+        assert asked.wait(60)
+        registry.give_back("failed")
+        assert reserved.result(60)
+    assert registry.taken == 4
+
+
+def test_a_failed_cluster_that_keeps_its_slots_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tensorsparkml.driver.slots._FAILED_SECONDS", 0.05)
+    registry = SlotRegistry()
+    assert registry.reserve("failed", 4, lambda taken: True, lambda: True)
+    with pytest.raises(NotEnoughSlotsError):
+        registry.reserve("next", 4, lambda taken: holds_slots("hold", 4, False, 4, taken))
 
 
 def test_a_cluster_that_does_not_fit_takes_no_slots() -> None:

@@ -287,6 +287,7 @@ class IdleAgent:
             "closed": None,
             "opened": opened,
             "keep_bytes": None,
+            "instead": None,
         }
 
     def progress(self, feed: str, progress: FeedProgress) -> None:
