@@ -64,6 +64,7 @@ __all__ = [
     "TrainerHungError",
     "TrainerKilledError",
     "TrainerOutOfMemoryError",
+    "UnknownFeedError",
     "UnpicklableError",
     "UnsupportedColumnError",
     "UnsupportedVersionError",

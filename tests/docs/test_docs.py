@@ -22,6 +22,7 @@ PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")], key=lambda page: page.relative_to(ROOT)
 )
 FIRST_PAGES = ("README", "getting-started")
+ALONE = ("connect",)  # pages whose programs cannot use the session of the tests
 FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PYTHON_FILES = re.compile(r"`((?:src|tests|docs|examples|tools|benchmarks)/[\w./]+)`")
@@ -73,7 +74,7 @@ def log_levels() -> Iterator[None]:
         # A newcomer's first pages always, and all of them in `make check`.
         pytest.param(page, marks=() if page.stem in FIRST_PAGES else pytest.mark.full)
         for page in PAGES
-        if programs(page)
+        if programs(page) and page.stem not in ALONE
     ],
     ids=name_of,
 )
@@ -85,6 +86,15 @@ def test_programs_run(page, spark, tmp_path, monkeypatch, log_levels):
         # Empty lines before it, so that tracebacks name the page's own lines.
         code = compile("\n" * block.line + block.text, str(page), "exec")
         exec(code, namespace)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ALONE)
+def test_a_program_with_a_session_of_its_own_runs(name, tmp_path):
+    script = tmp_path / f"{name}.py"
+    script.write_text("".join(block.text for block in programs(ROOT / f"docs/{name}.md")))
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_only_known_languages_are_used():
