@@ -14,6 +14,7 @@ import logging
 import os
 import sys
 import threading
+import traceback
 
 from tensorsparkml.control.frames import read_frame
 from tensorsparkml.control.messages import Peer
@@ -27,14 +28,32 @@ from tensorsparkml.executor.retention import delete_expired
 
 
 def main() -> None:
-    """Run the agent of one node."""
+    """Run the agent of one node, and end the process."""
+    status = 1
+    try:
+        driver_gone = _run()
+        if driver_gone is None:
+            status = 0
+        else:
+            print(driver_gone, file=sys.stderr)
+    except BaseException:  # as Python itself does at its end
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Python's own way out waits for the last call to the driver, up to a second with TLS.
+        os._exit(status)
+
+
+def _run() -> str | None:
+    """Run the agent, and return why the driver counts as gone, or None."""
     orders = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
     log_format = "%(asctime)s %(name)s: %(message)s"
     logging.basicConfig(level=logging.INFO, format=log_format, handlers=[AgentLogHandler()])
     adopt_orphans()
     start = read_frame(orders)
     if start is None:
-        return
+        return None
     body = json.loads(start)
     plan = ClusterPlan.decode(base64.b64decode(body["plan"]))
     folders = NodeFolders(plan, body["rank"])
@@ -49,11 +68,10 @@ def main() -> None:
         if others is not None and pickled is not None:
             told = json.loads(others)
             peers = [Peer(**peer) for peer in told["peers"]]
-            driver_gone = node.run(
+            return node.run(
                 peers, told["environment"], pickled, lambda: print("started", flush=True)
             )
-            if driver_gone is not None:
-                sys.exit(driver_gone)
+        return None
     finally:
         node.close()
         kill_descendants()
