@@ -28,10 +28,10 @@ demo: $(VENV)/local.stamp
 # last, so that both end at the same time.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=50
 
-test: lint
+test: lint $(VENV)/spark.jsa
 	$(PYTEST) -m 'not full' --hypothesis-profile=quick
 
-check: lint
+check: lint $(VENV)/spark.jsa
 	$(PYTEST)
 
 # The newest versions that pyproject.toml allows, and the lowest, each in an environment of its own.
@@ -92,6 +92,10 @@ $(VENV)/dev.stamp: pyproject.toml $(LOCK) | $(BIN)/python
 # Alone: it asks for the package tensorflow, in whose place tensorflow-cpu is there.
 	$(PIP) install --no-deps -c $(LOCK) tf-keras
 	@touch $@ $(VENV)/local.stamp
+
+$(VENV)/spark.jsa: $(VENV)/dev.stamp
+	rm -f $@
+	$(BIN)/python tools/share_spark_classes.py $@
 
 # The first that works, as a name on the PATH may be of a Python that is not there.
 $(BIN)/python:

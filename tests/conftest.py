@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -12,7 +13,11 @@ from tensorsparkml.driver import cluster, parallel
 
 # The JVMs of a test live for a minute, in which the second compiler and parallel garbage collection
 # cost more than they bring: a seventh of all CPU time on two cores.
-os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+JVM_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+ARCHIVE = Path(sys.prefix, "spark.jsa")  # of tools/share_spark_classes.py
+if ARCHIVE.exists():
+    JVM_OPTIONS += f" -XX:SharedArchiveFile={ARCHIVE} -Xlog:disable -Xlog:all=off"
+os.environ.setdefault("JAVA_TOOL_OPTIONS", JVM_OPTIONS)
 
 # How long an example takes says what else runs on the machine.
 settings.register_profile("untimed", deadline=None)
