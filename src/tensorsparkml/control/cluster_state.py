@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
+from tensorsparkml.control.joint_calls import JointCalls
 from tensorsparkml.control.messages import Directive, End, Failure, FeedProgress, Peer, Stop
 from tensorsparkml.control.node_silence import NodeSilence, Warned
 from tensorsparkml.roles import Roles
@@ -98,6 +99,7 @@ class ClusterState:
         self._failed_at: float | None = None
         self._silence = NodeSilence(roles.names, lease_seconds)
         self._was_settled = False
+        self.joint_calls = JointCalls(roles.names)
 
     # Nodes
 
@@ -212,9 +214,17 @@ class ClusterState:
                         node.lost = True
                         failure = Failure("AgentLostError", lost, node.name)
                         tick.addressed.extend(self.failed(failure, now))
+        alone = self.joint_calls.left_alone(
+            *(self._training_in(phase) for phase in (Phase.FINISHED, Phase.RUNNING))
+        )
+        if alone is not None:
+            tick.addressed.extend(self.failed(alone, now))
         settled = self.settled(now) and not self._was_settled
         self._was_settled = self._was_settled or settled
         return replace(tick, settled=settled)
+
+    def _training_in(self, phase: Phase) -> list[int]:
+        return [rank for rank in self._roles.training if self.nodes[rank].phase is phase]
 
     def _name_hung(self, now: float) -> None:
         """Add what explains consequences better than they do: trainers that do not respond."""

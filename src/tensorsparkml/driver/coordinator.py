@@ -319,6 +319,8 @@ class Coordinator:
                 state.epoch_ended(event)
             case "tensorboard":
                 self.tensorboard_at(event["url"])
+            case "joint_call":
+                state.joint_calls.begun(rank, event["number"], event["name"])
             case "trainer_silent":
                 state.trainer_silent(rank, event["seconds"], event["state"], time.monotonic())
             case "trainer_heard":

@@ -29,13 +29,15 @@ from tensorsparkml.executor.retention import delete_expired
 
 def main() -> None:
     """Run the agent of one node, and end the process."""
+    log_format = "%(asctime)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.INFO, format=log_format, handlers=[AgentLogHandler()])
     status = 1
     try:
         driver_gone = _run()
         if driver_gone is None:
             status = 0
         else:
-            print(driver_gone, file=sys.stderr)
+            sys.stderr.write(f"{driver_gone}\n")
     except BaseException:  # as Python itself does at its end
         traceback.print_exc()
     finally:
@@ -48,8 +50,6 @@ def main() -> None:
 def _run() -> str | None:
     """Run the agent, and return why the driver counts as gone, or None."""
     orders = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
-    log_format = "%(asctime)s %(name)s: %(message)s"
-    logging.basicConfig(level=logging.INFO, format=log_format, handlers=[AgentLogHandler()])
     adopt_orphans()
     start = read_frame(orders)
     if start is None:

@@ -156,6 +156,7 @@ class Node:
                 "begun": lambda body: self._spool.begun(**body),
                 "dropped": lambda body: self._reporter.send("dropped", **body),
                 "epoch": lambda body: self._reporter.send("epoch", **body),
+                "joint_call": lambda body: self._reporter.send("joint_call", **body),
                 "beat": lambda _: self._trainer_watch.heard(),
                 "began": lambda _: self._events.put(MainBegan()),
                 "finished": self._on_finished,

@@ -110,6 +110,10 @@ class AgentClient:
         """Tell how an epoch of training went."""
         self._call("epoch", event)
 
+    def joint_call(self, number: int, name: str) -> None:
+        """Tell that main makes a call that the mains of all nodes must make, such as `fit`."""
+        self._call("joint_call", {"number": number, "name": name})
+
     def beat(self) -> bool:
         """Tell that this process runs, and return whether the agent has answered."""
         try:

@@ -31,6 +31,7 @@ from tensorsparkml.roles import WORKER
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.agent_watch import end_with_agent, watch_agent
 from tensorsparkml.trainer.context import Context, Settings
+from tensorsparkml.trainer.model_guard import on_joint_call
 from tensorsparkml.trainer.served_datasets import ServedDatasets
 from tensorsparkml.trainer.strategies import repair_keras, repair_steps, serve
 
@@ -55,6 +56,7 @@ def main() -> None:
     context = Context(node, agent)
     if context._synchronous:
         repair_keras()
+        on_joint_call(agent.joint_call)
     else:
         repair_steps()
     outcome = run_main(pickled, context, agent.began)

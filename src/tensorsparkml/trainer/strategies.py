@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from tensorsparkml.trainer import adapt_guard, keras_fix, legacy_keras_fix
+from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.trainer import adapt_guard, keras_fix, legacy_keras_fix, model_guard
 
 _POLL_SECONDS = 0.02
+_TOO_LATE = "must be configured at program startup"  # in TensorFlow's message
 _LISTEN_SECONDS = 60.0
 
 
@@ -19,6 +21,7 @@ def repair_steps() -> None:
     """Let Keras count the steps of a single replica, whether it is loaded already or later."""
     keras_fix.install_for_one_replica()
     legacy_keras_fix.install_for_one_replica()
+    model_guard.install()
 
 
 def repair_keras() -> None:
@@ -26,6 +29,7 @@ def repair_keras() -> None:
     keras_fix.install()
     legacy_keras_fix.install()
     adapt_guard.install()
+    model_guard.install()
 
 
 def all_workers_strategy(cluster_spec: Mapping[str, Sequence[str]], is_chief: bool) -> Any:
@@ -33,12 +37,24 @@ def all_workers_strategy(cluster_spec: Mapping[str, Sequence[str]], is_chief: bo
 
     TensorFlow's client waits a whole second when its first call finds nobody who listens, so the
     other nodes do not call before the chief's server is there.
+
+    Raises:
+        ConfigurationError: The program has run operations before.
     """
     import tensorflow as tf
 
     if not is_chief:
         wait_for_server(cluster_spec["chief"][0], _LISTEN_SECONDS)
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        if _TOO_LATE not in str(error):
+            raise
+        raise ConfigurationError(
+            "the strategy must be there before main runs any operation of TensorFlow, such as "
+            "making a model or a tensor; begin main with `strategy = ctx.strategy`, and make and "
+            "compile the model in `with ctx.strategy.scope():`"
+        ) from error
 
 
 def local_strategy(several_gpus: bool) -> Any:
