@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tensorsparkml.trainer.dataset_methods import add_methods, call_with
 from tensorsparkml.trainer.step_scales import ScaledDataset, mark_own
 
 __all__ = ["cut_batches", "replicated", "several_replicas"]
@@ -38,12 +39,15 @@ def replicated(strategy: Any, dataset: Any, weighted: bool) -> Any:
         mark_own(dataset)
         return dataset
 
-    def with_function(function: Callable[..., Any]) -> Any:
-        return replicated(
-            strategy,
-            dataset.map(lambda batch, scale: (_call(function, batch), scale)),
-            weighted=True,
-        )
+    def with_function(function: Callable[..., Any], parallel_calls: Any = None) -> Any:
+        def change(batch: Any, scale: Any) -> Any:
+            return call_with(function, batch), scale
+
+        mapped = dataset.map(change, parallel_calls, deterministic=parallel_calls and True)
+        return replicated(strategy, mapped, weighted=True)
+
+    def derive(change: Callable[[Any], Any]) -> Any:
+        return replicated(strategy, change(dataset), weighted)
 
     pairs = _distribute(strategy, dataset, lambda parts: parts)
     seen = _distribute(
@@ -52,6 +56,7 @@ def replicated(strategy: Any, dataset: Any, weighted: bool) -> Any:
         lambda parts: parts.map(lambda batch, scale: _as_seen(batch, scale, weighted)),
     )
     mark_own(seen, ScaledDataset(pairs, with_function))
+    add_methods(seen, derive, with_function)
     return seen
 
 
@@ -118,11 +123,6 @@ def _as_seen(batch: Any, scale: Any, weighted: bool) -> Any:
     x, y, weights = batch
     scaled = tf.nest.map_structure(lambda value: value * tf.cast(scale, value.dtype), weights)
     return x, y, scaled
-
-
-def _call(function: Callable[..., Any], batch: Any) -> Any:
-    """Call a function as `tf.data.Dataset.map` does."""
-    return function(*batch) if isinstance(batch, tuple) else function(batch)
 
 
 def _rows(value: Any, begin: Any, end: Any, parts: int) -> Any:

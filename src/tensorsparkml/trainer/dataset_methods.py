@@ -1,0 +1,104 @@
+"""The methods of `tf.data.Dataset` on a distributed dataset, which has none of them.
+
+A program that changes its dataset, as in `ctx.dataset(...).map(f)`, must mean the same with one
+node and with several. What changes each batch by itself, or takes the first ones, is applied to the
+batches of each node. What could give the nodes different numbers of batches, or batches of other
+rows, is refused: nodes that are not in step wait for each other for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
+
+from tensorsparkml.errors import ConfigurationError
+
+__all__ = ["REFUSED", "add_methods", "call_with"]
+
+_SPARK = "do it to the rows, in Spark"
+_SIZE = "give ctx.dataset another batch_size"
+_ORDER = "use shuffle=True of tsm.run or cluster.train"
+_PLAIN = "use `map`, which changes each batch by itself"
+# What to do instead.
+REFUSED = {
+    "apply": _PLAIN,
+    "as_numpy_iterator": "read arrays with ctx.feed",
+    "batch": _SIZE,
+    "bucket_by_sequence_length": _SIZE,
+    "concatenate": "unite the DataFrames",
+    "enumerate": _SPARK,
+    "filter": _SPARK,
+    "flat_map": _SPARK,
+    "fingerprint": _SPARK,
+    "get_single_element": "iterate over it",
+    "group_by_window": _SPARK,
+    "ignore_errors": _SPARK,
+    "interleave": _SPARK,
+    "padded_batch": _SIZE,
+    "ragged_batch": _SIZE,
+    "rebatch": _SIZE,
+    "rejection_resample": _SPARK,
+    "save": _SPARK,
+    "scan": _PLAIN,
+    "shard": "each node has its own share of the rows already",
+    "shuffle": _ORDER,
+    "sparse_batch": _SIZE,
+    "snapshot": "use `cache()`",
+    "take_while": _SPARK,
+    "unbatch": "read rows with ctx.feed",
+    "unique": _SPARK,
+    "window": _SPARK,
+}
+
+
+def add_methods(
+    dataset: Any,
+    derive: Callable[[Callable[[Any], Any]], Any],
+    map_batches: Callable[..., Any],
+) -> None:
+    """Give a distributed dataset the methods of a `tf.data.Dataset`.
+
+    Args:
+        dataset: The distributed dataset.
+        derive: Returns one like it, with a function applied to each node's dataset, which returns
+            as many of its elements on all nodes.
+        map_batches: Returns one like it, with a function applied to each batch, by that many
+            parallel calls.
+    """
+
+    def cache(filename: str = "") -> Any:
+        if filename:
+            raise ConfigurationError("cache() of several nodes is in memory; leave out the file")
+        return derive(lambda pairs: pairs.cache())
+
+    methods: dict[str, Callable[..., Any]] = {
+        "cache": cache,
+        # Always in order: the nodes' batches of a step belong together.
+        "map": lambda map_func, num_parallel_calls=None, deterministic=None, **_: map_batches(
+            map_func, num_parallel_calls
+        ),
+        "prefetch": lambda buffer_size, name=None: dataset,  # it prefetches already
+        "repeat": lambda count=None, name=None: derive(lambda pairs: pairs.repeat(count)),
+        "skip": lambda count, name=None: derive(lambda pairs: pairs.skip(count)),
+        "take": lambda count, name=None: derive(lambda pairs: pairs.take(count)),
+        "with_options": lambda options, name=None: derive(
+            lambda pairs: pairs.with_options(options)
+        ),
+    }
+    for name in REFUSED:
+        methods[name] = partial(_refuse, name)
+    for name, method in methods.items():
+        setattr(dataset, name, method)
+
+
+def call_with(function: Callable[..., Any], batch: Any) -> Any:
+    """Call a function with a batch as `tf.data.Dataset.map` does."""
+    return function(*batch) if isinstance(batch, tuple) else function(batch)
+
+
+def _refuse(name: str, *_: Any, **__: Any) -> NoReturn:
+    raise ConfigurationError(
+        f"a dataset of several nodes has no `{name}`, after which the nodes could have different "
+        f"numbers of batches and wait for each other; {REFUSED[name]}"
+    )
