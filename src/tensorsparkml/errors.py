@@ -18,6 +18,7 @@ TensorSparkMLError
 │   ├── SpentFeedError           its rows are gone, and do not come again
 │   └── UnsupportedColumnError
 ├── FeedError                    Spark could not produce or deliver the rows
+│   └── UnknownFeedError         a program asks for a feed that the driver does not deliver
 ├── InferenceError               a node did not give the results of an inference
 ├── LaunchError                  the nodes could not be started
 └── NodeError                    a node failed while it ran

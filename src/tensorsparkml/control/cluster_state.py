@@ -214,11 +214,11 @@ class ClusterState:
                         node.lost = True
                         failure = Failure("AgentLostError", lost, node.name)
                         tick.addressed.extend(self.failed(failure, now))
-        alone = self.joint_calls.left_alone(
-            *(self._training_in(phase) for phase in (Phase.FINISHED, Phase.RUNNING))
-        )
-        if alone is not None:
+        returned, running = map(self._training_in, (Phase.FINISHED, Phase.RUNNING))
+        if (alone := self.joint_calls.left_alone(returned, running)) is not None:
             tick.addressed.extend(self.failed(alone, now))
+        elif (message := self.joint_calls.tell(returned, running, now)) is not None:
+            tick.warnings.append((None, message))
         settled = self.settled(now) and not self._was_settled
         self._was_settled = self._was_settled or settled
         return replace(tick, settled=settled)

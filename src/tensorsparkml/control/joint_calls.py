@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from tensorsparkml.control.messages import Failure
 
+_PATIENCE_SECONDS = 10.0
+
 
 class JointCalls:
     """Counts each node's calls.
@@ -18,10 +20,39 @@ class JointCalls:
         self._names = names
         self._made = [0] * len(names)
         self._last = [""] * len(names)
+        self._alone_since: float | None = None
+        self._told = False
 
     def begun(self, rank: int, number: int, call: str) -> None:
-        """Record that a main begins a call, such as `fit`, and which it is of those, from 1."""
+        """Record that a main begins a call, such as `fit`, and which it is of those, from 1.
+
+        Number 0 is for a main that is about to compute together with the others.
+        """
         self._made[rank], self._last[rank] = number, call
+
+    def tell(self, returned: Sequence[int], running: Sequence[int], now: float) -> str | None:
+        """Return what to log, once, of mains that run on after others have returned, or None.
+
+        Args:
+            returned: Ranks of the nodes whose mains have returned.
+            running: Ranks of those whose mains run.
+            now: Seconds of any monotonic clock.
+        """
+        together = [rank for rank in running if self._last[rank]]
+        if not returned or not together or self._told:
+            return None
+        if self._alone_since is None:
+            self._alone_since = now
+        self._told = now - self._alone_since >= _PATIENCE_SECONDS
+        if not self._told:
+            return None
+        absent, present = (
+            ", ".join(self._names[rank] for rank in ranks) for ranks in (returned, together)
+        )
+        return (
+            f"main has returned on {absent}, and still runs on {present}; a step of training, or "
+            "another operation that all nodes take part in, would wait there for ever"
+        )
 
     def left_alone(self, returned: Sequence[int], running: Sequence[int]) -> Failure | None:
         """Return why a main waits for ever, or None.

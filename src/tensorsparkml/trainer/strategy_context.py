@@ -7,6 +7,7 @@ from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec
 
 from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.asynchronous import WorkerPasses
 from tensorsparkml.trainer.asynchronous_fit import AsynchronousFit
 from tensorsparkml.trainer.remote_datasets import RemoteDatasets
@@ -46,6 +47,7 @@ class StrategyContext:
     _shares: int  # how many nodes share what is read
     _reads_feeds: bool
     _datasets_key: str
+    _agent: AgentClient
     _rows_of_workers: int = 0  # that the chief knows of
 
     @cached_property
@@ -62,6 +64,7 @@ class StrategyContext:
         if self._hands_out_steps:
             return connected_strategy(self.cluster_spec, None)
         if self._synchronous:
+            self._agent.joint_call(0, "the strategy")
             return all_workers_strategy(self.cluster_spec, self.is_chief)
         return local_strategy(several_gpus=not self.num_ps)
 

@@ -49,3 +49,17 @@ def test_the_cluster_fails_with_it() -> None:
     assert [(rank, type(directive)) for rank, directive in stops] == [(0, Stop), (1, Stop)]
     assert state.verdict()[0].node == "chief:0"
     assert state.tick(0.2).addressed == []
+
+
+def test_mains_that_run_on_are_told_once() -> None:
+    calls = JointCalls(NAMES)
+    assert calls.tell([1], [0, 2], 0.0) is None
+    assert calls.tell([1], [0, 2], 100.0) is None  # they do not compute together
+    calls.begun(0, 0, "the strategy")
+    assert calls.tell([], [0, 1, 2], 100.0) is None
+    assert calls.tell([1], [0, 2], 100.0) is None
+    assert calls.tell([1], [0, 2], 109.0) is None
+    message = calls.tell([1], [0, 2], 110.0)
+    assert message is not None
+    assert message.startswith("main has returned on worker:0, and still runs on chief:0; a step")
+    assert calls.tell([1], [0, 2], 111.0) is None
