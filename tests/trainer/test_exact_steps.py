@@ -5,6 +5,7 @@ What is expected comes from one process with plain TensorFlow datasets of known 
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
@@ -22,12 +23,12 @@ CASES = [
     "weights",
     "several outputs",
     "class weights",
-    "regularised",
-    "sum",
+    "regularised sum",
     "several steps at once",
     "own train step",
     "a node without rows",
 ]
+ON_THREE = ["no weights", "weights", "several outputs", "a node without rows"]
 REPLICAS = ["weights", "several outputs", "several steps at once", "a node without rows"]
 
 
@@ -80,7 +81,7 @@ def model_of(case: str, keras: Any) -> Any:
             return self.compute_metrics(x, y, found)  # type: ignore[no-any-return]
 
     keras.utils.set_random_seed(5)
-    regulariser = keras.regularizers.L2(0.1) if case == "regularised" else None
+    regulariser = keras.regularizers.L2(0.1) if case == "regularised sum" else None
     inputs = keras.Input((3,))
     hidden = keras.layers.Dense(6, activation="tanh", kernel_regularizer=regulariser)(inputs)
     output = keras.layers.Dense(1, activation="sigmoid", name="a")(hidden)
@@ -97,7 +98,7 @@ def model_of(case: str, keras: Any) -> Any:
         loss = {"a": loss, "b": "mse"}
         settings["loss_weights"] = {"a": 1.0, "b": 0.3}
         metrics, weighted = {"a": metrics, "b": ["mae"]}, {"a": weighted}
-    if case == "sum":
+    if case == "regularised sum":
         loss = keras.losses.BinaryCrossentropy(reduction="sum")
     if case == "several steps at once":
         settings["steps_per_execution"] = 2
@@ -137,7 +138,7 @@ def train(case: str, strategy: Any, make: Any, **settings: Any) -> dict[str, Any
     }
 
 
-def train_on_nodes(node: Node) -> dict[str, Any]:
+def train_on_nodes(node: Node, cases: list[str]) -> dict[str, Any]:
     from tensorsparkml.trainer.replicas import replicated
     from tensorsparkml.trainer.strategies import repair_keras
 
@@ -149,7 +150,7 @@ def train_on_nodes(node: Node) -> dict[str, Any]:
     def make(case: str) -> Any:
         return replicated(strategy, local_dataset(case, node, True), case.startswith("weights"))
 
-    found: dict[str, Any] = {case: train(case, strategy, make) for case in CASES}
+    found: dict[str, Any] = {case: train(case, strategy, make) for case in cases}
     values = strategy.experimental_local_results
     loop = [values(weights)[0].numpy().tolist() for _, _, weights in make("weights of one")]
     return found | {"loop": loop}
@@ -210,10 +211,16 @@ def alone() -> dict[str, Any]:
     return dict(outcome.value)
 
 
-@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.full)])
-def nodes(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
-    found = run_processes(train_on_nodes, nodes=request.param, timeout=SECONDS)
+@functools.cache  # pytest does not keep a fixture of one parameter while it uses another
+def trained_on(count: int) -> list[dict[str, Any]]:
+    cases = CASES if count == 2 else ON_THREE
+    found = run_processes(train_on_nodes, nodes=count, timeout=SECONDS, cases=cases)
     return [outcome.value for outcome in found]
+
+
+@pytest.fixture
+def nodes(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
+    return trained_on(request.param)
 
 
 def compare(found: dict[str, Any], expected: dict[str, Any], **exact: float) -> None:
@@ -227,7 +234,14 @@ def compare(found: dict[str, Any], expected: dict[str, Any], **exact: float) -> 
     assert found["predicted"] == expected["predicted"]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("nodes", "case"),
+    [
+        *((2, case) for case in CASES),
+        *(pytest.param(3, case, marks=pytest.mark.full) for case in ON_THREE),
+    ],
+    indirect=["nodes"],
+)
 def test_uneven_steps_are_those_of_one_process(
     nodes: list[dict[str, Any]], alone: dict[str, Any], case: str
 ) -> None:
@@ -236,6 +250,7 @@ def test_uneven_steps_are_those_of_one_process(
         assert node[case]["warnings"] == []
 
 
+@pytest.mark.parametrize("nodes", [2, pytest.param(3, marks=pytest.mark.full)], indirect=True)
 def test_a_loop_of_its_own_gets_scaled_weights(nodes: list[dict[str, Any]]) -> None:
     for number, node in enumerate(nodes):
         of_one = Node(number, len(nodes))
