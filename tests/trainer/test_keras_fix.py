@@ -16,6 +16,7 @@ from two_processes import Node, run_processes
 from tensorsparkml.errors import UnsupportedVersionError
 from tensorsparkml.trainer import keras_fix, legacy_keras_fix
 from tensorsparkml.trainer.keras_replicas_fix import (
+    repair_clipping,
     repair_distributed_variables,
     repair_loss_scaling,
 )
@@ -337,6 +338,18 @@ class LossScaleOptimizer:
         self._common_apply(grads)
         call_for_each_replica(self.check_finite)
 """
+OPTIMIZER = """
+class TFOptimizer:
+    def _backend_apply_gradients(self, grads, trainable_variables):
+        grads = self._clip_gradients(grads)
+        self._backend_update_step(grads, trainable_variables)
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        self._all_reduce_sum_gradients(zip(grads, trainable_variables))
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        return replica_context.all_reduce(grads_and_vars)
+"""
 ADAPTER = """
 def make_class_weight_map_fn(class_weight):
     pass
@@ -419,6 +432,10 @@ def test_a_defect_is_detected_in_the_source(
         (repair_loss_scaling, LOSS_SCALING, "cond(self.check_finite", "cond(self.all_finite"),
         (repair_loss_scaling, LOSS_SCALING, "self._common_apply(", "self.inner.apply("),
         (repair_loss_scaling, LOSS_SCALING, "call_for_each_replica", "run"),
+        (repair_clipping, OPTIMIZER, "self._clip_gradients", "self._clip"),
+        (repair_clipping, OPTIMIZER, "self._backend_update_step", "self._update_step"),
+        (repair_clipping, OPTIMIZER, "self._all_reduce_sum_gradients", "self._sum"),
+        (repair_clipping, OPTIMIZER, "context.all_reduce", "context.sum"),
         (keras_fix.repair_adapter, ADAPTER, "class TFDatasetAdapter", "class Adapter"),
         (keras_fix.repair_adapter, ADAPTER, "make_class_weight_map_fn", "weigh"),
         (legacy_keras_fix.repair_adapter, LEGACY_ADAPTER, "if _is_distributed", "if _is_other"),

@@ -61,6 +61,7 @@ LOSSES_OF_OUTPUTS = "keras.src.trainers.compile_utils"
 ADAPTER = "keras.src.trainers.data_adapters.tf_dataset_adapter"
 # With the same repairs 3.9 trains, but two nodes compute something else than one process.
 OLDEST = (3, 12)
+OPTIMIZER = "keras.src.backend.tensorflow.optimizer"
 LOSS_SCALING = "keras.src.optimizers.loss_scale_optimizer"
 DISTRIBUTED_VALUES = "tensorflow.python.distribute.values"
 DEVICE_ITERATOR = "tensorflow.python.data.ops.multi_device_iterator_ops"
@@ -81,6 +82,7 @@ def install() -> None:
     wrapt.when_imported(DEVICE_ITERATOR)(repair_device_iterator)
     wrapt.when_imported(LOSSES)(repair_losses)
     wrapt.when_imported(LOSSES_OF_OUTPUTS)(keras_steps_fix.repair_losses_of_outputs)
+    wrapt.when_imported(OPTIMIZER)(keras_replicas_fix.repair_clipping)
     wrapt.when_imported(LOSS_SCALING)(keras_replicas_fix.repair_loss_scaling)
     wrapt.when_imported(DISTRIBUTED_VALUES)(keras_replicas_fix.repair_distributed_variables)
 
