@@ -129,6 +129,20 @@ def test_odd_rows_count_as_in_one_process_when_weighted(spark):
         assert max(found.values()) < 1e-5, (name, found)
 
 
+def fit_row_by_row(ctx, path):
+    """Train on five rows, one a step on each of two nodes, and return whether all is finite."""
+    import keras
+
+    with ctx.strategy.scope():
+        layers = [keras.layers.Dense(2), keras.layers.BatchNormalization(), keras.layers.Dense(1)]
+        model = keras.Sequential([keras.Input((1,)), *layers])
+        model.compile("sgd", "mse")
+    rows = ctx.read_parquet(path, batch_size=1, features=tsm.Matrix(["x"]), label="x")
+    history = model.fit(rows, epochs=2, verbose=0).history
+    numbers = [history["loss"], *model.get_weights()]
+    return all(np.isfinite(found).all() for found in numbers), int(model.optimizer.iterations)
+
+
 def use_keras_features(args, ctx):
     import keras
 
@@ -157,12 +171,14 @@ def use_keras_features(args, ctx):
     ).history
     predicted = model.predict(ctx.dataset(batch_size=16, features={"a": "a", "b": "b"}), verbose=0)
     path = ctx.export(model, args + "/exported")
-    return history, weighted, predicted.shape, path
+    return history, weighted, predicted.shape, path, fit_row_by_row(ctx, args + "/five.parquet")
 
 
 def test_what_keras_offers(spark, tmp_path):
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    pq.write_table(pa.table({"x": pa.array(range(5), pa.float32())}), tmp_path / "five.parquet")
     data = spark.range(500).selectExpr(
         "cast(id % 7 as float) a",
         "cast(id % 3 as float) b",
@@ -178,11 +194,12 @@ def test_what_keras_offers(spark, tmp_path):
         log_dir=str(tmp_path / "logs"),
     )
     np.testing.assert_equal(results[0], results[1])
-    history, weighted, shape, path = results[0]
+    history, weighted, shape, path, row_by_row = results[0]
     assert set(history) == {"loss", "mae", "mse", "val_loss", "val_mae", "val_mse"}
     assert all(np.isfinite(values).all() and len(values) == 2 for values in history.values())
     assert np.isfinite(weighted["loss"]).all()
     assert shape == (500, 1)
+    assert row_by_row == (True, 2 * 2)
     assert path == str(tmp_path / "exported")
     assert (tmp_path / "model.keras").exists()
     assert list((tmp_path / "logs").rglob("events.out.tfevents*"))

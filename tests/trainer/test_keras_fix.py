@@ -15,6 +15,11 @@ from two_processes import Node, run_processes
 
 from tensorsparkml.errors import UnsupportedVersionError
 from tensorsparkml.trainer import keras_fix, legacy_keras_fix
+from tensorsparkml.trainer.keras_replicas_fix import (
+    repair_clipping,
+    repair_distributed_variables,
+    repair_loss_scaling,
+)
 from tensorsparkml.trainer.keras_steps_fix import repair_losses_of_outputs
 
 ROWS, BATCH, FEATURES = 600, 128, 8
@@ -321,6 +326,30 @@ class CompileLoss:
     def call(self, y_true, y_pred, sample_weight=None):
         metric.update_state(unscale_loss_for_distribution(value))
 """
+LOSS_SCALING = """
+class LossScaleOptimizer:
+    def check_finite(self, grads):
+        return ops.isfinite(grads)
+
+    def _common_apply(self, grads, trainable_variables=None):
+        ops.cond(self.check_finite(grads))
+
+    def _tf_apply(self, grads, trainable_variables=None):
+        self._common_apply(grads)
+        call_for_each_replica(self.check_finite)
+"""
+OPTIMIZER = """
+class TFOptimizer:
+    def _backend_apply_gradients(self, grads, trainable_variables):
+        grads = self._clip_gradients(grads)
+        self._backend_update_step(grads, trainable_variables)
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        self._all_reduce_sum_gradients(zip(grads, trainable_variables))
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        return replica_context.all_reduce(grads_and_vars)
+"""
 ADAPTER = """
 def make_class_weight_map_fn(class_weight):
     pass
@@ -398,6 +427,15 @@ def test_a_defect_is_detected_in_the_source(
         (keras_fix.repair_losses, LOSSES, "multiply(value, 1", "divide(value, 1"),
         (repair_losses_of_outputs, LOSSES_OF_OUTPUTS, "unscale_loss", "other_loss"),
         (repair_losses_of_outputs, LOSSES_OF_OUTPUTS, "y_true, y_pred", "y_pred, y_true"),
+        (repair_loss_scaling, LOSS_SCALING, "def check_finite", "def finite"),
+        (repair_loss_scaling, LOSS_SCALING, "isfinite", "isnan"),
+        (repair_loss_scaling, LOSS_SCALING, "cond(self.check_finite", "cond(self.all_finite"),
+        (repair_loss_scaling, LOSS_SCALING, "self._common_apply(", "self.inner.apply("),
+        (repair_loss_scaling, LOSS_SCALING, "call_for_each_replica", "run"),
+        (repair_clipping, OPTIMIZER, "self._clip_gradients", "self._clip"),
+        (repair_clipping, OPTIMIZER, "self._backend_update_step", "self._update_step"),
+        (repair_clipping, OPTIMIZER, "self._all_reduce_sum_gradients", "self._sum"),
+        (repair_clipping, OPTIMIZER, "context.all_reduce", "context.sum"),
         (keras_fix.repair_adapter, ADAPTER, "class TFDatasetAdapter", "class Adapter"),
         (keras_fix.repair_adapter, ADAPTER, "make_class_weight_map_fn", "weigh"),
         (legacy_keras_fix.repair_adapter, LEGACY_ADAPTER, "if _is_distributed", "if _is_other"),
@@ -430,3 +468,29 @@ def test_an_unknown_keras_is_left_as_it_is_on_one_node(
     repair(module)
     assert "end of the data" in caplog.text
     assert not vars(module).get("_tensorsparkml_repaired")
+
+
+@pytest.mark.parametrize("name", ["DistributedVariable", "Other"])
+def test_unknown_distributed_variables_are_left_as_they_are(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    module = load(tmp_path, "unknown_values", f"class {name}:\n    pass\n")
+    repair_distributed_variables(module)
+    assert "left as they are" in caplog.text
+    assert not hasattr(getattr(module, name), "__float__")
+
+
+def test_distributed_variables_become_numbers(tmp_path: Path) -> None:
+    source = """
+class DistributedVariable:
+    def numpy(self):
+        return 2.5
+
+    def __int__(self):
+        return 7
+"""
+    module = load(tmp_path, "known_values", source)
+    repair_distributed_variables(module)
+    variable = module.DistributedVariable()
+    assert (float(variable), complex(variable), np.array(variable)) == (2.5, 2.5 + 0j, 2.5)
+    assert int(variable) == 7  # what TensorFlow has already, stays

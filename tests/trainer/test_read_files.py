@@ -131,6 +131,7 @@ def check(passes: list[tuple[list[int], list[int]]], rows: int, drop: bool, size
         assert len(ids) == rows // len(passes) // size * size * len(passes)
     else:
         assert sorted(ids) == list(range(rows))
+        assert all(count for sizes, _ in passes for count in sizes)
 
 
 @pytest.mark.parametrize("shuffle", [None, Shuffle(5, 10)])
@@ -241,7 +242,7 @@ def test_an_error_names_the_row_of_a_file(ctx: Context, tmp_path: Path) -> None:
 def test_fewer_rows_than_nodes(ctx: Context, tmp_path: Path) -> None:
     with pytest.raises(EmptyFeedError, match=r"a.parquet has 0 rows for 1 nodes"):
         ctx.read_parquet(write_parquet(tmp_path / "a.parquet", 0), batch_size=4)
-    with pytest.raises(EmptyFeedError, match=r"000.tfrecord has 0 records for 1 nodes"):
+    with pytest.raises(EmptyFeedError, match=r"000.tfrecord has 0 rows for 1 nodes"):
         ctx.read_tfrecord(write_tfrecords(tmp_path / "t", [0]), batch_size=4)
 
 

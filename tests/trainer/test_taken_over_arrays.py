@@ -42,7 +42,7 @@ def double_one_of_two(node: Node) -> Any:
     from tensorsparkml.trainer.reader import Rows as Batch
 
     class InHalves(Rows):
-        def batches(self, size: int, drop_remainder: bool, at_once: int) -> Any:
+        def batches(self, size: int, drop_remainder: bool, at_once: int, least: int) -> Any:
             for start in range(0, ROWS, size):
                 halves = (batch.slice(begin, size // 2) for begin in (start, start + size // 2))
                 yield Batch([LocatedBatch(half, Origin(0, 0)) for half in halves], size, 1.0)

@@ -18,12 +18,12 @@ class Rows:
     def __init__(self, batch: Any) -> None:
         self._batch = batch
 
-    def first_rows(self) -> Any:
+    def first_rows(self, least: int) -> Any:
         from tensorsparkml.data.segments import LocatedBatch, Origin
 
         return LocatedBatch(self._batch, Origin(0, 0))
 
-    def batches(self, size: int, drop_remainder: bool, at_once: int) -> Any:
+    def batches(self, size: int, drop_remainder: bool, at_once: int, least: int) -> Any:
         from tensorsparkml.data.segments import LocatedBatch, Origin
         from tensorsparkml.trainer.reader import Rows as Batch
 
@@ -203,7 +203,7 @@ def test_elements_of_datasets() -> None:
 class Together(Rows):
     """The same rows as two batches that come together, and a batch without rows."""
 
-    def batches(self, size: int, drop_remainder: bool, at_once: int) -> Any:
+    def batches(self, size: int, drop_remainder: bool, at_once: int, least: int) -> Any:
         from tensorsparkml.data.segments import LocatedBatch, Origin
         from tensorsparkml.trainer.reader import Rows as Batch
 

@@ -59,6 +59,7 @@ FOR_THE_OLD_API = {
 PRIVATE_SPARK = "driver/spark_internals.py"
 PRIVATE_KERAS = {
     "trainer/keras_fix.py",
+    "trainer/keras_replicas_fix.py",
     "trainer/keras_steps_fix.py",
     "trainer/legacy_keras_fix.py",
 }

@@ -2,13 +2,16 @@
 
 While a feed is open, a node may yield a batch only if every node holds the rows for it. When the
 feed closes, surplus rows move until all nodes hold ⌊T/N⌋ or ⌈T/N⌉ of the T rows, and the last
-batches are cut so that every node ends with the same batch. Pure arithmetic: no I/O, no clocks.
+batches are cut so that every node ends with the same batch, and has rows in it. Pure arithmetic: no
+I/O, no clocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from tensorsparkml.errors import EmptyFeedError
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,23 @@ class ClosedFeed:
         """Rows of the node that holds the most: at most one more than the smallest share."""
         return -(-self.total // self.nodes)
 
+    def require(self, least: int, name: str) -> None:
+        """Refuse a feed of which some node has too few rows.
+
+        Args:
+            least: Rows that each node needs.
+            name: What the error calls the feed.
+
+        Raises:
+            EmptyFeedError: A node has fewer.
+        """
+        if self.smallest_share < least:
+            each = "one" if least == 1 else f"{least}, one for each of its replicas"
+            raise EmptyFeedError(
+                f"{name} has {self.total} rows for {self.nodes} nodes; each node needs at least "
+                f"{each}. Use fewer nodes, or check what filters the rows"
+            )
+
 
 @dataclass(frozen=True)
 class Step:
@@ -120,12 +140,18 @@ class Run:
 class PassCursor:
     """Where a node stands in one pass over a feed, and how large its next batch is.
 
-    All nodes that ask for the same batch sizes reach the end after the same number of batches. A
-    batch has no rows only where a node has none to give: fewer rows than nodes, or batches of one
-    row that do not divide evenly.
+    All nodes that ask for the same batch sizes reach the end after the same number of batches.
+
+    Args:
+        least: Rows that every batch of the pass has, in a feed with as many for each node: what
+            divides by the number of a batch's rows must not meet one without any. Where a full
+            batch has fewer than twice as many, the last one may therefore be larger than a full
+            one. With 0, none is, but where batches of one row do not divide evenly, the last one
+            has no rows on some nodes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, least: int = 0) -> None:
+        self.least = least
         self.yielded = 0
         # The same of the nodes with the smallest and with the largest share. All batches are of
         # one size, except where a smaller share is cut to have a last batch at all.
@@ -135,15 +161,15 @@ class PassCursor:
     def next_while_open(self, held_by_all: int, size: int, drop_remainder: bool) -> Step | None:
         """Return the next step while rows may still come, or None when the node must wait.
 
-        Unless the remainder is dropped, one row is held back on every node, because the feed may
-        close with one more batch, which every node must take part in.
+        Unless the remainder is dropped, the rows of a smallest batch are held back on every node,
+        because the feed may close with one more batch, which every node must take part in.
 
         Args:
             held_by_all: Rows of the pass that every node is known to hold.
             size: Rows of a full batch.
             drop_remainder: Whether only full batches are yielded.
         """
-        needed = size if drop_remainder else size + 1
+        needed = size if drop_remainder else size + max(self.least, 1)
         return Step(size, 1.0, size, size) if held_by_all - self.yielded >= needed else None
 
     def next_when_closed(self, feed: ClosedFeed, size: int, drop_remainder: bool) -> Step | None:
@@ -160,12 +186,14 @@ class PassCursor:
             return Step(size, 1.0, size, size) if smallest_left >= size else None
         if largest_left <= 0:
             return None
-        larger = min(size, largest_left)
-        if largest_left <= size or size == 1 or smallest_left == largest_left:
-            smaller = min(size, smallest_left)
+        if largest_left <= size or smallest_left < 2 * self.least:
+            larger, smaller = largest_left, smallest_left
         else:
-            # One row is kept for the batch that the nodes with one more row will need.
-            smaller = min(size, smallest_left - 1)
+            # Rows are kept for the batch that the nodes with one more row may need.
+            kept = max(self.least, 1)
+            larger, smaller = (
+                min(size, max(left - kept, 1)) for left in (largest_left, smallest_left)
+            )
         rows = larger if feed.rows == feed.largest_share else smaller
         nodes_with_more = feed.total % feed.nodes
         all_rows = larger * nodes_with_more + smaller * (feed.nodes - nodes_with_more)
@@ -223,17 +251,18 @@ class PassPlan:
         return self.full + len(self.last)
 
 
-def plan_pass(feed: ClosedFeed, size: int, drop_remainder: bool) -> PassPlan:
+def plan_pass(feed: ClosedFeed, size: int, drop_remainder: bool, least: int = 0) -> PassPlan:
     """Return all steps of a pass over a closed feed.
 
     Args:
         feed: The rows of all nodes and of this one.
-        size: Rows of a full batch.
+        size: Rows of a full batch, at least `least`.
         drop_remainder: Whether only batches that are full on every node are yielded.
+        least: See `PassCursor`.
     """
     # Before the last two batches of the smallest share no step is cut.
     full = max(feed.smallest_share // size - 2, 0)
-    cursor, last = PassCursor(), []
+    cursor, last = PassCursor(least), []
     cursor.advance(Step(full * size, 1.0, full * size, full * size))
     while (step := cursor.next_when_closed(feed, size, drop_remainder)) is not None:
         cursor.advance(step)

@@ -143,7 +143,7 @@ class Context(FileContext):
 
         Args:
             feed: Name of the feed.
-            batch_size: Rows of a batch on each node (with several GPUs in a node, on each GPU).
+            batch_size: Rows of a batch on each node (with several GPUs in a node, on all of them).
                 One process with `num_workers * batch_size` rows a batch computes the same.
             features: A column, or many as one `tsm.Matrix`; several, which become a tuple; a
                 mapping from the names of the model's inputs to them; or None for a dict of all
@@ -166,10 +166,11 @@ class Context(FileContext):
             nodes. With parameter servers, the chief gets a `tf.data.Dataset` that stands for those
             of the workers, and can be read in their steps alone. Elements are `x`, `(x, y)` or
             `(x, y, sample_weight)`; without `drop_remainder` the last batch of a pass may be
-            smaller, and where batches have one row, empty.
+            smaller. No replica's batch is empty: where full batches have one row for each, the last
+            may have two.
 
         Raises:
-            EmptyFeedError: The feed has fewer rows than there are nodes.
+            EmptyFeedError: The feed has fewer rows than there are nodes, or replicas on them.
             DataError: A column does not exist, or its values do not become tensors.
         """
         layout = BatchLayout(features, label, sample_weight)

@@ -59,9 +59,9 @@ class DataFeed:
 
         Returns:
             An array of shape `(rows, ...)` by column, of `batch_size` rows or fewer at the end of
-            a pass. A struct gives a dict of its fields, and lists of any length a pair of `values`
-            and `row_splits` (see `tensorsparkml.data.ragged.Ragged`). After the last pass, an
-            empty dict.
+            a pass: on some nodes none, where batches have one row. A struct gives a dict of its
+            fields, and lists of any length a pair of `values` and `row_splits` (see
+            `tensorsparkml.data.ragged.Ragged`). After the last pass, an empty dict.
 
         Raises:
             DataError: A column does not exist, or a value in it does not fit.

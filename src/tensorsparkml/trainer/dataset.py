@@ -94,17 +94,19 @@ def local_dataset(
     batch_size: int,
     drop_remainder: bool,
     on_error: Callable[[DataError], object] = lambda _: None,
+    least: int = 1,
     scaled: bool = False,
 ) -> Any:
     """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
 
     Waits for the first rows, which tell the shapes. TensorFlow makes an error of its own of what a
-    batch raises, so `on_error` gets the original first. With `scaled`, elements are pairs of a
-    batch and its scale, a float32 scalar (see `Step.weight`).
+    batch raises, so `on_error` gets the original first. Every batch has `least` rows (see
+    `PassCursor`). With `scaled`, elements are pairs of a batch and its scale, a float32 scalar (see
+    `Step.weight`).
     """
     import tensorflow as tf
 
-    sample = reader.first_rows()
+    sample = reader.first_rows(least)
     assembler = Assembler(layout.columns(), convert, sample, layout.named())
     layout.resolve(assembler.single)
 
@@ -115,7 +117,7 @@ def local_dataset(
 
     def elements() -> Iterator[Any]:
         try:
-            for rows in reader.batches(batch_size, drop_remainder, at_once):
+            for rows in reader.batches(batch_size, drop_remainder, at_once, least):
                 columns = assembler.assemble(rows.slices)
                 element = layout.arrange(columns, layout.weights(columns, rows))
                 element = map_leaves(partial(_taken_over, set()), element)

@@ -148,14 +148,16 @@ class _FeedSource:
     def passes_offered(self) -> int:
         return self._source.passes_offered
 
-    def first_rows(self) -> LocatedBatch:
-        return self._source.first_rows()
+    def first_rows(self, least: int = 1) -> LocatedBatch:
+        return self._source.first_rows(least)
 
-    def begin_pass(self) -> PassCursor:
-        return self._source.begin_pass()
+    def begin_pass(self, least: int = 0) -> PassCursor:
+        return self._source.begin_pass(least)
 
-    def batches(self, size: int, drop_remainder: bool, at_once: int = 1) -> Iterator[Rows]:
-        return self._source.batches(size, drop_remainder, at_once)
+    def batches(
+        self, size: int, drop_remainder: bool, at_once: int = 1, least: int = 0
+    ) -> Iterator[Rows]:
+        return self._source.batches(size, drop_remainder, at_once, least)
 
     def next_batches(
         self, cursor: PassCursor, size: int, drop_remainder: bool, at_once: int = 1

@@ -27,7 +27,7 @@ from tensorsparkml.trainer.dataset import (
 from tensorsparkml.trainer.exchange import Exchange
 from tensorsparkml.trainer.file_reader import FileReader
 from tensorsparkml.trainer.node_files import NodeFiles
-from tensorsparkml.trainer.replicas import replicated, several_replicas
+from tensorsparkml.trainer.replicas import replicas_of_node, replicated, several_replicas
 from tensorsparkml.trainer.source import Source
 from tensorsparkml.trainer.strategy_context import StrategyContext, on_workers
 from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
@@ -175,6 +175,7 @@ class FileContext(StrategyContext):
             drop_remainder=drop_remainder,
             shuffle=how,
             reporter=reporter,
+            least=replicas_of_node(strategy, self._shares, batch_size),
             scaled=several_replicas(strategy),
         )
         return self._replicated(strategy, local, layout)
@@ -260,7 +261,14 @@ class FileContext(StrategyContext):
         strategy = self.strategy  # before the first operation, which making a dataset is
         scaled, on_error = several_replicas(strategy), self._data_errors.append
         local = local_dataset(
-            source, layout, convert, batch_size, drop_remainder, on_error, scaled=scaled
+            source,
+            layout,
+            convert,
+            batch_size,
+            drop_remainder,
+            on_error,
+            least=replicas_of_node(strategy, self._shares, batch_size),
+            scaled=scaled,
         )
         local = transformed(local, transform, scaled=scaled)
         return self._replicated(strategy, local, layout)

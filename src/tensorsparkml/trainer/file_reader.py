@@ -15,7 +15,7 @@ from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.data.row_stream import RowStream, shuffle_rows
 from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.data.shuffling import shuffled, window_order
-from tensorsparkml.errors import DataError, EmptyFeedError
+from tensorsparkml.errors import DataError
 from tensorsparkml.trainer.progress import ProgressReporter
 from tensorsparkml.trainer.reader import Rows
 
@@ -36,8 +36,8 @@ class Shuffle:
 class _FilePass(PassCursor):
     """A pass and the rows that it reads."""
 
-    def __init__(self, rows: RowStream) -> None:
-        super().__init__()
+    def __init__(self, rows: RowStream, least: int) -> None:
+        super().__init__(least)
         self.rows = rows
 
 
@@ -88,35 +88,34 @@ class FileReader:
         """How many passes a `DataFeed` delivers."""
         return self._passes_offered
 
-    def first_rows(self) -> LocatedBatch:
+    def first_rows(self, least: int = 1) -> LocatedBatch:
         """Return the first rows of this node, at least one.
 
         Raises:
-            EmptyFeedError: There are fewer rows than nodes.
+            EmptyFeedError: Some node has fewer rows than `least`.
         """
-        if not self._feed.smallest_share:
-            raise EmptyFeedError(
-                f"{self._files.name} has {self._feed.total} rows for {self._feed.nodes} nodes; "
-                "each node needs at least one. Use fewer nodes"
-            )
+        self._feed.require(least, self._files.name)
         if self._looked_at is None:
             self._looked_at = self._open()
         return self._looked_at.first_rows()
 
-    def begin_pass(self) -> PassCursor:
+    def begin_pass(self, least: int = 0) -> PassCursor:
         """Return the beginning of a pass, which reads ahead from now on."""
         rows, self._looked_at = self._looked_at or self._open(), None
-        return _FilePass(rows)
+        return _FilePass(rows, least)
 
-    def batches(self, size: int, drop_remainder: bool, at_once: int = 1) -> Iterator[Rows]:
+    def batches(
+        self, size: int, drop_remainder: bool, at_once: int = 1, least: int = 0
+    ) -> Iterator[Rows]:
         """Read one pass in batches; every node yields the same number of them.
 
         Args:
             size: Rows of a full batch on this node.
             drop_remainder: Whether only full batches are yielded.
             at_once: How many full batches may come together.
+            least: Rows that each of them has, as `first_rows` has made sure; see `PassCursor`.
         """
-        cursor = self.begin_pass()
+        cursor = self.begin_pass(least)
         while (rows := self.next_batches(cursor, size, drop_remainder, at_once)) is not None:
             yield rows
         self.end_pass()

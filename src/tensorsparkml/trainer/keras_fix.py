@@ -1,6 +1,7 @@
 """Makes Keras 3 `fit`, `evaluate` and `predict` work under MultiWorkerMirroredStrategy.
 
-What a step and an epoch are is repaired by `keras_steps_fix`, for single nodes too. Five other
+What a step and an epoch are is repaired by `keras_steps_fix`, for single nodes too, and what
+replicas do not have in common by `keras_replicas_fix`. Five other
 defects of Keras's TensorFlow trainer are repaired here (keras-team/keras#20585):
 
 - `_maybe_symbolic_build` reduces the whole batch, a tuple, where a tensor is expected.
@@ -12,7 +13,7 @@ defects of Keras's TensorFlow trainer are repaired here (keras-team/keras#20585)
   steps' collectives lie in nested control flow, where TensorFlow cannot number them.
 - `fit(class_weight=...)` calls `map` on the dataset; a `tf.distribute.DistributedDataset` has none.
 
-These two modules alone know Keras's private names. This one reads the installed Keras's source to
+These three modules alone know Keras's private names. This one reads the installed Keras's source to
 see which defects are there. A Keras without them is left as it is; one whose source it does not
 recognise is refused with an `UnsupportedVersionError`, because a wrong guess would train wrongly.
 
@@ -40,7 +41,7 @@ from typing import Any
 import wrapt
 
 from tensorsparkml.errors import UnsupportedVersionError
-from tensorsparkml.trainer import keras_steps_fix
+from tensorsparkml.trainer import keras_replicas_fix, keras_steps_fix
 from tensorsparkml.trainer.source_inspection import (
     calls,
     parse_function,
@@ -60,6 +61,9 @@ LOSSES_OF_OUTPUTS = "keras.src.trainers.compile_utils"
 ADAPTER = "keras.src.trainers.data_adapters.tf_dataset_adapter"
 # With the same repairs 3.9 trains, but two nodes compute something else than one process.
 OLDEST = (3, 12)
+OPTIMIZER = "keras.src.backend.tensorflow.optimizer"
+LOSS_SCALING = "keras.src.optimizers.loss_scale_optimizer"
+DISTRIBUTED_VALUES = "tensorflow.python.distribute.values"
 DEVICE_ITERATOR = "tensorflow.python.data.ops.multi_device_iterator_ops"
 
 
@@ -78,6 +82,9 @@ def install() -> None:
     wrapt.when_imported(DEVICE_ITERATOR)(repair_device_iterator)
     wrapt.when_imported(LOSSES)(repair_losses)
     wrapt.when_imported(LOSSES_OF_OUTPUTS)(keras_steps_fix.repair_losses_of_outputs)
+    wrapt.when_imported(OPTIMIZER)(keras_replicas_fix.repair_clipping)
+    wrapt.when_imported(LOSS_SCALING)(keras_replicas_fix.repair_loss_scaling)
+    wrapt.when_imported(DISTRIBUTED_VALUES)(keras_replicas_fix.repair_distributed_variables)
 
 
 @functools.cache
@@ -332,7 +339,7 @@ def _make_function(
         # None, weighs the losses of several outputs as long as the graph lasts.
         if specs is not None:
             data = tf.nest.map_structure(with_shape, data, specs, check_types=False)
-        return exact_step(data)
+        return keras_replicas_fix.variables_as_tensors(exact_step(data))
 
     function = wrapped(step)
     fetch = tf.function(lambda iterator: iterator.get_next())

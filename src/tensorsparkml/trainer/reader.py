@@ -11,7 +11,7 @@ from tensorsparkml.control.messages import FeedProgress
 from tensorsparkml.data.lockstep import PassCursor
 from tensorsparkml.data.row_stream import RowStream
 from tensorsparkml.data.segments import LocatedBatch
-from tensorsparkml.errors import EmptyFeedError, SpentFeedError
+from tensorsparkml.errors import SpentFeedError
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.delivery import Delivery
 from tensorsparkml.trainer.progress import ProgressReporter
@@ -22,7 +22,7 @@ class Rows:
     """The rows of one batch or of several equal ones, as slices of the spool's record batches.
 
     Attributes:
-        slices: The rows in order; empty only where the node has no row to give.
+        slices: The rows in order; none only where batches may be empty (see `PassCursor`).
         count: Number of rows.
         weight: See `Step.weight`: 1 except where the nodes' batches differ in size.
         batches: Number of batches.
@@ -37,8 +37,8 @@ class Rows:
 class _Pass(PassCursor):
     """A pass, what it reads, and how much it has read."""
 
-    def __init__(self, number: int, delivery: Delivery) -> None:
-        super().__init__()
+    def __init__(self, number: int, delivery: Delivery, least: int) -> None:
+        super().__init__(least)
         self.number = number
         self.delivery = delivery
         self.read_bytes = 0
@@ -95,20 +95,20 @@ class FeedReader:
         """How many passes the driver asked for; known once the feed is closed."""
         return self._delivery.passes_offered
 
-    def first_rows(self) -> LocatedBatch:
+    def first_rows(self, least: int = 1) -> LocatedBatch:
         """Wait for this node's first rows and return them; reads nothing off the feed.
 
         Raises:
-            EmptyFeedError: The feed has fewer rows than there are nodes.
+            EmptyFeedError: It is known already that some node has fewer rows than `least`.
             SpentFeedError: The program has ended the feed.
         """
         with self._lock:
             self._require_wanted()
             if self._looked_at is None:
-                self._looked_at = self._look()
+                self._looked_at = self._look(least)
             return self._looked_at
 
-    def begin_pass(self) -> PassCursor:
+    def begin_pass(self, least: int = 0) -> PassCursor:
         """Return the beginning of a pass.
 
         Where rows are not all kept, this waits until all nodes begin the pass, and ends those
@@ -123,17 +123,23 @@ class FeedReader:
         with self._lock:
             if number and self._delivery.limited:
                 self._change_delivery(number)
-            return _Pass(number, self._delivery)
+            return _Pass(number, self._delivery, least)
 
-    def batches(self, size: int, drop_remainder: bool, at_once: int = 1) -> Iterator[Rows]:
+    def batches(
+        self, size: int, drop_remainder: bool, at_once: int = 1, least: int = 0
+    ) -> Iterator[Rows]:
         """Read one pass in batches; every node yields the same number of them.
 
         Args:
             size: Rows of a full batch on this node.
             drop_remainder: Whether only full batches are yielded.
             at_once: How many full batches may come together, where the node holds them.
+            least: Rows that each of them has; see `PassCursor`.
+
+        Raises:
+            EmptyFeedError: Some node has rows, but fewer than that.
         """
-        cursor = self.begin_pass()
+        cursor = self.begin_pass(least)
         while (rows := self.next_batches(cursor, size, drop_remainder, at_once)) is not None:
             yield rows
         if not self.terminated:
@@ -146,6 +152,7 @@ class FeedReader:
 
         Raises:
             SpentFeedError: Another pass has begun, and the rows are not all kept.
+            EmptyFeedError: Some node has rows, but fewer than every batch of the pass has.
         """
         assert isinstance(cursor, _Pass)
         delivery = cursor.delivery
@@ -161,6 +168,8 @@ class FeedReader:
                 self._require_current(cursor)
                 delivery.refresh()
             self._require_current(cursor)
+            if delivery.closed is not None and not drop_remainder:
+                delivery.closed.require(cursor.least, f"feed {self.feed!r}")
             slices = self._read(cursor, first, run.rows)
         self._reporter.read(run.rows)
         return Rows(slices, run.rows, run.weight, run.batches)
@@ -197,16 +206,13 @@ class FeedReader:
         self._looked_at = None
         self._delivery.rows.close()
 
-    def _look(self) -> LocatedBatch:
+    def _look(self, least: int) -> LocatedBatch:
         delivery = self._delivery
         while delivery.closed is None and not delivery.rows.rows:
             delivery.refresh()
             self._require_wanted()
-        if delivery.closed is not None and delivery.closed.total < self._nodes:
-            raise EmptyFeedError(
-                f"feed {self.feed!r} has {delivery.closed.total} rows for {self._nodes} nodes; "
-                "each node needs at least one. Check the DataFrame's filters, or use fewer nodes"
-            )
+        if delivery.closed is not None:
+            delivery.closed.require(least, f"feed {self.feed!r}")
         return delivery.rows.first_batch()
 
     def _change_delivery(self, number: int) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.trainer.dataset_methods import add_methods, call_with
 from tensorsparkml.trainer.step_scales import ScaledDataset, mark_own
 
-__all__ = ["cut_batches", "replicated", "several_replicas"]
+__all__ = ["cut_batches", "replicas_of_node", "replicated", "several_replicas"]
 
 _PREFETCHED_PARTS = 4
 
@@ -16,6 +17,27 @@ _PREFETCHED_PARTS = 4
 def several_replicas(strategy: Any) -> bool:
     """Whether steps are shared by replicas, so that the sizes of their batches may differ."""
     return int(strategy.num_replicas_in_sync) > 1
+
+
+def replicas_of_node(strategy: Any, nodes: int, batch_size: int) -> int:
+    """Return over how many replicas a node cuts its batches.
+
+    Args:
+        strategy: The strategy.
+        nodes: Number of nodes that share the rows.
+        batch_size: Rows of a full batch on this node.
+
+    Raises:
+        ConfigurationError: A batch has not a row for each.
+    """
+    # Nodes that do not train synchronously have a strategy of one replica each.
+    replicas = max(1, int(strategy.num_replicas_in_sync) // nodes)
+    if batch_size < replicas:
+        raise ConfigurationError(
+            f"batch_size={batch_size} is too small for a node with {replicas} replicas, one on "
+            f"each of its GPUs: each needs a row of every batch. Use {replicas} or more"
+        )
+    return replicas
 
 
 def replicated(strategy: Any, dataset: Any, weighted: bool) -> Any:

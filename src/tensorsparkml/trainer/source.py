@@ -13,15 +13,27 @@ from tensorsparkml.trainer.reader import Rows
 class Batches(Protocol):
     """What a dataset needs of a source."""
 
-    def first_rows(self) -> LocatedBatch:
+    def first_rows(self, least: int = 1) -> LocatedBatch:
         """Wait for this node's first rows and return them; reads nothing off the source.
 
         Raises:
-            EmptyFeedError: There are fewer rows than nodes.
+            EmptyFeedError: It is known already that some node has fewer rows than `least`.
         """
 
-    def batches(self, size: int, drop_remainder: bool, at_once: int = 1) -> Iterator[Rows]:
-        """Read one pass in batches; every node yields the same number of them."""
+    def batches(
+        self, size: int, drop_remainder: bool, at_once: int = 1, least: int = 0
+    ) -> Iterator[Rows]:
+        """Read one pass in batches; every node yields the same number of them.
+
+        Args:
+            size: Rows of a full batch on this node.
+            drop_remainder: Whether only full batches are yielded.
+            at_once: How many full batches may come together.
+            least: Rows that each of them has; see `PassCursor`.
+
+        Raises:
+            EmptyFeedError: Some node has rows, but fewer than that.
+        """
 
 
 class Source(Batches, Protocol):
@@ -35,8 +47,8 @@ class Source(Batches, Protocol):
     def passes_offered(self) -> int:
         """How many passes a `DataFeed` delivers; known at the end of the first."""
 
-    def begin_pass(self) -> PassCursor:
-        """Return the beginning of a pass."""
+    def begin_pass(self, least: int = 0) -> PassCursor:
+        """Return the beginning of a pass; see `PassCursor`."""
 
     def next_batches(
         self, cursor: PassCursor, size: int, drop_remainder: bool, at_once: int = 1

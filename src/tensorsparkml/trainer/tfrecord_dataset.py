@@ -11,7 +11,7 @@ from tensorsparkml.data.file_shares import share
 from tensorsparkml.data.lockstep import ClosedFeed, PassPlan, plan_pass
 from tensorsparkml.data.shuffling import shuffled, window_seed
 from tensorsparkml.data.tfrecord_files import TFRecordFiles
-from tensorsparkml.errors import DataError, EmptyFeedError
+from tensorsparkml.errors import DataError
 from tensorsparkml.trainer.dataset import BatchLayout
 from tensorsparkml.trainer.file_reader import Shuffle
 from tensorsparkml.trainer.progress import ProgressReporter
@@ -34,6 +34,7 @@ def tfrecord_dataset(
     drop_remainder: bool,
     shuffle: Shuffle | None,
     reporter: ProgressReporter,
+    least: int = 1,
     scaled: bool = False,
 ) -> Any:
     """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
@@ -49,23 +50,20 @@ def tfrecord_dataset(
         drop_remainder: Whether only full batches are yielded.
         shuffle: How to shuffle, or None.
         reporter: Counts what is read: all rows of a pass when it begins.
+        least: Rows that every batch has; see `PassCursor`.
         scaled: Whether elements are pairs of a batch and its scale (see `Step.weight`).
 
     Raises:
-        EmptyFeedError: There are fewer records than nodes.
+        EmptyFeedError: A node has fewer records than that.
         DataError: The first record has not the features that the schema says.
     """
     import tensorflow as tf
 
     feed = ClosedFeed(files.rows, nodes, files.share_rows)
-    if not feed.smallest_share:
-        raise EmptyFeedError(
-            f"{files.name} has {feed.total} records for {nodes} nodes; each node needs at least "
-            "one. Use fewer nodes"
-        )
+    feed.require(least, files.name)
     features = ParsedFeatures(files, layout, schema)
     layout.resolve(features.single)
-    plan = plan_pass(feed, batch_size, drop_remainder)
+    plan = plan_pass(feed, batch_size, drop_remainder, least)
     epoch = 0
 
     def one_pass() -> Iterator[Any]:
@@ -146,17 +144,8 @@ def _cut(dataset: Any, plan: PassPlan, drop_remainder: bool) -> Any:
         plan: The steps of the pass.
         drop_remainder: Whether all batches are full, and their shape is to say so.
     """
-    import tensorflow as tf
-
-    # All of one size but the last, unless the nodes' shares differ in the last two steps.
+    # All of one size but a smaller last one, unless the steps are dealt so that all have rows.
     last = [step.rows for step in plan.last]
-    if all(rows == plan.size for rows in last[:-1]):
-        found = dataset.rebatch(plan.size, drop_remainder=drop_remainder)
-    else:
-        found = dataset.rebatch(np.array([plan.size] * plan.full + last, np.int64))
-    if last and not last[-1]:  # this node has no row for the last step
-        nothing = tf.nest.map_structure(
-            lambda spec: tf.zeros((0, *spec.shape[1:]), spec.dtype), dataset.element_spec
-        )
-        found = found.concatenate(tf.data.Dataset.from_tensors(nothing))
-    return found
+    if all(rows == plan.size for rows in last[:-1]) and max(last, default=0) <= plan.size:
+        return dataset.rebatch(plan.size, drop_remainder=drop_remainder)
+    return dataset.rebatch(np.array([plan.size] * plan.full + last, np.int64))

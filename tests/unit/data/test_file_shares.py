@@ -52,16 +52,19 @@ def test_each_row_is_one_nodes(files: list[list[int]], nodes: int, random: objec
     assert all(piece.rows > 0 for pieces in shares for piece in pieces)
 
 
-@given(st.integers(1, 200), st.integers(1, 5), st.integers(1, 20), st.booleans())
-def test_a_plan_is_what_the_cursor_gives(total: int, nodes: int, size: int, drop: bool) -> None:
+@given(st.integers(1, 200), st.integers(1, 5), st.integers(1, 20), st.booleans(), st.integers(0, 4))
+def test_a_plan_is_what_the_cursor_gives(
+    total: int, nodes: int, size: int, drop: bool, least: int
+) -> None:
+    least = min(least, size)
     plans = []
     for rank in range(nodes):
         feed = ClosedFeed(total, nodes, share_rows(total, nodes, rank))
-        cursor, steps = PassCursor(), []
+        cursor, steps = PassCursor(least), []
         while (step := cursor.next_when_closed(feed, size, drop)) is not None:
             cursor.advance(step)
             steps.append(step)
-        plan = plan_pass(feed, size, drop)
+        plan = plan_pass(feed, size, drop, least)
         assert [Step(size, 1.0, size, size)] * plan.full + list(plan.last) == steps
         assert (plan.rows, plan.steps) == (cursor.yielded, len(steps))
         assert len(plan.last) <= 4

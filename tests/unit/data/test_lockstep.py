@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorsparkml.data.lockstep import ClosedFeed, PassCursor, Step, Transfer, balance
+from tensorsparkml.data.lockstep import (
+    ClosedFeed,
+    PassCursor,
+    Step,
+    Transfer,
+    balance,
+    plan_pass,
+)
+from tensorsparkml.errors import EmptyFeedError
 
 Row = tuple[int, int]
 Sizes = Callable[[int], int]
@@ -20,9 +28,9 @@ shares = st.lists(st.integers(0, 25), min_size=1, max_size=5)
 class SimulatedNode:
     """A node in a pass: its share of the rows, by position, and the batches it has yielded."""
 
-    def __init__(self, rank: int, rows: int) -> None:
+    def __init__(self, rank: int, rows: int, least: int = 0) -> None:
         self.share: list[Row] = [(rank, index) for index in range(rows)]
-        self.cursor = PassCursor()
+        self.cursor = PassCursor(least)
         self.steps: list[Step] = []
         self.batches: list[list[Row]] = []
 
@@ -47,9 +55,11 @@ class SimulatedNode:
             self.take(step)
 
 
-def run_pass(rows: list[int], sizes: Sizes, drop: bool, data: st.DataObject) -> list[SimulatedNode]:
+def run_pass(
+    rows: list[int], sizes: Sizes, drop: bool, data: st.DataObject, least: int = 0
+) -> list[SimulatedNode]:
     """One pass over a feed that closes when each node is at a place of its own."""
-    nodes = [SimulatedNode(rank, count) for rank, count in enumerate(rows)]
+    nodes = [SimulatedNode(rank, count, least) for rank, count in enumerate(rows)]
     releases = data.draw(st.lists(st.integers(0, min(rows)), max_size=3).map(sorted), "releases")
     for held_by_all in releases:
         for node in nodes:
@@ -64,12 +74,13 @@ def run_pass(rows: list[int], sizes: Sizes, drop: bool, data: st.DataObject) -> 
     return nodes
 
 
-def check_steps(nodes: list[SimulatedNode], sizes: Sizes) -> None:
+def check_steps(nodes: list[SimulatedNode], sizes: Sizes, least: int = 0) -> None:
     """What holds in every step of every pass."""
-    assert len({len(node.steps) for node in nodes}) == 1
-    for number in range(len(nodes[0].steps)):
+    [steps] = {len(node.steps) for node in nodes}
+    for number in range(steps):
         rows = [node.steps[number].rows for node in nodes]
-        assert 0 <= min(rows) <= max(rows) <= sizes(number)
+        most = max(sizes(number), 2 * least) if number == steps - 1 else sizes(number)
+        assert least <= min(rows) <= max(rows) <= most
         assert max(rows) - min(rows) <= 1
         for node in nodes:
             step = node.steps[number]
@@ -90,6 +101,52 @@ def test_without_dropping_each_row_is_delivered_exactly_once(
     assert sorted(delivered) == [(rank, i) for rank, count in enumerate(rows) for i in range(count)]
     if sum(rows) >= len(rows) and 1 not in pattern:
         assert all(batch for node in nodes for batch in node.batches)
+
+
+@given(shares, st.lists(st.integers(1, 7), min_size=1, max_size=4), st.integers(1, 5), st.data())
+def test_no_batch_has_fewer_rows_than_it_must_have(
+    rows: list[int], extra: list[int], least: int, data: st.DataObject
+) -> None:
+    """With one row for each of a node's replicas, no replica ever has an empty batch."""
+
+    def sizes(number: int) -> int:
+        return least - 1 + extra[number % len(extra)]
+
+    rows = [count + least for count in rows]
+    nodes = run_pass(rows, sizes, False, data, least)
+
+    check_steps(nodes, sizes, least)
+    delivered = [row for node in nodes for batch in node.batches for row in batch]
+    assert sorted(delivered) == [(rank, i) for rank, count in enumerate(rows) for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("total", "size", "least", "steps"),
+    [
+        (5, 1, 0, [[1, 1], [1, 1], [1, 0]]),
+        (5, 1, 1, [[1, 1], [2, 1]]),
+        (6, 1, 1, [[1, 1], [1, 1], [1, 1]]),
+        (17, 8, 1, [[8, 7], [1, 1]]),
+        (10, 4, 2, [[3, 3], [2, 2]]),  # of nodes with two replicas each
+        (7, 2, 2, [[4, 3]]),
+        (5, 4, 2, [[3, 2]]),
+    ],
+)
+def test_known_steps(total: int, size: int, least: int, steps: list[list[int]]) -> None:
+    found = []
+    for rows in (-(-total // 2), total // 2):
+        plan = plan_pass(ClosedFeed(total, 2, rows), size, False, least)
+        found.append([size] * plan.full + [step.rows for step in plan.last])
+    assert [list(step) for step in zip(*found, strict=True)] == steps
+
+
+def test_too_few_rows_for_the_nodes_are_refused() -> None:
+    feed = ClosedFeed(5, 2, 3)
+    feed.require(2, "feed 'train'")
+    with pytest.raises(EmptyFeedError, match=r"feed 'train' has 5 rows for 2 nodes; .* least 3"):
+        feed.require(3, "feed 'train'")
+    with pytest.raises(EmptyFeedError, match="each node needs at least one"):
+        ClosedFeed(1, 2, 1).require(1, "feed 'train'")
 
 
 @given(shares, st.integers(1, 7), st.data())
