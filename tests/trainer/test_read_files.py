@@ -35,7 +35,12 @@ from tensorsparkml.trainer.file_reader import FileReader, Shuffle
 from tensorsparkml.trainer.progress import ProgressReporter
 from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
 
-BATCHES = [(17, 2, 8), (20, 3, 4), (7, 2, 1), (5, 2, 3), (100, 3, 10), (4, 4, 9), (9, 1, 4)]
+SIZES = [(17, 2, 8), (20, 3, 4), (7, 2, 1), (5, 2, 3), (100, 3, 10), (4, 4, 9), (9, 1, 4)]
+BATCHES = [
+    (rows, nodes, size, drop)
+    for rows, nodes, size in SIZES
+    for drop in ([False, True] if rows // nodes >= size else [False])
+]
 
 
 class Gathering:
@@ -135,8 +140,7 @@ def check(passes: list[tuple[list[int], list[int]]], rows: int, drop: bool, size
 
 
 @pytest.mark.parametrize("shuffle", [None, Shuffle(5, 10)])
-@pytest.mark.parametrize("drop", [False, True])
-@pytest.mark.parametrize(("rows", "nodes", "size"), BATCHES)
+@pytest.mark.parametrize(("rows", "nodes", "size", "drop"), BATCHES)
 def test_parquet_on_several_nodes(
     tmp_path: Path, rows: int, nodes: int, size: int, drop: bool, shuffle: Shuffle | None
 ) -> None:
@@ -154,8 +158,7 @@ def test_parquet_on_several_nodes(
 
 
 @pytest.mark.parametrize("shuffle", [None, Shuffle(5, 10)])
-@pytest.mark.parametrize("drop", [False, True])
-@pytest.mark.parametrize(("rows", "nodes", "size"), BATCHES)
+@pytest.mark.parametrize(("rows", "nodes", "size", "drop"), BATCHES)
 def test_tfrecords_on_several_nodes(
     tmp_path: Path, rows: int, nodes: int, size: int, drop: bool, shuffle: Shuffle | None
 ) -> None:
@@ -244,6 +247,16 @@ def test_fewer_rows_than_nodes(ctx: Context, tmp_path: Path) -> None:
         ctx.read_parquet(write_parquet(tmp_path / "a.parquet", 0), batch_size=4)
     with pytest.raises(EmptyFeedError, match=r"000.tfrecord has 0 rows for 1 nodes"):
         ctx.read_tfrecord(write_tfrecords(tmp_path / "t", [0]), batch_size=4)
+
+
+def test_no_batch_is_full(ctx: Context, tmp_path: Path) -> None:
+    expected = r"has 3 rows for 1 nodes, so no batch of 4 rows is full .* use batch_size=3 or less"
+    with pytest.raises(EmptyFeedError, match=expected):
+        ctx.read_tfrecord(write_tfrecords(tmp_path / "t", [3]), batch_size=4, drop_remainder=True)
+    parquet = write_parquet(tmp_path / "a.parquet", 3)
+    dataset = ctx.read_parquet(parquet, batch_size=4, drop_remainder=True)
+    with pytest.raises(tf.errors.UnknownError, match=f"EmptyFeedError: .*{expected}"):
+        list(dataset)
 
 
 def test_a_data_feed_of_files(tmp_path: Path) -> None:

@@ -103,6 +103,23 @@ class ClosedFeed:
                 f"{each}. Use fewer nodes, or check what filters the rows"
             )
 
+    def require_full_batch(self, size: int, name: str) -> None:
+        """Refuse a feed that has no batch at all where only full ones are yielded.
+
+        Args:
+            size: Rows of a full batch on each node.
+            name: What the error calls the feed.
+
+        Raises:
+            EmptyFeedError: Some node has fewer rows than that.
+        """
+        if self.smallest_share < size:
+            raise EmptyFeedError(
+                f"{name} has {self.total} rows for {self.nodes} nodes, so no batch of {size} rows "
+                "is full on every node, and drop_remainder=True leaves all rows out; use "
+                f"batch_size={max(1, self.smallest_share)} or less, or no drop_remainder"
+            )
+
 
 @dataclass(frozen=True)
 class Step:

@@ -49,6 +49,13 @@ class BatchLayout:
         """Column of the rows' weights, True for weights of 1, or None."""
         return self._weight
 
+    @property
+    def several_features(self) -> tuple[str, ...]:
+        """Names of the columns that features are a tuple of, if they are one."""
+        if self._features is None or isinstance(self._features, str | Matrix | Mapping):
+            return ()
+        return tuple(map(str, self._features))
+
     def columns(self) -> list[Wanted] | None:
         """Return the columns and matrices that are read, or None for all."""
         if self._features is None:

@@ -26,6 +26,7 @@ from tensorsparkml.trainer.dataset import (
 )
 from tensorsparkml.trainer.exchange import Exchange
 from tensorsparkml.trainer.file_reader import FileReader
+from tensorsparkml.trainer.model_guard import name_features
 from tensorsparkml.trainer.node_files import NodeFiles
 from tensorsparkml.trainer.replicas import replicas_of_node, replicated, several_replicas
 from tensorsparkml.trainer.source import Source
@@ -245,6 +246,7 @@ class FileContext(StrategyContext):
 
     def _replicated(self, strategy: Any, local: Any, layout: BatchLayout) -> Any:
         dataset = replicated(strategy, local, layout.weight is not None)
+        name_features(dataset, layout.several_features)
         if dataset is not local:
             self._local_datasets[dataset] = local.map(lambda batch, scale: batch)
         return dataset

@@ -114,7 +114,12 @@ class FileReader:
             drop_remainder: Whether only full batches are yielded.
             at_once: How many full batches may come together.
             least: Rows that each of them has, as `first_rows` has made sure; see `PassCursor`.
+
+        Raises:
+            EmptyFeedError: No batch is full.
         """
+        if drop_remainder:
+            self._feed.require_full_batch(size, self._files.name)
         cursor = self.begin_pass(least)
         while (rows := self.next_batches(cursor, size, drop_remainder, at_once)) is not None:
             yield rows

@@ -108,7 +108,7 @@ class FeedReader:
                 self._looked_at = self._look(least)
             return self._looked_at
 
-    def begin_pass(self, least: int = 0) -> PassCursor:
+    def begin_pass(self, least: int = 0) -> _Pass:
         """Return the beginning of a pass.
 
         Where rows are not all kept, this waits until all nodes begin the pass, and ends those
@@ -137,12 +137,15 @@ class FeedReader:
             least: Rows that each of them has; see `PassCursor`.
 
         Raises:
-            EmptyFeedError: Some node has rows, but fewer than that.
+            EmptyFeedError: Some node has rows, but fewer than that, or no batch is full.
         """
         cursor = self.begin_pass(least)
         while (rows := self.next_batches(cursor, size, drop_remainder, at_once)) is not None:
             yield rows
         if not self.terminated:
+            closed = cursor.delivery.closed
+            if drop_remainder and not cursor.yielded and closed is not None:
+                closed.require_full_batch(size, f"feed {self.feed!r}")
             self.end_pass()
 
     def next_batches(

@@ -54,13 +54,15 @@ def tfrecord_dataset(
         scaled: Whether elements are pairs of a batch and its scale (see `Step.weight`).
 
     Raises:
-        EmptyFeedError: A node has fewer records than that.
+        EmptyFeedError: A node has fewer records than that, or no batch is full.
         DataError: The first record has not the features that the schema says.
     """
     import tensorflow as tf
 
     feed = ClosedFeed(files.rows, nodes, files.share_rows)
     feed.require(least, files.name)
+    if drop_remainder:
+        feed.require_full_batch(batch_size, files.name)
     features = ParsedFeatures(files, layout, schema)
     layout.resolve(features.single)
     plan = plan_pass(feed, batch_size, drop_remainder, least)
