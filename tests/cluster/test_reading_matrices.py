@@ -73,6 +73,11 @@ def test_a_matrix_is_read_everywhere(spark, tmp_path):
     predicted = tsm.predict(rows, args["model"], features=features, output="sum").collect()
     assert [row["sum"] for row in predicted] == [[1.5 * i] for i in range(ROWS)]
 
+    renamed = rows.selectExpr("f1", "id", "name", "name", "flag").toDF("a.b", "A.b", *"xxy")
+    predicted = tsm.predict(renamed, args["model"], features=tsm.Matrix(["a.b", "A.b"]))
+    assert predicted.columns == ["a.b", "A.b", "x", "x", "y", "prediction"]
+    assert [row[-1] for row in predicted.collect()] == [[1.5 * i] for i in range(ROWS)]
+
 
 @pytest.mark.parametrize(
     "features",

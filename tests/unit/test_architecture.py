@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "executor": FOUNDATION | {"control", "data"},
     "trainer": FOUNDATION | {"control", "data", "program"},
     "driver": FOUNDATION | {"control", "data", "executor", "program"},
-    "inference": FOUNDATION | {"data"},
+    "inference": FOUNDATION | {"data", "driver.spark_columns"},
     "__init__": {
         "errors",
         "_version",

@@ -47,6 +47,20 @@ class Place:
             for index, inner in enumerate(self.field.type)
         ]
 
+    def inside(self, name: str) -> Place | None:
+        """Return the field with a full name such as `person.age`, where this is a struct of it.
+
+        The name of each field may have dots in it.
+        """
+        if not is_struct(self.field.type):
+            return None
+        fields = self.fields()
+        for place in fields:
+            if place.field.name == name:
+                return place
+        outside = (place for place in fields if name.startswith(f"{place.field.name}."))
+        return next((found for place in outside if (found := place.inside(name))), None)
+
     def take(self, batch: pa.RecordBatch) -> pa.Array:
         """Return the values; those of a null struct are null."""
         column = batch.column(self.column)
@@ -125,12 +139,12 @@ class Names:
                     "df.withColumnRenamed(...)"
                 )
             return Place(name, name, (), self._schema.field(name))
-        outer, dot, _ = name.rpartition(".")
-        struct = self._find(outer) if dot else None
-        if struct is None or not is_struct(struct.field.type):
-            return None
-        inner = [place for place in struct.fields() if place.field.name == name]
-        return inner[0] if inner else None
+        for outer in self._counts:
+            if name.startswith(f"{outer}."):
+                column = self._find(outer)
+                if column is not None and (found := column.inside(name)) is not None:
+                    return found
+        return None
 
     def _missing(self, name: str) -> MissingColumnError:
         return MissingColumnError(

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.messages import Peer
 from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.driver.spark_columns import check_names, map_in_arrow, missing_column, repeated
 from tensorsparkml.driver.spark_internals import cancel_jobs
 from tensorsparkml.errors import (
     ConfigurationError,
     InferenceError,
-    MissingColumnError,
     TensorSparkMLError,
 )
 
@@ -111,15 +111,15 @@ def infer_rows(
 
     Raises:
         MissingColumnError: A column to keep does not exist.
-        ConfigurationError: A result has the name of a column that is kept.
+        UnsupportedColumnError: Several columns have one name.
+        ConfigurationError: A result has the name of a column that is kept, or of another result.
     """
     from pyspark.sql.types import StructType
 
+    check_names(data)
     for name in keep:
         if name not in data.columns:
-            raise MissingColumnError(
-                f"there is no column {name!r} to keep; there are {', '.join(data.columns)}"
-            )
+            raise missing_column(name, data.columns)
     results = StructType.fromDDL(schema) if isinstance(schema, str) else schema
     if not isinstance(results, StructType):
         raise ConfigurationError(
@@ -129,11 +129,15 @@ def infer_rows(
         raise ConfigurationError(
             f"column {taken[0]!r} is kept and is in the schema too; leave it out of one of them"
         )
+    if twice := repeated(results.names):
+        raise ConfigurationError(
+            f"the schema of the results has several columns named {twice[0]!r}; rename them"
+        )
     whole = StructType([*(data.schema[name] for name in keep), *results.fields])
     task = _row_task(
         credentials, list(peers), feed, _arrow_schema(data.sparkSession, results), keep
     )
-    return data.mapInArrow(task, whole)
+    return map_in_arrow(data, task, whole)
 
 
 def infer_elements(

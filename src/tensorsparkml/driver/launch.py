@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.control.messages import Failure, decode_failure
 from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.driver.spark_columns import map_in_arrow
 from tensorsparkml.driver.spark_job import SparkJob, collect_dataframe
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def launch_job(
         # Where Spark knows that there are no rows, as after `limit(0)`, it would run no task.
         nothing = spark.createDataFrame(spark.sparkContext.emptyRDD(), data.schema)
         source = data.union(nothing).repartition(nodes)
-    tasks = source.mapInArrow(launch_task(plan, main), _SCHEMA, barrier=True)
+    tasks = map_in_arrow(source, launch_task(plan, main), _SCHEMA, barrier=True)
 
     def decode(rows: list[Row], error: Exception | None) -> None:
         on_end([decode_failure(json.loads(row.failure)) for row in rows], error)

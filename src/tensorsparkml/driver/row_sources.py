@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tensorsparkml.driver.spark_columns import check_names, map_in_arrow, select_columns
 from tensorsparkml.driver.spark_job import Action, collect_dataframe, collect_rdd
 from tensorsparkml.errors import ConfigurationError
 
@@ -36,11 +37,13 @@ class DataFrameRows:
 
     Args:
         data: The DataFrame.
-        columns: Names of the columns that are sent, or None for all.
+        columns: Names of the columns that are sent, or None for all; they are looked up when the
+            rows are.
     """
 
     def __init__(self, data: DataFrame, columns: Sequence[str] | None = None) -> None:
-        self._data = data if columns is None else data.select(*columns)
+        self._data = data
+        self._columns = columns
 
     @property
     def context(self) -> SparkContext:
@@ -54,7 +57,8 @@ class DataFrameRows:
             send(batches)
             yield from ()
 
-        return collect_dataframe(self._data.mapInArrow(task, _SCHEMA))
+        selected = select_columns(self._data, self._columns)
+        return collect_dataframe(map_in_arrow(selected, task, _SCHEMA))
 
 
 class RddRows:
@@ -92,6 +96,8 @@ def row_source(data: Any, columns: Sequence[str] | None = None) -> RowSource:
 
     Raises:
         ConfigurationError: It is neither, or a stream.
+        MissingColumnError: The DataFrame lacks a column.
+        UnsupportedColumnError: Several columns of it have one name.
     """
     from pyspark import RDD
     from pyspark.sql import DataFrame
@@ -104,6 +110,7 @@ def row_source(data: Any, columns: Sequence[str] | None = None) -> RowSource:
             raise ConfigurationError(
                 "this is a streaming DataFrame, which has no end; use cluster.train_stream(df)"
             )
+        select_columns(data, columns)
         return DataFrameRows(data, columns)
     raise ConfigurationError(
         f"a feed is a Spark DataFrame or an RDD, not {_kind(data)}; make one of it with "
@@ -130,10 +137,17 @@ def is_direct(data: Any, seed: int | None) -> bool:
 
 
 def check_direct(data: Any, seed: int | None) -> None:
-    """Raise ConfigurationError for what launch tasks cannot deliver themselves."""
+    """Check that launch tasks can deliver the rows themselves.
+
+    Raises:
+        ConfigurationError: They cannot.
+        UnsupportedColumnError: Several columns of the DataFrame have one name.
+    """
     from pyspark.sql import DataFrame
 
     if is_direct(data, seed):
+        if isinstance(data, DataFrame):
+            check_names(data)
         return
     if isinstance(data, DataFrame) and not data.isStreaming:
         raise ConfigurationError(

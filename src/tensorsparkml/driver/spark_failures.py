@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 
 from tensorsparkml.control.messages import Failure
+from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.data.transport import NodeGoneError
+from tensorsparkml.errors import TensorSparkMLError
 
 # How Spark names the task that failed, its host and its executor, where it does so.
 _TASK = re.compile(r"Lost task (?P<index>\d+)\.\d+ in stage \S+ \(TID \d+\) \((?P<place>[^)]*)\)")
@@ -65,8 +67,10 @@ def launch_failure(error: Exception, nodes: Sequence[str], *, direct: bool) -> F
 
 
 def feed_failure(error: Exception, feed: str) -> Failure:
-    """Return the failure for an exception that ended a feeding job."""
+    """Return the failure for an exception that ended a feeding job, or came before it."""
     text = str(error)
+    if isinstance(error, TensorSparkMLError):
+        return from_exception(error, kind="FeedError", message=text)
     task = _TASK.search(text)
     part = f"partition {task.group('index')} ({task.group('place')}) of " if task else ""
     return Failure(

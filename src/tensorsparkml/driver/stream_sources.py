@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tensorsparkml.driver.row_sources import DataFrameRows, RddRows, RowSource, check_columns
+from tensorsparkml.driver.spark_columns import select_columns
 from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ def stream_source(data: Any, columns: Sequence[str] | None) -> StreamSource:
 
     Raises:
         ConfigurationError: It is none of them.
+        MissingColumnError: The DataFrame lacks a column.
+        UnsupportedColumnError: Several columns of it have one name.
     """
     from pyspark.sql import DataFrame
     from pyspark.sql.streaming.readwriter import DataStreamWriter
@@ -138,6 +141,7 @@ def stream_source(data: Any, columns: Sequence[str] | None) -> StreamSource:
     if isinstance(data, DStream):
         return DStreamSource(data, columns)
     if isinstance(data, DataFrame) and data.isStreaming:
+        select_columns(data, columns)
         return QueryStream(data.writeStream, columns)
     if isinstance(data, DataStreamWriter):
         return QueryStream(data, columns)

@@ -13,6 +13,7 @@ from tensorsparkml.driver.row_sources import RowSource
 from tensorsparkml.driver.spark_failures import feed_failure, interruption
 from tensorsparkml.driver.spark_job import SparkJob
 from tensorsparkml.driver.stream_sources import StreamSource
+from tensorsparkml.errors import TensorSparkMLError
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
@@ -125,7 +126,11 @@ class StreamFeed:
             self._refused.set()
             raise _StreamEnded("the feed takes no more rows")
         outcome: list[Exception | None] = []
-        job = self._feed.job(rows, outcome.append, part=name)
+        try:
+            job = self._feed.job(rows, outcome.append, part=name)
+        except TensorSparkMLError as wrong:  # a writer does not tell its columns before
+            self._job_error = wrong
+            raise _StreamEnded(wrong.message) from None
         self._job = job
         job.run()
         self._job = None

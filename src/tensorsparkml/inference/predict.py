@@ -15,6 +15,13 @@ from tensorsparkml.data.assembly import Assembler
 from tensorsparkml.data.column_names import MASK
 from tensorsparkml.data.column_options import Column, Matrix, Wanted
 from tensorsparkml.data.segments import LocatedBatch, Origin
+from tensorsparkml.driver.spark_columns import (
+    check_fields,
+    map_in_arrow,
+    missing_column,
+    positions,
+    require_single,
+)
 from tensorsparkml.errors import ConfigurationError, MissingColumnError, ShapeMismatchError
 from tensorsparkml.storage import StrPath, absolute_path
 
@@ -23,8 +30,6 @@ if TYPE_CHECKING:
 
 # Bounds the memory that TensorFlow needs for activations, whatever Spark's Arrow batches hold.
 _BATCH_SIZE = 1024
-
-_LISTED = 30  # names in a message
 
 Features = Wanted | Mapping[str, Wanted]
 
@@ -64,19 +69,27 @@ def predict(
 
     if output in data.columns:
         raise ConfigurationError(f"there is a column {output!r} already; give another output=…")
+    check_fields(data)
     for wanted in _wanted(features):
         _check_columns(wanted, data.columns)
-    column = StructField(output, ArrayType(FloatType(), containsNull=False), nullable=False)
-    schema = StructType([*data.schema.fields, column])
     path = absolute_path(model, "file:///", os.getcwd())
-    task = _predict_task(path, features, output, dict(convert or {}), batch_size)
-    return data.mapInArrow(task, schema)
+    # Columns that the model does not read may have any names, and several the same.
+    names = [*data.columns, output]
+    column = StructField(output, ArrayType(FloatType(), containsNull=False), nullable=False)
+    fields = zip([*data.schema.fields, column], positions(len(names)), strict=True)
+    schema = StructType(
+        [
+            StructField(name, field.dataType, field.nullable, field.metadata)
+            for field, name in fields
+        ]
+    )
+    task = _predict_task(path, features, dict(convert or {}), batch_size)
+    return map_in_arrow(data, task, schema).toDF(*names)
 
 
 def _predict_task(
     model: str,
     features: Features,
-    output: str,
     convert: dict[str, Column],
     batch_size: int,
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -94,7 +107,8 @@ def _predict_task(
                 located = LocatedBatch(part, Origin(partition, row))
                 assembler = assembler or dense_assembler(columns, convert, located)
                 found = load_model(model)(features, assembler.assemble([located]))
-                yield part.append_column(output, as_lists(found))
+                arrays = [*part.columns, as_lists(found)]
+                yield pa.record_batch(arrays, names=positions(len(arrays)))
                 row += part.num_rows
 
     return task
@@ -109,20 +123,28 @@ def _check_columns(wanted: Wanted, available: Sequence[str]) -> None:
 
     Raises:
         MissingColumnError: One cannot be there, as a column, a field or a mask.
+        UnsupportedColumnError: Several have its name.
     """
-    there = set(available)
     if isinstance(wanted, Matrix) and isinstance(wanted.columns, str):
-        if not any(fnmatchcase(name, wanted.columns) for name in available):
+        read = [name for name in available if fnmatchcase(name, wanted.columns)]
+        if not read:
             raise MissingColumnError(f"no column of the DataFrame has a name like {wanted}")
-        return
-    for name in wanted.columns if isinstance(wanted, Matrix) else [wanted]:
-        parts = name.split(".")
-        outer = {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
-        if there.isdisjoint(outer | {name.removesuffix(MASK)}):
-            raise MissingColumnError(
-                f"there is no column {name!r} in the DataFrame; it has {len(available)}: "
-                f"{', '.join(available[:_LISTED])}{', ...' if len(available) > _LISTED else ''}"
-            )
+    else:
+        read = [
+            _outer(name, available)
+            for name in ([wanted] if isinstance(wanted, str) else wanted.columns)
+        ]
+    require_single(read, available)
+
+
+def _outer(name: str, available: Sequence[str]) -> str:
+    """Return the column that a name stands for, itself or by one of its fields or its mask."""
+    parts = name.split(".")
+    outside = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    for possible in (*outside, name.removesuffix(MASK)):
+        if possible in available:
+            return possible
+    raise missing_column(name, available)
 
 
 def dense_assembler(

@@ -17,7 +17,7 @@ from tensorsparkml.driver.feeding import FeedReport, feed_report
 from tensorsparkml.driver.spark_job import Action, SparkJob
 from tensorsparkml.driver.stream_sources import Take
 from tensorsparkml.driver.streaming import StreamFeed
-from tensorsparkml.errors import FeedError, MainError
+from tensorsparkml.errors import DataError, FeedError, MainError, UnsupportedColumnError
 from tensorsparkml.roles import make_roles
 
 INTERRUPTED = """An error occurred while calling o1885.collectToPython.
@@ -43,6 +43,9 @@ class StubFeed:
         self.may_end.set()
 
     def job(self, rows: Any, on_end: Any, part: str) -> SparkJob:
+        if isinstance(rows, DataError):
+            raise rows
+
         def run() -> list[Any]:
             self.runs.set()
             self.may_end.wait(SECONDS)
@@ -187,6 +190,12 @@ def test_nodes_that_want_no_more_cancel_the_job(setup: Setup) -> None:
     assert setup.feed.cancelled.is_set()
     assert setup.feed.ledger.closed
     assert setup.stream.report == FeedReport(0, (0,), rows_read=0, complete=False)
+
+
+def test_columns_that_cannot_be_fed_end_the_stream(setup: Setup) -> None:
+    setup.source.push("0", UnsupportedColumnError("two columns are named 'id'"))
+    with pytest.raises(UnsupportedColumnError, match="two columns are named 'id'"):
+        setup.stream.wait()
 
 
 def test_an_error_of_the_stream_is_a_failed_feed(setup: Setup) -> None:
