@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tensorsparkml.checks import (
+    Check,
+    choice,
+    integer,
+    names,
+    optional,
+    path,
+    positive_seconds,
+    switch,
+    variables,
+)
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.roles import Roles, make_roles
 
 SlotMode = Literal["auto", "hold", "release"]
 BoardPlace = Literal["chief", "driver"]
 
-_SWITCHES = (
-    "between_graph",
-    "main_on_ps",
-    "evaluator",
-    "driver_ps_nodes",
-    "legacy_keras",
-    "gpu_memory_growth",
-    "tls",
-    "progress",
-)
+_CHECKS: dict[str, Check] = {
+    "num_workers": integer(1),
+    "num_ps": integer(0),
+    "between_graph": switch,
+    "main_on_ps": switch,
+    "evaluator": switch,
+    "driver_ps_nodes": switch,
+    "legacy_keras": switch,
+    "slots": choice("auto", "hold", "release"),
+    "log_dir": optional(path),
+    "work_dir": optional(path),
+    "spool_bytes": optional(integer(1)),
+    "environment": variables,
+    "packages": lambda name, value: tuple(names(name, value)),
+    "gpus": optional(integer(0)),
+    "gpu_memory_growth": switch,
+    "tensorboard": choice(True, False, "chief", "driver"),
+    "tls": switch,
+    "lease_seconds": positive_seconds,
+    "start_seconds": positive_seconds,
+    "progress": switch,
+}
 
 
 @dataclass(frozen=True)
@@ -92,19 +114,8 @@ class ClusterConfig:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        workers = self.num_workers
-        if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
-            raise ConfigurationError(
-                f"num_workers must be a positive integer, not {self.num_workers!r}"
-            )
-        count: object = self.num_ps
-        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-            raise ConfigurationError(f"num_ps must be an integer of at least 0, not {count!r}")
-        for name in _SWITCHES:
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigurationError(
-                    f"{name} must be True or False, not {getattr(self, name)!r}"
-                )
+        for name, check in _CHECKS.items():
+            object.__setattr__(self, name, check(name, getattr(self, name)))
         if self.num_ps and not self.between_graph and self.num_workers < 2:
             raise ConfigurationError(
                 "parameter servers need num_workers=2 or more: the chief, which hands out the "
@@ -115,47 +126,13 @@ class ClusterConfig:
                 raise ConfigurationError(f"{name} has no meaning without num_ps")
         if self.main_on_ps and not self.between_graph:
             raise ConfigurationError("main_on_ps has no meaning without between_graph")
-        if self.slots not in ("auto", "hold", "release"):
-            raise ConfigurationError(
-                f'slots must be "auto", "hold" or "release", not {self.slots!r}'
-            )
-        for name in ("lease_seconds", "start_seconds"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not value > 0:
-                raise ConfigurationError(f"{name} must be a positive number, not {value!r}")
-        logs: object = self.log_dir
-        if logs is not None and not isinstance(logs, str):
-            raise ConfigurationError(f"log_dir must be a path or a URI, not {logs!r}")
-        folder: object = self.work_dir
-        if folder is not None and (not isinstance(folder, str) or "://" in folder):
+        folder, logs = self.work_dir, self.log_dir
+        if folder is not None and "://" in folder:
             raise ConfigurationError(
                 f"work_dir must be the path of a local folder, which is made on each host, "
                 f"not {folder!r}"
             )
-        self._check_tensorboard()
-        size: object = self.spool_bytes
-        if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
-            raise ConfigurationError(f"spool_bytes must be a positive integer, not {size!r}")
-        gpus: object = self.gpus
-        if gpus is not None and (not isinstance(gpus, int) or isinstance(gpus, bool) or gpus < 0):
-            raise ConfigurationError(f"gpus must be None, 0 or a positive integer, not {gpus!r}")
-        packages: object = self.packages
-        if isinstance(packages, str):
-            raise ConfigurationError(f"packages must be several names, not {packages!r}")
-        for name, text in self.environment.items():
-            if not isinstance(name, str) or not isinstance(text, str):
-                raise ConfigurationError(
-                    f"environment must map names to strings, but has {name!r}: {text!r}"
-                )
-
-    def _check_tensorboard(self) -> None:
-        place: object = self.tensorboard
-        if not isinstance(place, bool) and place not in ("chief", "driver"):
-            raise ConfigurationError(
-                f'tensorboard must be True, False, "chief" or "driver", not {place!r}'
-            )
-        logs = self.log_dir
-        if place == "driver" and (
+        if self.tensorboard == "driver" and (
             logs is None or ("://" in logs and not logs.startswith("file://"))
         ):
             raise ConfigurationError(
@@ -200,9 +177,4 @@ def make_config(settings: dict[str, Any]) -> ClusterConfig:
     if unknown:
         known = ", ".join(sorted(ClusterConfig.__dataclass_fields__))
         raise ConfigurationError(f"unknown setting {', '.join(unknown)}; there are: {known}")
-    folders = {
-        name: os.fspath(settings[name])
-        for name in ("log_dir", "work_dir")
-        if isinstance(settings.get(name), os.PathLike)
-    }
-    return ClusterConfig(**{**settings, **folders})
+    return ClusterConfig(**settings)

@@ -175,7 +175,7 @@ def test_what_cannot_work(spark):
             cluster.inference(spark.range(10), keep=["key"])
         with pytest.raises(errors.ConfigurationError, match="'id' is kept and is in the schema"):
             cluster.inference(spark.range(10), "id long", keep=["id"])
-        with pytest.raises(errors.ConfigurationError, match="must name columns"):
+        with pytest.raises(errors.ConfigurationError, match="must be names and types of columns"):
             cluster.inference(spark.range(10), "float")
         with pytest.raises(errors.ConfigurationError, match="no columns to keep"):
             cluster.inference(spark.sparkContext.parallelize([1]), keep=["id"])

@@ -19,12 +19,13 @@ PACKAGE = "tensorsparkml"
 
 # What each part may import of the others, lazy imports included. A part is a folder, or a module
 # beside them; a folder's module stands for itself alone. Whoever adds a part adds it here.
-FOUNDATION = {"errors", "_version", "config", "storage", "roles"}
+FOUNDATION = {"errors", "_version", "checks", "config", "storage", "roles"}
 MAY_IMPORT = {
     "errors": set(),
     "_version": set(),
     "roles": set(),
-    "config": {"errors", "roles"},
+    "checks": {"errors"},
+    "config": {"errors", "checks", "roles"},
     "storage": {"errors"},
     "java": {"errors"},
     "control": FOUNDATION | {"data.lockstep"},

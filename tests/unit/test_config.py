@@ -32,7 +32,7 @@ from tensorsparkml.errors import ConfigurationError
         ("packages", "tensorflow"),
         ("environment", {"OMP_NUM_THREADS": 4}),
         ("environment", {1: "x"}),
-        ("log_dir", Path("logs")),
+        ("log_dir", b"logs"),
         ("work_dir", "hdfs://nn/work"),
         ("tensorboard", "executor"),
         ("tensorboard", None),

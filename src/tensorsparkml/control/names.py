@@ -6,6 +6,10 @@ They arrive over the network, so a path is made of one only after a check here.
 from __future__ import annotations
 
 import re
+from typing import Any
+
+from tensorsparkml.checks import shown
+from tensorsparkml.errors import ConfigurationError
 
 # Beside the feeds' folders in a spool: that of files which a program has copied from far away.
 COPIES = "copies"
@@ -18,6 +22,17 @@ _LONGEST_BYTES = 200  # of the 255 that file systems allow
 def is_feed_name(name: object) -> bool:
     """Whether users may give a feed this name."""
     return _is_name(name) and name != COPIES
+
+
+def feed_name(name: str, value: Any) -> str:
+    """Check the name that a user gives to a feed, and return it; see `checks`."""
+    if not is_feed_name(value):
+        raise ConfigurationError(
+            f"{name}={shown(value)} cannot be the name of a feed: use letters, digits, '_', '-', "
+            f"'.' and spaces, a letter or a digit first, at most {_LONGEST_BYTES} bytes, and not "
+            f"{COPIES!r}"
+        )
+    return str(value)
 
 
 def check_feed(name: str) -> str:

@@ -160,11 +160,6 @@ class Names:
         place = self._find(name)
         if place is None:
             raise self._missing(name)
-        if not isinstance(options, Column):
-            raise ConfigurationError(
-                f"convert={{{name!r}: {options!r}}} should be a tsm.Column, such as "
-                "tsm.Column(shape=(28, 28, 1))"
-            )
         if is_struct(place.field.type):
             names = ", ".join(repr(inner.field.name) for inner in place.fields())
             raise ConfigurationError(

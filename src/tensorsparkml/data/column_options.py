@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorsparkml.checks import integer, optional, refuse, shown, switch
 from tensorsparkml.errors import ConfigurationError
 
 
@@ -32,12 +33,24 @@ class Column:
         mask: Adds a tensor `<column>_mask` of dtype bool and the column's own shape, True where
             there is a value and False where there was a null. Without `fill`, nulls become zero,
             False or an empty string.
+
+    Raises:
+        ConfigurationError: One of them has another type, or is no shape or dtype.
     """
 
     shape: tuple[int | None, ...] | None = None
     dtype: Any = None
     fill: Any = None
     mask: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what does not depend on the column."""
+        object.__setattr__(self, "shape", _shape(self.shape))
+        if self.dtype is not None:
+            _known_dtype("tsm.Column", self.dtype)
+        if not isinstance(self.fill, Real | np.generic | str | bytes | None):
+            refuse("fill of a tsm.Column", "a number, a bool, a str or bytes", self.fill)
+        switch("mask of a tsm.Column", self.mask)
 
 
 @dataclass(frozen=True)
@@ -120,13 +133,27 @@ def _checked(columns: Any) -> tuple[str, ...] | str:
     return names
 
 
-def _numeric(wanted: Any) -> np.dtype:
+def _shape(shape: Any) -> tuple[int | None, ...] | None:
+    if shape is None:
+        return None
+    wanted = "shape of a tsm.Column"
+    if not isinstance(shape, tuple | list):
+        refuse(wanted, "the sizes of one row, such as (28, 28, 1)", shape)
+    return tuple(optional(integer(0))(f"a size in the {wanted}", size) for size in shape)
+
+
+def _known_dtype(kind: str, wanted: Any) -> np.dtype:
     try:
         dtype: np.dtype = np.dtype(wanted)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"a tsm.Matrix was given the dtype {wanted!r}, which NumPy does not know"
+            f"a {kind} was given the dtype {shown(wanted)}, which NumPy does not know"
         ) from error
+    return dtype
+
+
+def _numeric(wanted: Any) -> np.dtype:
+    dtype = _known_dtype("tsm.Matrix", wanted)
     if dtype.kind not in "biuf" or wanted is None:
         raise ConfigurationError(
             f"a tsm.Matrix was given the dtype {wanted!r}; it holds numbers, such as 'float32'"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -80,15 +79,7 @@ def given_shape(
     if shape is None:
         return None
     kind = f"Column {field.name!r} of type {text(field.type)}"
-    if not isinstance(shape, tuple | list) or not all(
-        size is None or (isinstance(size, int | np.integer) and size >= 0) for size in shape
-    ):
-        raise ShapeMismatchError(
-            f"Column {field.name!r} was given the shape {shape}. Give the sizes of one row as "
-            "integers that are not negative, or None for lists of any length, without the batch "
-            "dimension."
-        )
-    sizes = tuple(None if size is None else int(size) for size in shape)
+    sizes = shape
     depth, lists = len(found), len(found) - element.dimensions
     ragged = sizes.count(None)
     if sizes[:ragged] != (None,) * ragged or ragged > lists:

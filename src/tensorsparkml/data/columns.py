@@ -202,12 +202,7 @@ def _packed(field: pa.Field, wanted: Any) -> np.dtype | None:
 
 def _asked(field: pa.Field, wanted: Any) -> np.dtype | None:
     """Return the dtype that the user asks for, or None."""
-    try:
-        return None if wanted is None else np.dtype(wanted)
-    except TypeError as error:
-        raise ConfigurationError(
-            f"Column {field.name!r} was given the dtype {wanted!r}, which NumPy does not know."
-        ) from error
+    return None if wanted is None else np.dtype(wanted)
 
 
 def _dtype(field: pa.Field, own: np.dtype, wanted: Any) -> np.dtype:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from tensorsparkml.checks import checked, optional, seconds, switch
 from tensorsparkml.config import make_config
 from tensorsparkml.control.cluster_spec import addresses
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.driver.board import wait_for_board
 from tensorsparkml.driver.feeding import (
+    NAMES,
+    PASSES,
     FeedReport,
     OpenFeed,
     deliver,
@@ -21,12 +24,12 @@ from tensorsparkml.driver.feeding import (
 )
 from tensorsparkml.driver.growing import GrowingFeed
 from tensorsparkml.driver.inference_calls import InferenceCalls
-from tensorsparkml.driver.pickling import pickle_main, unpickle_results
+from tensorsparkml.driver.pickling import main_function, pickle_main, unpickle_results
 from tensorsparkml.driver.replay import Replay
-from tensorsparkml.driver.row_sources import check_direct, row_source
-from tensorsparkml.driver.session import usable_session
+from tensorsparkml.driver.row_sources import check_direct, direct_rows, feed_rows, row_source
+from tensorsparkml.driver.session import session, usable_session
 from tensorsparkml.driver.startup import DIRECT_FEED, RunningCluster
-from tensorsparkml.driver.stream_sources import stream_source
+from tensorsparkml.driver.stream_sources import stream, stream_source
 from tensorsparkml.driver.streaming import StreamFeed
 from tensorsparkml.errors import ConfigurationError, NodeError
 
@@ -74,6 +77,7 @@ class Cluster(InferenceCalls):
         UnpicklableError: main or args cannot be sent to the executors.
     """
 
+    @checked(main=main_function, spark=session, direct=optional(direct_rows), **PASSES, fed=switch)
     def __init__(
         self,
         main: Callable[[Any, Any], Any],
@@ -152,6 +156,7 @@ class Cluster(InferenceCalls):
 
     # Feeding
 
+    @checked(data=feed_rows, validation=optional(feed_rows), **PASSES, **NAMES)
     def train(
         self,
         data: DataFrame | RDD[Any] | Files,
@@ -235,6 +240,7 @@ class Cluster(InferenceCalls):
             feed, config.roles.readers, epochs, spool_bytes=config.spool_bytes, **options
         )
 
+    @checked(data=stream, **NAMES)
     def train_stream(
         self,
         data: DataFrame | DataStreamWriter | DStream[Any],
@@ -262,10 +268,10 @@ class Cluster(InferenceCalls):
         source = stream_source(data, columns)
         ledger = self._new_ledger(feed, cache=False, replayable=False)
         opened = OpenFeed(running.coordinator, running.plan, ledger)
-        stream = StreamFeed(running.coordinator, opened, source)
-        self._streams.append(stream)
-        return stream
+        self._streams.append(StreamFeed(running.coordinator, opened, source))
+        return self._streams[-1]
 
+    @checked(feed=NAMES["feed"])
     def open_feed(self, feed: str = "train") -> GrowingFeed:
         """Open a feed to which rows are added as often as needed, and return it at once.
 
@@ -286,6 +292,7 @@ class Cluster(InferenceCalls):
 
     # Shutdown
 
+    @checked(seconds=seconds)
     def wait(self, seconds: float) -> bool:
         """Wait until every main that is waited for has returned, and return whether they have.
 
@@ -298,6 +305,7 @@ class Cluster(InferenceCalls):
         running = self._require_running()
         return running.coordinator.require(lambda state: state.all_finished, seconds)
 
+    @checked(timeout=optional(seconds))
     def shutdown(self, timeout: float | None = None) -> None:
         """Wait until streams have ended and every main has returned, and end the nodes.
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tensorsparkml.checks import Check, integer, optional, some_names, switch
 from tensorsparkml.control.feed_ledger import FeedLedger, SpoolLimit
 from tensorsparkml.control.keys import FEEDER
 from tensorsparkml.control.messages import Commit, Failure, Peer
-from tensorsparkml.control.names import is_feed_name
+from tensorsparkml.control.names import feed_name
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.data.shuffling import check_seed
@@ -28,6 +29,15 @@ logger = logging.getLogger(__name__)
 
 _UNCACHED_BYTES = 2**30  # that a node holds unread of a feed that is not cached
 _CANCEL_SECONDS = 3.0  # for Spark to end tasks that nobody needs any more
+
+# The checks of arguments: how often and in which order rows are read, and what they are called.
+PASSES: dict[str, Check] = {
+    "epochs": integer(1),
+    "shuffle": switch,
+    "seed": optional(integer(0)),
+    "cache": switch,
+}
+NAMES: dict[str, Check] = {"feed": feed_name, "columns": optional(some_names)}
 
 
 @dataclass(frozen=True)
@@ -72,18 +82,9 @@ def new_ledger(
         replayable: Whether Spark can bring the rows again.
 
     Raises:
-        ConfigurationError: An argument cannot work.
+        ConfigurationError: The arguments do not fit together.
     """
-    if not is_feed_name(feed):  # it names a folder on the nodes
-        raise ConfigurationError(
-            f"feed {feed!r} cannot be the name of a feed: use letters, digits, '_', '-', '.' and "
-            "spaces, a letter or a digit first, at most 200 bytes, and not 'copies'"
-        )
-    if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
-        raise ConfigurationError(f"epochs must be an integer of at least 1, not {epochs!r}")
     drawn = check_seed(shuffle, seed)
-    if not isinstance(cache, bool):
-        raise ConfigurationError(f"cache must be True or False, not {cache!r}")
     if seed is not None and not cache:
         raise ConfigurationError(
             "seed=… needs all rows before the first is read, so the nodes must keep them; leave "
@@ -112,10 +113,6 @@ def source_uris(data: Any, default_fs: str, working_dir: str) -> tuple[str, ...]
     if not isinstance(data, list | tuple) or not data:
         return None
     for uri in data:
-        if not isinstance(uri, str | os.PathLike):
-            raise ConfigurationError(
-                f"data must be a DataFrame, a URI or a list of URIs, and {uri!r} is no URI"
-            )
         if re.search(r"\.tfrecords?(\.gz|\.gzip|\.zlib)?$", str(uri)):
             raise ConfigurationError(
                 f"{uri} is a TFRecord file by its name, and only Parquet files can take the place "

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tensorsparkml.checks import checked
 from tensorsparkml.driver.coordinator import Coordinator
-from tensorsparkml.driver.feeding import FeedReport, OpenFeed
-from tensorsparkml.driver.row_sources import row_source
+from tensorsparkml.driver.feeding import NAMES, FeedReport, OpenFeed
+from tensorsparkml.driver.row_sources import row_source, spark_rows
 from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class GrowingFeed:
         """What has become of the feed so far."""
         return self._feed.report(self._complete)
 
+    @checked(data=spark_rows, columns=NAMES["columns"])
     def add(self, data: DataFrame | RDD[Any], columns: Sequence[str] | None = None) -> bool:
         """Feed rows, and return when all of them are on the nodes, or the nodes want no more.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tensorsparkml.checks import refuse, shown
 from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.messages import Peer
 from tensorsparkml.driver.coordinator import Coordinator
@@ -91,11 +92,30 @@ class JobGuard:
                 self._released.wait(_CANCEL_SECONDS)
 
 
+def results_schema(name: str, value: Any) -> StructType:
+    """Check for names and types of columns, as Spark's DDL or a `StructType`; see `checks`."""
+    from pyspark.errors import ParseException
+    from pyspark.sql.types import DataType, StructType
+
+    try:
+        schema = DataType.fromDDL(value) if isinstance(value, str) and value else value
+    except ParseException as error:
+        raise ConfigurationError(
+            f"{name}={shown(value)} cannot be read: {error.getCondition()}; give names and types "
+            "of columns, as in 'prediction float'"
+        ) from error
+    if not isinstance(schema, StructType) or not schema.fields:
+        refuse(name, "names and types of columns, as in 'prediction float'", value)
+    if twice := repeated(schema.names):
+        raise ConfigurationError(f"{name} has several columns named {twice[0]!r}; rename them")
+    return schema
+
+
 def infer_rows(
     credentials: Credentials,
     peers: Sequence[Peer],
     data: DataFrame,
-    schema: str | StructType,
+    schema: StructType,
     feed: str,
     keep: Sequence[str],
 ) -> DataFrame:
@@ -112,7 +132,7 @@ def infer_rows(
     Raises:
         MissingColumnError: A column to keep does not exist.
         UnsupportedColumnError: Several columns have one name.
-        ConfigurationError: A result has the name of a column that is kept, or of another result.
+        ConfigurationError: A result has the name of a column that is kept.
     """
     from pyspark.sql.types import StructType
 
@@ -120,23 +140,12 @@ def infer_rows(
     for name in keep:
         if name not in data.columns:
             raise missing_column(name, data.columns)
-    results = StructType.fromDDL(schema) if isinstance(schema, str) else schema
-    if not isinstance(results, StructType):
-        raise ConfigurationError(
-            f"the schema of the results must name columns, as in 'prediction float', not {schema!r}"
-        )
-    if taken := [name for name in results.names if name in keep]:
+    if taken := [name for name in schema.names if name in keep]:
         raise ConfigurationError(
             f"column {taken[0]!r} is kept and is in the schema too; leave it out of one of them"
         )
-    if twice := repeated(results.names):
-        raise ConfigurationError(
-            f"the schema of the results has several columns named {twice[0]!r}; rename them"
-        )
-    whole = StructType([*(data.schema[name] for name in keep), *results.fields])
-    task = _row_task(
-        credentials, list(peers), feed, _arrow_schema(data.sparkSession, results), keep
-    )
+    whole = StructType([*(data.schema[name] for name in keep), *schema.fields])
+    task = _row_task(credentials, list(peers), feed, _arrow_schema(data.sparkSession, schema), keep)
     return map_in_arrow(data, task, whole)
 
 

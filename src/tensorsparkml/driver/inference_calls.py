@@ -6,8 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+from tensorsparkml.checks import checked, names
 from tensorsparkml.control.keys import FEEDER
-from tensorsparkml.driver.inference import JobGuard, infer_elements, infer_rows
+from tensorsparkml.control.names import feed_name
+from tensorsparkml.driver.inference import JobGuard, infer_elements, infer_rows, results_schema
+from tensorsparkml.driver.row_sources import spark_rows
 from tensorsparkml.driver.startup import RunningCluster
 from tensorsparkml.errors import ConfigurationError
 
@@ -44,6 +47,7 @@ class InferenceCalls(ABC):
     @overload
     def inference(self, data: RDD[Any], *, feed: str = ...) -> RDD[Any]: ...
 
+    @checked(data=spark_rows, keep=names, feed=feed_name, schema=results_schema)
     def inference(
         self,
         data: DataFrame | RDD[Any],
@@ -78,6 +82,7 @@ class InferenceCalls(ABC):
             tag = f"tensorsparkml-{running.plan.cluster_id}-inference"
             self._guard = JobGuard(self._spark.sparkContext, tag, running.coordinator)
         if isinstance(data, DataFrame):
+            assert not isinstance(schema, str)  # its check has read it
             rows = infer_rows(credentials, peers, data, schema, feed, keep)
             self._guard.cover()
             return rows

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
+from tensorsparkml.checks import checked, several, switch
 from tensorsparkml.config import make_config
 from tensorsparkml.driver.cluster import Cluster
-from tensorsparkml.driver.pickling import pickle_function
-from tensorsparkml.driver.session import usable_session
+from tensorsparkml.driver.pickling import main_function, pickle_function
+from tensorsparkml.driver.session import session, usable_session
 from tensorsparkml.driver.slots import check_settings
 from tensorsparkml.driver.startup import free_slots
 from tensorsparkml.errors import ConfigurationError, NotEnoughSlotsError, TensorSparkMLError
@@ -25,6 +26,7 @@ class _Ended(Exception):
     """Ends an instance because another one has failed."""
 
 
+@checked(main=main_function, args=several, spark=session, at_once=switch)
 def run_parallel(
     main: Callable[[Any, Any], Any],
     args: Sequence[Any],
@@ -55,18 +57,17 @@ def run_parallel(
         TensorSparkMLError: An instance failed; the message begins with its place in `args`. The
             others were ended.
     """
-    many = list(args)
     config = make_config(settings)
     if len(config.roles.nodes) > 1 or "num_workers" in settings:
         raise ConfigurationError(
             "run_parallel runs programs of one node each; their number is that of args"
         )
-    session = usable_session(spark)
-    check_settings(session)
-    free = free_slots(session, len(many))
-    if free < (len(many) if at_once else min(1, len(many))):
+    spark = usable_session(spark)
+    check_settings(spark)
+    free = free_slots(spark, len(args))
+    if free < (len(args) if at_once else min(1, len(args))):
         raise NotEnoughSlotsError(
-            f"{len(many)} instances need {len(many) if at_once else 1} free task slots"
+            f"{len(args)} instances need {len(args) if at_once else 1} free task slots"
             f"{' at the same time' if at_once else ''}, but this Spark application has {free}; "
             "raise spark.executor.instances, spark.executor.cores or spark.cores.max, or run "
             "fewer instances"
@@ -76,8 +77,8 @@ def run_parallel(
     # Made here, because pickling by value is not for several threads at a time.
     program = pickle_function(main)
     clusters = [
-        Cluster(program, each, spark=session, fed=False, feeds=(), **_settings_of(place, settings))
-        for place, each in enumerate(many)
+        Cluster(program, each, spark=spark, fed=False, feeds=(), **_settings_of(place, settings))
+        for place, each in enumerate(args)
     ]
 
     def run_one(place: int) -> Any:
@@ -91,11 +92,11 @@ def run_parallel(
                         raise _Ended
             return cluster.results[0]
         except TensorSparkMLError as error:
-            error.message = f"instance {place} of {len(many)}: {error.message}"
+            error.message = f"instance {place} of {len(args)}: {error.message}"
             raise
 
-    with ThreadPoolExecutor(max(1, min(free, len(many)))) as pool:
-        instances = [pool.submit(run_one, place) for place in range(len(many))]
+    with ThreadPoolExecutor(max(1, min(free, len(args)))) as pool:
+        instances = [pool.submit(run_one, place) for place in range(len(args))]
         try:
             done, _ = wait(instances, return_when=FIRST_EXCEPTION)
         except BaseException:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tensorsparkml.checks import refuse
 from tensorsparkml.control.results import decode_result
 from tensorsparkml.errors import UnpicklableError
 from tensorsparkml.program.pickling import by_value, dumps
@@ -29,6 +30,13 @@ class PickledFunction:
         return self.function(*args)
 
 
+def main_function(name: str, value: Any) -> Any:
+    """Check for what can be called; see `checks`."""
+    if not callable(value):
+        refuse(name, "a function main(args, ctx)", value)
+    return value
+
+
 def pickle_function(main: Callable[..., Any]) -> PickledFunction:
     """Pickle a main function.
 
@@ -39,8 +47,6 @@ def pickle_function(main: Callable[..., Any]) -> PickledFunction:
     Raises:
         UnpicklableError: It cannot be pickled; the message says why.
     """
-    if not callable(main):
-        raise UnpicklableError(f"main must be a function main(args, ctx), not {main!r}")
     with by_value(main):
         return PickledFunction(main, _dumps("main", main))
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tensorsparkml.checks import paths
 from tensorsparkml.driver.spark_columns import check_names, map_in_arrow, select_columns
 from tensorsparkml.driver.spark_job import Action, collect_dataframe, collect_rdd
 from tensorsparkml.errors import ConfigurationError
@@ -95,32 +96,53 @@ def row_source(data: Any, columns: Sequence[str] | None = None) -> RowSource:
     """Return the rows of a DataFrame or an RDD.
 
     Raises:
-        ConfigurationError: It is neither, or a stream.
         MissingColumnError: The DataFrame lacks a column.
         UnsupportedColumnError: Several columns of it have one name.
     """
     from pyspark import RDD
-    from pyspark.sql import DataFrame
 
-    check_columns(columns)
     if isinstance(data, RDD):
         return RddRows(data, columns)
-    if isinstance(data, DataFrame):
-        if data.isStreaming:
-            raise ConfigurationError(
-                "this is a streaming DataFrame, which has no end; use cluster.train_stream(df)"
-            )
-        select_columns(data, columns)
-        return DataFrameRows(data, columns)
+    select_columns(data, columns)
+    return DataFrameRows(data, columns)
+
+
+def spark_rows(name: str, value: Any) -> Any:
+    """Check for a DataFrame that is no stream, or an RDD; see `checks`."""
+    from pyspark import RDD
+    from pyspark.sql import DataFrame
+
+    if isinstance(value, DataFrame) and value.isStreaming:
+        raise ConfigurationError(
+            f"{name} is a streaming DataFrame, which has no end; use cluster.train_stream(df)"
+        )
+    if not isinstance(value, DataFrame | RDD):
+        raise ConfigurationError(
+            f"{name}: a feed is a Spark DataFrame or an RDD, not {_kind(value)}; make one of it "
+            "with spark.createDataFrame(...) or spark.sparkContext.parallelize(...)"
+        )
+    return value
+
+
+def feed_rows(name: str, value: Any) -> Any:
+    """Check for what feeds nodes: a DataFrame, an RDD, or URIs of files; see `checks`."""
+    return paths(name, value) if _names_files(value) else spark_rows(name, value)
+
+
+def direct_rows(name: str, value: Any) -> Any:
+    """Check for what the tasks that start the nodes can deliver; see `checks`."""
+    from pyspark.sql import DataFrame
+
+    if _names_files(value):
+        return paths(name, value)
+    if isinstance(value, DataFrame) and not value.isStreaming:
+        check_names(value)
+        return value
     raise ConfigurationError(
-        f"a feed is a Spark DataFrame or an RDD, not {_kind(data)}; make one of it with "
-        "spark.createDataFrame(...) or spark.sparkContext.parallelize(...)"
+        f"{name}: the tasks that start the nodes can deliver a DataFrame, not {_kind(value)}; feed "
+        "it inside a with tsm.Cluster(...) block, with cluster.train(rdd) or "
+        "cluster.train_stream(df), or make an RDD a DataFrame with spark.createDataFrame(rdd)"
     )
-
-
-def names_files(data: Any) -> bool:
-    """Whether data is meant as URIs of files, which are checked where they are read."""
-    return isinstance(data, str | os.PathLike | list | tuple)
 
 
 def is_direct(data: Any, seed: int | None) -> bool:
@@ -131,44 +153,21 @@ def is_direct(data: Any, seed: int | None) -> bool:
     """
     from pyspark.sql import DataFrame
 
-    if data is None or names_files(data):
-        return True
-    return isinstance(data, DataFrame) and not data.isStreaming and seed is None
+    return data is None or _names_files(data) or (isinstance(data, DataFrame) and seed is None)
 
 
 def check_direct(data: Any, seed: int | None) -> None:
-    """Check that launch tasks can deliver the rows themselves.
-
-    Raises:
-        ConfigurationError: They cannot.
-        UnsupportedColumnError: Several columns of the DataFrame have one name.
-    """
-    from pyspark.sql import DataFrame
-
-    if is_direct(data, seed):
-        if isinstance(data, DataFrame):
-            check_names(data)
-        return
-    if isinstance(data, DataFrame) and not data.isStreaming:
+    """Raise ConfigurationError for a seed that direct rows cannot have."""
+    if not is_direct(data, seed):
         raise ConfigurationError(
             "seed=… needs rows that come in the same order each time, which those are not that "
             "the tasks that start the nodes deliver; feed them with cluster.train(df, "
             "shuffle=True, seed=…) inside a with tsm.Cluster(...) block, or with tsm.run(data=df)"
         )
-    raise ConfigurationError(
-        f"the tasks that start the nodes can deliver a DataFrame, not {_kind(data)}; feed it "
-        "inside a with tsm.Cluster(...) block, with cluster.train(rdd) or "
-        "cluster.train_stream(df), or make an RDD a DataFrame with spark.createDataFrame(rdd)"
-    )
 
 
-def check_columns(columns: Sequence[str] | None) -> None:
-    """Raise ConfigurationError for what is no list of different names."""
-    if columns is None:
-        return
-    names = [] if isinstance(columns, str) else list(columns)
-    if not names or len(set(names)) < len(names) or not all(isinstance(n, str) for n in names):
-        raise ConfigurationError(f"columns must be a list of different names, not {columns!r}")
+def _names_files(data: Any) -> bool:
+    return isinstance(data, str | os.PathLike | list | tuple)
 
 
 def _kind(data: Any) -> str:

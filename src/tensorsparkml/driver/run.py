@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tensorsparkml.checks import checked, optional
 from tensorsparkml.driver.cluster import Cluster, Files
-from tensorsparkml.driver.row_sources import is_direct, names_files, row_source
+from tensorsparkml.driver.feeding import NAMES, PASSES
+from tensorsparkml.driver.pickling import main_function
+from tensorsparkml.driver.row_sources import feed_rows, is_direct, row_source
+from tensorsparkml.driver.session import session
 from tensorsparkml.driver.startup import DIRECT_FEED
 from tensorsparkml.errors import ConfigurationError
 
@@ -15,6 +19,14 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
+@checked(
+    main=main_function,
+    spark=session,
+    data=optional(feed_rows),
+    validation=optional(feed_rows),
+    **PASSES,
+    columns=NAMES["columns"],
+)
 def run(
     main: Callable[[Any, Any], Any],
     args: Any = None,
@@ -56,8 +68,8 @@ def run(
     rows: Any = data
     by_jobs = validation is not None or columns is not None or not is_direct(rows, seed)
     for source in (rows, validation) if by_jobs else ():
-        if source is not None and not names_files(source):
-            row_source(source, columns)  # refuses what is none before nodes are started for it
+        if source is not None and not isinstance(source, list):
+            row_source(source, columns)  # refuses its columns before nodes are started for it
     direct = None if by_jobs else rows
     given = {DIRECT_FEED: data, "validation": validation}
     feeds = [name for name, source in given.items() if source is not None]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tensorsparkml.checks import refuse
 from tensorsparkml.driver.spark_internals import is_stopped
 from tensorsparkml.errors import ConfigurationError
 
@@ -11,11 +12,19 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+def session(name: str, value: Any) -> Any:
+    """Check for a SparkSession, or None; see `checks`."""
+    # Spark Connect has a class of its own, of the same name.
+    if value is not None and type(value).__name__ != "SparkSession":
+        refuse(name, "a SparkSession", value)
+    return value
+
+
 def usable_session(given: SparkSession | None = None) -> SparkSession:
     """Return the session that the user gave, or the active or default one of this process.
 
     Raises:
-        ConfigurationError: There is none, it is stopped, or it is something else.
+        ConfigurationError: There is none, or it is stopped.
     """
     from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
@@ -27,8 +36,6 @@ def usable_session(given: SparkSession | None = None) -> SparkSession:
             raise ConfigurationError(
                 "there is no active SparkSession; make one with SparkSession.builder.getOrCreate()"
             ) from None
-    if type(given).__name__ != SparkSession.__name__:  # Spark Connect has a class of its own
-        raise ConfigurationError(f"spark must be a SparkSession, not {given!r}")
     if is_stopped(given):
         raise ConfigurationError(
             "this SparkSession is stopped; make another one with "

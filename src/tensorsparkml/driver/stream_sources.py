@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tensorsparkml.driver.row_sources import DataFrameRows, RddRows, RowSource, check_columns
+from tensorsparkml.driver.row_sources import DataFrameRows, RddRows, RowSource
 from tensorsparkml.driver.spark_columns import select_columns
 from tensorsparkml.errors import ConfigurationError
 
@@ -129,24 +129,31 @@ def stream_source(data: Any, columns: Sequence[str] | None) -> StreamSource:
     """Return the stream of a streaming DataFrame, of its writer, or of a DStream.
 
     Raises:
-        ConfigurationError: It is none of them.
         MissingColumnError: The DataFrame lacks a column.
         UnsupportedColumnError: Several columns of it have one name.
     """
     from pyspark.sql import DataFrame
+    from pyspark.streaming import DStream
+
+    if isinstance(data, DStream):
+        return DStreamSource(data, columns)
+    if isinstance(data, DataFrame):
+        select_columns(data, columns)
+        return QueryStream(data.writeStream, columns)
+    return QueryStream(data, columns)
+
+
+def stream(name: str, value: Any) -> Any:
+    """Check for a streaming DataFrame, its writer or a DStream; see `checks`."""
+    from pyspark.sql import DataFrame
     from pyspark.sql.streaming.readwriter import DataStreamWriter
     from pyspark.streaming import DStream
 
-    check_columns(columns)
-    if isinstance(data, DStream):
-        return DStreamSource(data, columns)
-    if isinstance(data, DataFrame) and data.isStreaming:
-        select_columns(data, columns)
-        return QueryStream(data.writeStream, columns)
-    if isinstance(data, DataStreamWriter):
-        return QueryStream(data, columns)
-    raise ConfigurationError(
-        "train_stream takes a streaming DataFrame, as of spark.readStream, its writer "
-        f"df.writeStream, or a DStream, not a {type(data).__name__}; feed a DataFrame or an RDD "
-        "with cluster.train"
-    )
+    streams = isinstance(value, DataFrame) and value.isStreaming
+    if not streams and not isinstance(value, DataStreamWriter | DStream):
+        raise ConfigurationError(
+            f"{name}: train_stream takes a streaming DataFrame, as of spark.readStream, its writer "
+            f"df.writeStream, or a DStream, not a {type(value).__name__}; feed a DataFrame or an "
+            "RDD with cluster.train"
+        )
+    return value

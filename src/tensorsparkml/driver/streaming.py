@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from tensorsparkml.checks import checked, optional, seconds
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import FeedReport, OpenFeed
@@ -91,6 +92,7 @@ class StreamFeed:
         self._stopping.set()
         self._coordinator.require(lambda _: self._ended.is_set())
 
+    @checked(seconds=optional(seconds))
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the stream has ended and the nodes have read it, and return whether.
 

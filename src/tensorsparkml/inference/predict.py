@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from tensorsparkml.checks import checked, integer, path, refuse, text
 from tensorsparkml.data.assembly import Assembler
+from tensorsparkml.data.column_checks import conversions, inputs
 from tensorsparkml.data.column_names import MASK
 from tensorsparkml.data.column_options import Column, Matrix, Wanted
 from tensorsparkml.data.segments import LocatedBatch, Origin
@@ -34,6 +36,22 @@ _BATCH_SIZE = 1024
 Features = Wanted | Mapping[str, Wanted]
 
 
+def _data_frame(name: str, value: Any) -> Any:
+    from pyspark.sql import DataFrame
+
+    if not isinstance(value, DataFrame):
+        refuse(name, "a Spark DataFrame; make one with spark.createDataFrame(...)", value)
+    return value
+
+
+@checked(
+    data=_data_frame,
+    model=path,
+    features=inputs,
+    output=text,
+    convert=conversions,
+    batch_size=integer(1),
+)
 def predict(
     data: DataFrame,
     model: StrPath,
@@ -72,7 +90,7 @@ def predict(
     check_fields(data)
     for wanted in _wanted(features):
         _check_columns(wanted, data.columns)
-    path = absolute_path(model, "file:///", os.getcwd())
+    folder = absolute_path(model, "file:///", os.getcwd())
     # Columns that the model does not read may have any names, and several the same.
     names = [*data.columns, output]
     column = StructField(output, ArrayType(FloatType(), containsNull=False), nullable=False)
@@ -83,7 +101,7 @@ def predict(
             for field, name in fields
         ]
     )
-    task = _predict_task(path, features, dict(convert or {}), batch_size)
+    task = _predict_task(folder, features, dict(convert or {}), batch_size)
     return map_in_arrow(data, task, schema).toDF(*names)
 
 

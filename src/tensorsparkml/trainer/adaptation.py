@@ -73,10 +73,6 @@ def parts(layers: Any, dataset: Any) -> list[tuple[Any, Any]]:
     else:
         chosen = [(layers, dataset)]
     for layer, _ in chosen:
-        if not callable(getattr(layer, "adapt", None)):
-            raise ConfigurationError(
-                f"ctx.adapt takes preprocessing layers, which have a method adapt, not {layer!r}"
-            )
         if is_of_keras_2(type(layer)):
             raise ConfigurationError(
                 f"ctx.adapt takes layers of Keras 3, and {layer.name!r} is one of Keras 2; give it "

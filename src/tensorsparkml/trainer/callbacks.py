@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from tensorsparkml.checks import checked, path, switch
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.trainer.keras_versions import is_of_keras_2, program_keras
 
 __all__ = ["backup_and_restore", "model_checkpoint", "tensorboard"]
 
 
+@checked(is_chief=switch, filepath=path)
 def model_checkpoint(is_chief: bool, filepath: str, **kwargs: Any) -> Any:
     """A `keras.callbacks.ModelCheckpoint` with which only the chief saves.
 
@@ -38,6 +40,7 @@ def model_checkpoint(is_chief: bool, filepath: str, **kwargs: Any) -> Any:
     return callback if is_chief or _all_write(keras) else keras.callbacks.Callback()
 
 
+@checked(is_chief=switch, log_dir=path)
 def tensorboard(is_chief: bool, log_dir: str, **kwargs: Any) -> Any:
     """A `keras.callbacks.TensorBoard` with which only the chief writes events.
 
@@ -57,6 +60,7 @@ def tensorboard(is_chief: bool, log_dir: str, **kwargs: Any) -> Any:
     return keras.callbacks.TensorBoard(log_dir, **kwargs)
 
 
+@checked(is_chief=switch, backup_dir=path)
 def backup_and_restore(is_chief: bool, backup_dir: str, **kwargs: Any) -> Any:
     """A `keras.callbacks.BackupAndRestore` that all nodes restore from and the chief writes.
 

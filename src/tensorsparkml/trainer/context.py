@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tensorsparkml.checks import checked, integer, optional, path, seconds, switch
 from tensorsparkml.control.cluster_spec import addresses, cluster_spec
 from tensorsparkml.control.keys import Credentials
 from tensorsparkml.control.messages import Peer
-from tensorsparkml.control.names import COPIES
+from tensorsparkml.control.names import COPIES, feed_name
+from tensorsparkml.data.column_checks import conversions, selection
 from tensorsparkml.data.column_options import Column, Selection, selected
 from tensorsparkml.errors import ConfigurationError, DataError
 from tensorsparkml.roles import CHIEF, PARAMETER_SERVER, WORKER
 from tensorsparkml.storage import StrPath, absolute_path, write_directory
 from tensorsparkml.trainer.agent_client import AgentClient
+from tensorsparkml.trainer.argument_checks import LAYOUT, tensorflow_object
 from tensorsparkml.trainer.data_feed import DataFeed
 from tensorsparkml.trainer.dataset import BatchLayout, Columns
 from tensorsparkml.trainer.epoch_report import epoch_report
@@ -123,6 +126,7 @@ class Context(FileContext):
         self._feeds: dict[str, Feed] = {}
         self._data_errors = []
 
+    @checked(feed=feed_name, batch_size=integer(1), **LAYOUT)
     @on_workers
     def dataset(
         self,
@@ -179,6 +183,7 @@ class Context(FileContext):
             source, layout, convert or {}, batch_size, drop_remainder, transform
         )
 
+    @checked(feed=feed_name, columns=optional(selection), convert=conversions)
     def feed(
         self,
         feed: str = "train",
@@ -198,6 +203,12 @@ class Context(FileContext):
         wanted = None if chosen is None else list(chosen.values())
         return DataFeed(self._feed(feed).source(wanted, convert or {}), chosen, convert or {})
 
+    @checked(
+        feed=feed_name,
+        batch_size=integer(1),
+        columns=optional(selection),
+        convert=conversions,
+    )
     def inference(
         self,
         feed: str = "inference",
@@ -225,6 +236,7 @@ class Context(FileContext):
         """
         return Inference(self._agent, feed, batch_size, selected(columns), convert or {})
 
+    @checked(checkpoint=optional(path), backup=optional(path), tensorboard=switch)
     def callbacks(
         self,
         *,
@@ -247,11 +259,11 @@ class Context(FileContext):
         from tensorsparkml.trainer import callbacks as keras_callbacks
 
         wanted = [epoch_report(self._agent.epoch, self._rows_read)] if self.is_chief else []
-        if checkpoint:
+        if checkpoint is not None:
             wanted.append(
                 keras_callbacks.model_checkpoint(self.is_chief, self.absolute_path(checkpoint))
             )
-        if backup:
+        if backup is not None:
             wanted.append(
                 keras_callbacks.backup_and_restore(self.is_chief, self.absolute_path(backup))
             )
@@ -259,6 +271,7 @@ class Context(FileContext):
             wanted.append(keras_callbacks.tensorboard(self.is_chief, self.log_dir))
         return wanted
 
+    @checked(model=tensorflow_object("a Keras model or a tf.Module"), uri=path)
     def export(self, model: Any, uri: StrPath) -> str:
         """Write a model for serving, once, by the chief; on other nodes this does nothing.
 
@@ -275,6 +288,7 @@ class Context(FileContext):
             write_directory(target, lambda path: _save(model, path))
         return target
 
+    @checked(wait_seconds=seconds)
     def training_ended(self, wait_seconds: float = 0.0) -> bool:
         """Whether the nodes that train have all returned from main; for an evaluator.
 
@@ -287,6 +301,7 @@ class Context(FileContext):
         """
         return self._agent.training_ended(wait_seconds)
 
+    @checked(path=path)
     def absolute_path(self, path: StrPath) -> str:
         """Return a path as every node and the driver can use it; see `storage.absolute_path`."""
         return absolute_path(path, self.default_fs, self.working_dir)

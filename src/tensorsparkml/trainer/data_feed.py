@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tensorsparkml.checks import checked, integer
 from tensorsparkml.data.assembly import Assembler
 from tensorsparkml.data.column_options import Column, Selection
 from tensorsparkml.data.lockstep import PassCursor
@@ -51,6 +52,7 @@ class DataFeed:
         """How many passes have been read to their end."""
         return self._passes
 
+    @checked(batch_size=integer(1))
     def next_batch(self, batch_size: int) -> dict[str, Any]:
         """Wait for the next batch and return it.
 

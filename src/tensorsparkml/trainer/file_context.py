@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from tensorsparkml.checks import checked, optional, some_names
 from tensorsparkml.data.column_options import Column
 from tensorsparkml.data.shuffling import WINDOW_ROWS
 from tensorsparkml.errors import ConfigurationError, DataError
@@ -17,6 +18,14 @@ from tensorsparkml.trainer.adaptation import (
     check_same,
     of_all_nodes,
     parts,
+)
+from tensorsparkml.trainer.argument_checks import (
+    FILES,
+    LABELS,
+    LAYOUT,
+    layers_to_adapt,
+    record_schema,
+    tensorflow_object,
 )
 from tensorsparkml.trainer.dataset import (
     BatchLayout,
@@ -43,6 +52,7 @@ class FileContext(StrategyContext):
     _adapted: int = 0  # calls of adapt
     _data_errors: list[DataError]  # that TensorFlow wraps, beyond recognition, in its own
 
+    @checked(columns=optional(some_names), **FILES, **LAYOUT)
     @on_workers
     def read_parquet(
         self,
@@ -116,6 +126,7 @@ class FileContext(StrategyContext):
             source, layout, convert or {}, batch_size, drop_remainder, transform
         )
 
+    @checked(schema=optional(record_schema), **FILES, **LABELS)
     @on_workers
     def read_tfrecord(
         self,
@@ -181,6 +192,7 @@ class FileContext(StrategyContext):
         )
         return self._replicated(strategy, local, layout)
 
+    @checked(layers=layers_to_adapt, dataset=tensorflow_object("what ctx.dataset returned"))
     def adapt(self, layers: Any, dataset: Any) -> None:
         """Let preprocessing layers learn from the rows of all nodes.
 

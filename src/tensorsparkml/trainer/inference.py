@@ -9,6 +9,7 @@ from typing import Any
 import cloudpickle
 import pyarrow as pa
 
+from tensorsparkml.checks import checked, integer
 from tensorsparkml.data.assembly import Assembler
 from tensorsparkml.data.column_options import Column, Selection
 from tensorsparkml.data.exchange import ELEMENT
@@ -140,6 +141,7 @@ class Inference:
         while (batch := self.next_batch(self._batch_size)) is not None:
             yield batch
 
+    @checked(batch_size=integer(1))
     def next_batch(self, batch_size: int) -> InferenceBatch | None:
         """Wait for the next batch and return it, or None when the driver has left the with block.
 

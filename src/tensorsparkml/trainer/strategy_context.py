@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec
 
+from tensorsparkml.checks import checked, function, integer, optional
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.trainer.agent_client import AgentClient
+from tensorsparkml.trainer.argument_checks import keras_callbacks, tensorflow_object
 from tensorsparkml.trainer.asynchronous import WorkerPasses
 from tensorsparkml.trainer.asynchronous_fit import AsynchronousFit
 from tensorsparkml.trainer.remote_datasets import RemoteDatasets
@@ -68,6 +70,7 @@ class StrategyContext:
             return all_workers_strategy(self.cluster_spec, self.is_chief)
         return local_strategy(several_gpus=not self.num_ps)
 
+    @checked(variable_partitioner=optional(function))
     def parameter_server_strategy(self, variable_partitioner: Any = None) -> Any:
         """Return a `ParameterServerStrategy` that is connected to all servers; on the chief.
 
@@ -96,6 +99,14 @@ class StrategyContext:
         self.strategy = connected_strategy(self.cluster_spec, variable_partitioner)
         return self.strategy
 
+    @checked(
+        model=tensorflow_object("a compiled Keras model"),
+        make_dataset=function,
+        epochs=integer(1),
+        initial_epoch=integer(0),
+        validation=optional(function),
+        callbacks=keras_callbacks,
+    )
     def asynchronous_fit(
         self,
         model: Any,
@@ -134,6 +145,7 @@ class StrategyContext:
         )
         return fitting.fit(make_dataset, epochs, initial_epoch, validation, callbacks)
 
+    @checked(step=function, make_dataset=function)
     def asynchronous_passes(
         self, step: Callable[[Any], Mapping[str, Any]], make_dataset: Callable[[], Any]
     ) -> WorkerPasses:

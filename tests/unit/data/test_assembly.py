@@ -221,7 +221,6 @@ def test_a_null_struct_is_named_with_its_field_and_row() -> None:
         ({"person.size": Column()}, MissingColumnError, "'person.size'"),
         ({"id.size": Column()}, MissingColumnError, "'id.size'"),
         ({"person": Column(fill=0)}, ConfigurationError, "'person.age', 'person.name'"),
-        ({"id": (1,)}, ConfigurationError, r"\(1,\)\} should be a tsm.Column"),
     ],
 )
 def test_options_that_cannot_be(

@@ -88,7 +88,6 @@ def test_mask_is_true_where_there_is_a_value() -> None:
         (pa.int32(), 0.5),
         (pa.int8(), 1000),
         (pa.int32(), "0"),
-        (pa.float32(), [0.0]),
         (pa.string(), 0),
         (pa.bool_(), 2),
     ],

@@ -73,13 +73,6 @@ def test_an_object_that_raises_anything_is_an_error_of_ours() -> None:
         pickle_main(print, Stubborn())
 
 
-@pytest.mark.parametrize("main", [None, "train.py", 3])
-def test_what_cannot_be_called_is_refused(main: Any) -> None:
-    with pytest.raises(UnpicklableError, match=r"main\(args, ctx\)") as caught:
-        pickle_main(main, None)
-    assert repr(main) in caught.value.message
-
-
 def test_a_main_beside_the_notebook_needs_no_file_on_the_executors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

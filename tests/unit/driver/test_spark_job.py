@@ -5,11 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import pytest
-
-from tensorsparkml.driver.row_sources import check_columns
 from tensorsparkml.driver.spark_job import Action, SparkJob
-from tensorsparkml.errors import ConfigurationError
 
 SECONDS = 60.0  # which only a hang needs
 
@@ -107,11 +103,3 @@ def test_a_job_is_cancelled_until_spark_has_heard_it() -> None:
     assert job.cancel(SECONDS)
     assert set(jobs.cancelled) == {"tag"}
     assert outcome == [([], jobs.error)]
-
-
-@pytest.mark.parametrize("columns", ["x", [], ["x", "x"], ["x", 1]])
-def test_columns_are_different_names(columns: Any) -> None:
-    check_columns(None)
-    check_columns(("x", "y"))
-    with pytest.raises(ConfigurationError, match="list of different names"):
-        check_columns(columns)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tensorsparkml.driver.row_sources import row_source
+from tensorsparkml.driver.row_sources import feed_rows
 from tensorsparkml.errors import ConfigurationError
 
 
@@ -23,6 +23,6 @@ from tensorsparkml.errors import ConfigurationError
 )
 def test_other_data_is_named_with_what_makes_a_feed_of_it(data: Any, kind: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        row_source(data)
+        feed_rows("data", data)
     assert f"a feed is a Spark DataFrame or an RDD, not {kind};" in caught.value.message
     assert "spark.createDataFrame(...)" in caught.value.message

@@ -1,0 +1,83 @@
+"""Checks of the arguments of a context's methods; they import no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tensorsparkml.checks import (
+    Check,
+    function,
+    instance_of,
+    integer,
+    named,
+    optional,
+    paths,
+    refuse,
+    switch,
+)
+from tensorsparkml.data.column_checks import conversions, layout, weight
+
+_TENSORFLOW = ("tensorflow", "keras", "tf_keras")
+
+LABELS: dict[str, Check] = {
+    "features": optional(layout),
+    "label": optional(layout),
+    "sample_weight": weight,
+    "drop_remainder": switch,
+}
+LAYOUT: dict[str, Check] = {
+    **LABELS,
+    "convert": conversions,
+    "transform": optional(function),
+}
+FILES: dict[str, Check] = {
+    "uri": paths,
+    "batch_size": integer(1),
+    "shuffle": switch,
+    "seed": optional(integer(0)),
+    "shuffle_rows": integer(1),
+    "filesystem": optional(
+        instance_of(("fsspec", "pyarrow"), "a filesystem of fsspec or of pyarrow, or None")
+    ),
+}
+
+
+def tensorflow_object(wanted: str) -> Check:
+    """Return a check for an object of TensorFlow's or Keras's, or of a class derived from one.
+
+    Args:
+        wanted: What is wanted, for the message.
+    """
+    return instance_of(_TENSORFLOW, wanted)
+
+
+def record_schema(name: str, value: Any) -> dict[str, Any]:
+    """Check for the features of a `tf.train.Example`, as `tf.io.parse_example` takes them."""
+    feature = tensorflow_object("a feature such as tf.io.FixedLenFeature")
+    found: dict[str, Any] = named(feature)(name, value)
+    if not found:
+        refuse(name, "a dict of features that is not empty", value)
+    return found
+
+
+def layers_to_adapt(name: str, value: Any) -> Any:
+    """Check for a layer with a method `adapt`, or a dict or list of some."""
+    if isinstance(value, Mapping):
+        layers = list(value.values())
+    else:
+        layers = list(value) if isinstance(value, Sequence) else [value]
+    for layer in layers:
+        if isinstance(layer, type) or not callable(getattr(layer, "adapt", None)):
+            refuse(name, "preprocessing layers, which have a method adapt", layer)
+    if not layers:
+        refuse(name, "preprocessing layers", value)
+    return value
+
+
+def keras_callbacks(name: str, value: Any) -> list[Any]:
+    """Check for a list of Keras's callbacks."""
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        refuse(name, "a list of Keras's callbacks", value)
+    check = tensorflow_object("a Keras callback")
+    return [check(f"{name}[{place}]", each) for place, each in enumerate(value)]
