@@ -87,7 +87,7 @@ def adapt_on_nodes(args, ctx):
 
         with pytest.raises(ConfigurationError, match=r"call ctx\.adapt\(layer, dataset"):
             keras.layers.Normalization().adapt(ctx.dataset(batch_size=BATCH, features="price"))
-        with pytest.raises(ConfigurationError, match="not another list"):
+        with pytest.raises(ConfigurationError, match="dataset must be what ctx"):
             ctx.adapt(keras.layers.StringLookup(), ["Oslo"])
 
         # The feed can still be read, by a model that has the layers.
@@ -132,13 +132,17 @@ def adapt_without_data(args, ctx):
     """Call ctx.adapt with what is no layer of Keras; on the nodes that `args` names."""
 
     class Layer:
+        def adapt(self, dataset):
+            pass
+
+    class Other(Layer):
         pass
 
-    class Other:
-        pass
+    class Dataset:
+        __module__ = "tensorflow"
 
     if ctx.rank in args:
-        ctx.adapt(Layer() if args[ctx.rank] == "Layer" else [Other()], None)
+        ctx.adapt(Layer() if args[ctx.rank] == "Layer" else [Other()], Dataset())
 
 
 @pytest.mark.parametrize(

@@ -103,3 +103,20 @@ def test_columns_that_are_not_read_may_have_one_name(spark):
         lambda args, ctx: read(ctx.feed()), data=twice, columns=["x"], spark=spark, packages=()
     )
     assert found == {"x": list(range(ROWS))}
+
+
+def test_predictions_are_refused_when_they_are_asked_for(spark, tmp_path):
+    rows = spark.range(3)
+    (tmp_path / "other").mkdir()
+    calls = {
+        "no exported model in .*nothing": {"model": tmp_path / "nothing"},
+        "no exported model in .*other": {"model": str(tmp_path / "other")},
+        "features must be the name": {"features": ["id"]},
+        "no column 'key' in the DataFrame; it has id": {"features": {"x": "key"}},
+        "no column 'other'": {"convert": {"other": tsm.Column()}},
+        "there is a column 'id' already": {"output": "id"},
+    }
+    for message, wrong in calls.items():
+        arguments = {"model": "none", "features": "id", **wrong}
+        with pytest.raises((ConfigurationError, MissingColumnError), match=message):
+            tsm.predict(rows, **arguments)

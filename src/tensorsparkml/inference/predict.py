@@ -24,16 +24,21 @@ from tensorsparkml.driver.spark_columns import (
     positions,
     require_single,
 )
-from tensorsparkml.errors import ConfigurationError, MissingColumnError, ShapeMismatchError
-from tensorsparkml.storage import StrPath, absolute_path
+from tensorsparkml.errors import ConfigurationError, MissingColumnError
+from tensorsparkml.inference.model_inputs import (
+    Features,
+    as_input,
+    check_kind,
+    columns_of_inputs,
+    only_output,
+)
+from tensorsparkml.storage import StrPath, absolute_path, local_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 # Bounds the memory that TensorFlow needs for activations, whatever Spark's Arrow batches hold.
 _BATCH_SIZE = 1024
-
-Features = Wanted | Mapping[str, Wanted]
 
 
 def _data_frame(name: str, value: Any) -> Any:
@@ -68,8 +73,8 @@ def predict(
 
     Args:
         data: The rows.
-        model: Folder of a model written by `ctx.export` or `keras.Model.export`, which every
-            executor must see; a relative path begins at the driver's working directory.
+        model: Folder of a model written by `ctx.export` or `keras.Model.export`, which the driver
+            and every executor must see; a relative path begins at the driver's working directory.
         features: Column of the model's only input, or a `tsm.Matrix` of several; or a mapping from
             the names of its inputs to columns and matrices.
         output: Name of the new column: an `array<float>` of the model's only output, flattened.
@@ -78,10 +83,14 @@ def predict(
         batch_size: Rows that go through the model at once.
 
     Raises:
-        ConfigurationError: The new column's name is taken.
+        ConfigurationError: The new column's name is taken, or there is no model in the folder.
         MissingColumnError: The DataFrame lacks a column.
-        ShapeMismatchError: A column has not the shape of the model's input; raised in Spark's
-            tasks, and told by the exception of Spark.
+        UnsupportedColumnError: Several columns have the name of one that is read.
+
+    What only the rows and the model tell is raised in Spark's tasks, and stands in the text of
+    Spark's exception: `ConfigurationError` for an input without a column or an output of strings,
+    `UnsupportedColumnError` and `ShapeMismatchError` for a column that does not fit its input,
+    `NullValueError` for a null.
     """
     from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
 
@@ -90,7 +99,9 @@ def predict(
     check_fields(data)
     for wanted in _wanted(features):
         _check_columns(wanted, data.columns)
-    folder = absolute_path(model, "file:///", os.getcwd())
+    for name in convert or {}:
+        _outer(name, data.columns)
+    folder = _model_folder(model)
     # Columns that the model does not read may have any names, and several the same.
     names = [*data.columns, output]
     column = StructField(output, ArrayType(FloatType(), containsNull=False), nullable=False)
@@ -103,6 +114,19 @@ def predict(
     )
     task = _predict_task(folder, features, dict(convert or {}), batch_size)
     return map_in_arrow(data, task, schema).toDF(*names)
+
+
+def _model_folder(model: StrPath) -> str:
+    """Return the folder of a model as executors can use it."""
+    folder = absolute_path(model, "file:///", os.getcwd())
+    names = ("saved_model.pb", "saved_model.pbtxt")
+    is_local = local_path(folder) is not None
+    if is_local and not any(os.path.isfile(os.path.join(folder, name)) for name in names):
+        raise ConfigurationError(
+            f"there is no exported model in {folder}; model must be a folder that ctx.export or "
+            "keras.Model.export has written, and that the driver and the executors see"
+        )
+    return folder
 
 
 def _predict_task(
@@ -198,6 +222,11 @@ def load_model(model: str) -> Predictor:
 
     # The signature holds its model only weakly, so the function below must hold it.
     loaded = tf.saved_model.load(model)
+    if "serving_default" not in loaded.signatures:
+        raise ConfigurationError(
+            f"the model in {model} has no signature 'serving_default'; write it with ctx.export or "
+            "keras.Model.export"
+        )
     signature = loaded.signatures["serving_default"]
     inputs = signature.structured_input_signature[1]
     shapes = {
@@ -205,51 +234,16 @@ def load_model(model: str) -> Predictor:
     }
 
     def apply(features: Features, columns: Mapping[Any, np.ndarray]) -> np.ndarray:
-        names = features if isinstance(features, Mapping) else {next(iter(inputs)): features}
-        tensors = {
-            name: tf.cast(as_input(columns[column], column, shapes[name]), inputs[name].dtype)
-            for name, column in names.items()
-        }
+        tensors = {}
+        for name, column in columns_of_inputs(features, list(inputs), model).items():
+            check_kind(columns[column], column, name, np.dtype(inputs[name].dtype.as_numpy_dtype))
+            values = as_input(columns[column], column, name, shapes[name])
+            tensors[name] = tf.cast(values, inputs[name].dtype)
         outputs = signature(**tensors)
-        if len(outputs) != 1:
-            raise ConfigurationError(
-                f"the model in {model} has {len(outputs)} outputs ({', '.join(outputs)}); predict "
-                "takes models with one: export one that joins them"
-            )
         assert loaded is not None
-        result: np.ndarray = next(iter(outputs.values())).numpy()
-        return result
+        return only_output({name: output.numpy() for name, output in outputs.items()}, model)
 
     return apply
-
-
-def as_input(values: np.ndarray, column: Wanted, shape: Sequence[int | None] | None) -> np.ndarray:
-    """Return the values of a column or matrix in the shape that an input of a model has.
-
-    Numbers become rows of one number where the model wants these, as in training with Keras.
-
-    Args:
-        values: Shape `(rows, ...)`.
-        column: Name of the column, or the matrix.
-        shape: Shape of the input, with None for any size; or None for any shape.
-
-    Raises:
-        ShapeMismatchError: The model wants another shape.
-    """
-    if shape is None:
-        return values
-    if values.ndim == 1 and tuple(shape[1:]) == (1,):
-        values = values[:, np.newaxis]
-    sizes = zip(values.shape, shape, strict=False)
-    if values.ndim != len(shape) or any(wanted not in (None, size) for size, wanted in sizes):
-        what, advice = f"column {column!r}", f"convert={{{column!r}: tsm.Column(shape=…)}}"
-        if isinstance(column, Matrix):
-            what, advice = str(column), "other columns, as many values as the input has"
-        raise ShapeMismatchError(
-            f"{what} has the shape {values.shape} with its rows first, but the model's input has "
-            f"{tuple(shape)}; give it another one with {advice}"
-        )
-    return values
 
 
 def as_lists(values: np.ndarray) -> pa.Array:

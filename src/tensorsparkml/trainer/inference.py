@@ -15,7 +15,7 @@ from tensorsparkml.data.column_options import Column, Selection
 from tensorsparkml.data.exchange import ELEMENT
 from tensorsparkml.data.results import to_record_batch
 from tensorsparkml.data.segments import LocatedBatch
-from tensorsparkml.errors import DataError, InferenceError
+from tensorsparkml.errors import DataError, InferenceError, MissingColumnError
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.partition_call import PartitionCalls
 from tensorsparkml.trainer.row_buffer import Cut, RowBuffer
@@ -27,6 +27,9 @@ class InferenceBatch(Mapping[str, Any]):
     Attributes:
         rows: Number of rows, at least one.
         partition: Index of the Spark partition that they are of.
+
+    Raises:
+        MissingColumnError: `batch["x"]` is asked for and not there.
     """
 
     def __init__(self, cut: Cut, columns: Mapping[str, Any], calls: PartitionCalls) -> None:
@@ -38,7 +41,16 @@ class InferenceBatch(Mapping[str, Any]):
         self._replied = False
 
     def __getitem__(self, name: str) -> Any:
+        if name not in self._columns:
+            raise self._missing(name)
         return self._columns[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the array of a column, or the default where the batch does not have it."""
+        return self._columns.get(name, default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
@@ -88,6 +100,19 @@ class InferenceBatch(Mapping[str, Any]):
     def describe(self) -> str:
         """Name the batch in an error."""
         return f"the batch that begins with {self._cut.slices[0].origin.describe(0)}"
+
+    def _missing(self, name: str) -> MissingColumnError:
+        request = self._cut.stream.request
+        if request.elements:
+            why = "these are elements of an RDD; read batch.elements"
+        elif name in request.keep:
+            why = (
+                "it is kept beside the results, where the program only gets it when it names it: "
+                f"ctx.inference(columns=[{', '.join(map(repr, [*self._columns, name]))}])"
+            )
+        else:
+            why = f"it has {', '.join(map(str, self._columns)) or 'none'}"
+        return MissingColumnError(f"there is no column {name!r} in the batch: {why}")
 
     def _beside_kept(self, results: Any) -> pa.RecordBatch:
         request = self._cut.stream.request

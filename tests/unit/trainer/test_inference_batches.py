@@ -112,6 +112,24 @@ def in_threads(*calls: Callable[[], Any]) -> list[Any]:
     return found
 
 
+def test_a_column_that_a_batch_does_not_have_is_told_with_the_way_to_it(node: Node) -> None:
+    messages: list[str] = []
+
+    def main(inference: Inference) -> None:
+        for batch in inference:
+            assert ("id" in batch, "x" in batch, batch.get("id")) == (False, True, None)
+            for name in ("id", "z"):
+                with pytest.raises(MissingColumnError) as caught:
+                    batch[name]
+                messages.append(caught.value.message)
+            batch.reply({"y": batch["x"]})
+
+    node.run(main)
+    assert column(node.ask(0, rows(0, 2), keep=("id",))) == [0.0, 1.0]
+    assert "columns=['x', 'id']" in messages[0]
+    assert messages[1] == "there is no column 'z' in the batch: it has x"
+
+
 def test_results_come_in_the_order_of_the_rows(node: Node) -> None:
     node.run(double)
     batches = [rows(0, 10), rows(10, 0), rows(10, 7)]

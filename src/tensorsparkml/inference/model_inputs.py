@@ -1,0 +1,114 @@
+"""What a model takes and gives, and what columns have for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tensorsparkml.data.column_options import Matrix, Wanted
+from tensorsparkml.errors import ConfigurationError, ShapeMismatchError, UnsupportedColumnError
+
+Features = Wanted | Mapping[str, Wanted]
+
+
+def columns_of_inputs(features: Features, inputs: Sequence[str], model: str) -> dict[str, Wanted]:
+    """Return the column of each input of a model.
+
+    Args:
+        features: A column for the only input, or columns by the names of inputs.
+        inputs: Names of the model's inputs.
+        model: The model's folder.
+
+    Raises:
+        ConfigurationError: An input has no column, or a column no input.
+    """
+    has = f"the model in {model} has the inputs {', '.join(map(repr, inputs))}"
+    if isinstance(features, str | Matrix):
+        if len(inputs) != 1:
+            raise ConfigurationError(
+                f"{has}, and features={features!r} is for one; give features={{input: column}}"
+            )
+        return {inputs[0]: features}
+    if unknown := [name for name in features if name not in inputs]:
+        name = unknown[0]
+        raise ConfigurationError(
+            f"{has}, and none of them is {name!r}, for which features has {str(features[name])!r}"
+        )
+    if lacking := [name for name in inputs if name not in features]:
+        raise ConfigurationError(f"{has}, and features has no column for {lacking[0]!r}")
+    return dict(features)
+
+
+def check_kind(values: np.ndarray, column: Wanted, name: str, dtype: np.dtype) -> None:
+    """Check that a column of strings meets an input of strings, and numbers meet numbers.
+
+    Args:
+        values: The column's values; strings have the dtype object.
+        column: Name of the column, or the matrix.
+        name: Name of the model's input.
+        dtype: The input's dtype.
+
+    Raises:
+        UnsupportedColumnError: They do not.
+    """
+    if (values.dtype.kind == "O") != (dtype.kind == "O"):
+        has, wants = (
+            "strings" if each.kind == "O" else str(each) for each in (values.dtype, dtype)
+        )
+        raise UnsupportedColumnError(
+            f"column {str(column)!r} has {has}, but input {name!r} of the model takes {wants}; "
+            "name another column, or cast this one in Spark"
+        )
+
+
+def only_output(outputs: Mapping[str, np.ndarray], model: str) -> np.ndarray:
+    """Return the values of a model's only output.
+
+    Raises:
+        ConfigurationError: It has several, or one that does not become numbers.
+    """
+    if len(outputs) != 1:
+        raise ConfigurationError(
+            f"the model in {model} has {len(outputs)} outputs ({', '.join(outputs)}); predict "
+            "takes models with one: export one that joins them"
+        )
+    [(name, values)] = outputs.items()
+    if values.dtype.kind == "O":
+        raise ConfigurationError(
+            f"output {name!r} of the model in {model} has strings, and predict gives numbers: "
+            "export a model that ends before it, or let a program reply with cluster.inference"
+        )
+    return values
+
+
+def as_input(
+    values: np.ndarray, column: Wanted, name: str, shape: Sequence[int | None] | None
+) -> np.ndarray:
+    """Return the values of a column or matrix in the shape that an input of a model has.
+
+    Numbers become rows of one number where the model wants these, as in training with Keras.
+
+    Args:
+        values: Shape `(rows, ...)`.
+        column: Name of the column, or the matrix.
+        name: Name of the input.
+        shape: Shape of the input, with None for any size; or None for any shape.
+
+    Raises:
+        ShapeMismatchError: The model wants another shape.
+    """
+    if shape is None:
+        return values
+    if values.ndim == 1 and tuple(shape[1:]) == (1,):
+        values = values[:, np.newaxis]
+    sizes = zip(values.shape, shape, strict=False)
+    if values.ndim != len(shape) or any(wanted not in (None, size) for size, wanted in sizes):
+        what, advice = f"column {column!r}", f"convert={{{column!r}: tsm.Column(shape=…)}}"
+        if isinstance(column, Matrix):
+            what, advice = str(column), "other columns, as many values as the input has"
+        raise ShapeMismatchError(
+            f"{what} has the shape {values.shape} with its rows first, but input {name!r} of the "
+            f"model has {tuple(shape)}; give it another one with {advice}"
+        )
+    return values
