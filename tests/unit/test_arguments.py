@@ -66,6 +66,7 @@ REFUSED: dict[str, list[Any]] = {
     "features": NO_COLUMNS,
     "fed": NO_SWITCH,
     "feed": NO_FEED_NAME,
+    "feeds": [*NO_NAMES, ["a/b"], [""]],
     "filepath": [None, *NO_PATH],
     "filesystem": [3, "s3", {}, *OTHERS],
     "initial_epoch": NO_INDEX,

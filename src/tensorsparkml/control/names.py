@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tensorsparkml.checks import shown
+from tensorsparkml.checks import names, shown
 from tensorsparkml.errors import ConfigurationError
 
 # Beside the feeds' folders in a spool: that of files which a program has copied from far away.
@@ -33,6 +33,11 @@ def feed_name(name: str, value: Any) -> str:
             f"{COPIES!r}"
         )
     return str(value)
+
+
+def feed_names(name: str, value: Any) -> list[str]:
+    """Check for names that a user may give to feeds, and return them; see `checks`."""
+    return [feed_name(f"a name in {name}", each) for each in names(name, value)]
 
 
 def check_feed(name: str) -> str:

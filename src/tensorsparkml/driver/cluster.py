@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from tensorsparkml.checks import checked, optional, seconds, switch
+from tensorsparkml.checks import checked, optional, seconds
 from tensorsparkml.config import make_config
 from tensorsparkml.control.cluster_spec import addresses
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.driver.board import wait_for_board
 from tensorsparkml.driver.feeding import (
+    FED,
     NAMES,
     PASSES,
     FeedReport,
@@ -77,7 +78,7 @@ class Cluster(InferenceCalls):
         UnpicklableError: main or args cannot be sent to the executors.
     """
 
-    @checked(main=main_function, spark=session, direct=optional(direct_rows), **PASSES, fed=switch)
+    @checked(main=main_function, spark=session, direct=optional(direct_rows), **PASSES, **FED)
     def __init__(
         self,
         main: Callable[[Any, Any], Any],
@@ -104,8 +105,6 @@ class Cluster(InferenceCalls):
         self._replays: list[Replay] = []
         self._fed = fed and direct is None
         self._feeds = feeds
-        self._running: RunningCluster | None = None
-        self._ended = False
         self._streams: list[StreamFeed] = []
         self._growing: list[GrowingFeed] = []
         self._results: list[Any] | None = None
@@ -392,16 +391,3 @@ class Cluster(InferenceCalls):
     def _end_replays(self) -> None:
         for replay in self._replays:
             replay.end()
-
-    def _require_running(self) -> RunningCluster:
-        if self._running is None or self._ended:
-            raise ConfigurationError("this cluster does not run; use it in a with block")
-        return self._running
-
-    def _require_fed(self) -> RunningCluster:
-        if not self._fed:
-            raise ConfigurationError(
-                "this cluster keeps no task slot for other Spark tasks; use Cluster(...) without "
-                "direct data and without fed=False"
-            )
-        return self._require_running()

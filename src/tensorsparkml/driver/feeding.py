@@ -13,7 +13,7 @@ from tensorsparkml.checks import Check, integer, optional, some_names, switch
 from tensorsparkml.control.feed_ledger import FeedLedger, SpoolLimit
 from tensorsparkml.control.keys import FEEDER
 from tensorsparkml.control.messages import Commit, Failure, Peer
-from tensorsparkml.control.names import feed_name
+from tensorsparkml.control.names import feed_name, feed_names
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.data.shuffling import check_seed
@@ -30,13 +30,15 @@ logger = logging.getLogger(__name__)
 _UNCACHED_BYTES = 2**30  # that a node holds unread of a feed that is not cached
 _CANCEL_SECONDS = 3.0  # for Spark to end tasks that nobody needs any more
 
-# The checks of arguments: how often and in which order rows are read, and what they are called.
+# The checks of arguments: how often and in which order rows are read, whether any are fed, and what
+# they are called.
 PASSES: dict[str, Check] = {
     "epochs": integer(1),
     "shuffle": switch,
     "seed": optional(integer(0)),
     "cache": switch,
 }
+FED: dict[str, Check] = {"fed": switch, "feeds": optional(feed_names)}
 NAMES: dict[str, Check] = {"feed": feed_name, "columns": optional(some_names)}
 
 

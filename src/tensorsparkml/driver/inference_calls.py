@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
@@ -20,15 +19,29 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 
-class InferenceCalls(ABC):
+class InferenceCalls:
     """`Cluster.inference`."""
 
     _spark: SparkSession
+    _fed: bool
+    _running: RunningCluster | None = None
+    _ended = False
     _guard: JobGuard | None = None
 
-    @abstractmethod
+    def _require_running(self) -> RunningCluster:
+        """Return the cluster, which runs."""
+        if self._running is None or self._ended:
+            raise ConfigurationError("this cluster does not run; use it in a with block")
+        return self._running
+
     def _require_fed(self) -> RunningCluster:
         """Return the cluster that runs and has a task slot for Spark's other tasks."""
+        if not self._fed:
+            raise ConfigurationError(
+                "this cluster keeps no task slot for other Spark tasks; use Cluster(...) without "
+                "direct data and without fed=False"
+            )
+        return self._require_running()
 
     def _release_guard(self) -> None:
         if self._guard is not None:

@@ -101,7 +101,7 @@ def predict(
         _check_columns(wanted, data.columns)
     for name in convert or {}:
         _outer(name, data.columns)
-    folder = _model_folder(model)
+    folder = _model_folder(model, here="connect" not in type(data).__module__.split("."))
     # Columns that the model does not read may have any names, and several the same.
     names = [*data.columns, output]
     column = StructField(output, ArrayType(FloatType(), containsNull=False), nullable=False)
@@ -116,12 +116,17 @@ def predict(
     return map_in_arrow(data, task, schema).toDF(*names)
 
 
-def _model_folder(model: StrPath) -> str:
-    """Return the folder of a model as executors can use it."""
+def _model_folder(model: StrPath, *, here: bool) -> str:
+    """Return the folder of a model as executors can use it.
+
+    Args:
+        model: A path or a URI.
+        here: Whether this process sees what executors see, which a client of Spark Connect may not.
+    """
     folder = absolute_path(model, "file:///", os.getcwd())
     names = ("saved_model.pb", "saved_model.pbtxt")
-    is_local = local_path(folder) is not None
-    if is_local and not any(os.path.isfile(os.path.join(folder, name)) for name in names):
+    looks = here and local_path(folder) is not None
+    if looks and not any(os.path.isfile(os.path.join(folder, name)) for name in names):
         raise ConfigurationError(
             f"there is no exported model in {folder}; model must be a folder that ctx.export or "
             "keras.Model.export has written, and that the driver and the executors see"
