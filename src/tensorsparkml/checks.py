@@ -7,13 +7,13 @@ A check gets an argument's name and value, and returns the value to go on with, 
 from __future__ import annotations
 
 import inspect
-import math
 import operator
 import os
 import reprlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from numbers import Real
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from tensorsparkml.errors import ConfigurationError
@@ -87,18 +87,18 @@ def integer(low: int) -> Check:
 
 def seconds(name: str, value: Any) -> float:
     """Check a time to wait, which may be zero."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or math.isnan(value) or not 0 <= value <= threading.TIMEOUT_MAX:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= threading.TIMEOUT_MAX:  # NaN is not
         most = f"{threading.TIMEOUT_MAX:.0f}"
         refuse(name, f"a number of seconds that is not negative, and at most {most}", value)
-    return value  # type: ignore[no-any-return]
+    return value if isinstance(value, int | float) else float(value)
 
 
 def positive_seconds(name: str, value: Any) -> float:
     """Check a time that is not zero."""
-    if not seconds(name, value):
+    if not (found := seconds(name, value)):
         refuse(name, "a positive number of seconds", value)
-    return value  # type: ignore[no-any-return]
+    return found
 
 
 def switch(name: str, value: Any) -> bool:
@@ -109,10 +109,12 @@ def switch(name: str, value: Any) -> bool:
 
 
 def choice(*choices: Any) -> Check:
-    """Return a check for one of several values of one type."""
+    """Return a check for one of several strings and bools."""
 
     def check(name: str, value: Any) -> Any:
-        if not any(type(value) is type(each) and value == each for each in choices):
+        # For Python, 1 is True.
+        kind = next((kind for kind in (bool, str) if isinstance(value, kind)), None)
+        if kind is None or not any(isinstance(each, kind) and value == each for each in choices):
             listed = [str(each) if isinstance(each, bool) else f'"{each}"' for each in choices]
             refuse(name, f"{', '.join(listed[:-1])} or {listed[-1]}", value)
         return value

@@ -171,7 +171,7 @@ def test_results_are_asked_for_too_late(spark):
 
 def test_what_cannot_work(spark):
     with tsm.Cluster(double, spark=spark, num_workers=2) as cluster:
-        with pytest.raises(errors.MissingColumnError, match="no column 'key' to keep"):
+        with pytest.raises(errors.MissingColumnError, match="no column 'key' in the DataFrame"):
             cluster.inference(spark.range(10), keep=["key"])
         with pytest.raises(errors.ConfigurationError, match="'id' is kept and is in the schema"):
             cluster.inference(spark.range(10), "id long", keep=["id"])

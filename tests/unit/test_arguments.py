@@ -301,6 +301,7 @@ def test_what_is_nearly_of_the_type_is_taken() -> None:
 
     assert call(np.int64(3), np.float64(2.5), file=Path("a/b")) == (3, 2.5, "a/b")
     assert type(call(np.int64(3))[0]) is int
+    assert type(call(1, np.float32(0.5))[1]) is type(call(1, np.int64(2))[1]) is float
     assert type(call(1, file=Path("a"))[2]) is str
     assert Column(shape=[np.int32(2), None]).shape == (2, None)  # type: ignore[arg-type]
 

@@ -136,7 +136,7 @@ class Names:
             if self._counts[name] > 1:
                 raise UnsupportedColumnError(
                     f"the feed has several columns named {name!r}; rename them in Spark, as with "
-                    "df.withColumnRenamed(...)"
+                    "df.toDF(*names)"
                 )
             return Place(name, name, (), self._schema.field(name))
         for outer in self._counts:
