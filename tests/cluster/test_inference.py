@@ -177,6 +177,8 @@ def test_what_cannot_work(spark):
             cluster.inference(spark.range(10), "id long", keep=["id"])
         with pytest.raises(errors.ConfigurationError, match="must be names and types of columns"):
             cluster.inference(spark.range(10), "float")
+        with pytest.raises(errors.ConfigurationError, match="schema='x flot' cannot be read"):
+            cluster.inference(spark.range(10), "x flot")
         with pytest.raises(errors.ConfigurationError, match="no columns to keep"):
             cluster.inference(spark.sparkContext.parallelize([1]), keep=["id"])
     with (
