@@ -27,9 +27,6 @@ class InferenceBatch(Mapping[str, Any]):
     Attributes:
         rows: Number of rows, at least one.
         partition: Index of the Spark partition that they are of.
-
-    Raises:
-        MissingColumnError: `batch["x"]` is asked for and not there.
     """
 
     def __init__(self, cut: Cut, columns: Mapping[str, Any], calls: PartitionCalls) -> None:
@@ -41,6 +38,7 @@ class InferenceBatch(Mapping[str, Any]):
         self._replied = False
 
     def __getitem__(self, name: str) -> Any:
+        """Return the array of a column, or raise MissingColumnError, which is no KeyError."""
         if name not in self._columns:
             raise self._missing(name)
         return self._columns[name]
