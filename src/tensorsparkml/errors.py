@@ -165,7 +165,7 @@ class DataError(TensorSparkMLError):
 
 
 class EmptyFeedError(DataError):
-    """A feed has no rows at all."""
+    """There are too few rows: fewer than nodes, or than a full batch on each of them."""
 
 
 class MissingColumnError(DataError):

@@ -81,9 +81,10 @@ def adapt_on_nodes(args, ctx):
         fed = states(layers)
         ids = local_ids(ctx.dataset(batch_size=BATCH, features="id"))
 
-        # From files, one layer, in records of one column.
+        # From files, one layer, in what a method of the dataset makes of it.
         lookup = keras.layers.StringLookup()
-        ctx.adapt(lookup, ctx.read_parquet(args["file"], batch_size=BATCH, features="city"))
+        cities = ctx.read_parquet(args["file"], batch_size=BATCH, features={"name": "city"})
+        ctx.adapt(lookup, cities.map(lambda row: row["name"]))
 
         with pytest.raises(ConfigurationError, match=r"call ctx\.adapt\(layer, dataset"):
             keras.layers.Normalization().adapt(ctx.dataset(batch_size=BATCH, features="price"))

@@ -17,7 +17,10 @@ def misuse_models(node: Node) -> dict[str, Any]:
 
     repair_keras()
     calls: list[tuple[int, str]] = []
-    model_guard.on_joint_call(lambda number, name: calls.append((number, name)))
+    ends: list[int] = []
+    model_guard.on_joint_call(
+        lambda number, name: calls.append((number, name)), lambda: ends.append(len(calls))
+    )
     import keras
     import tensorflow as tf
 
@@ -61,10 +64,20 @@ def misuse_models(node: Node) -> dict[str, Any]:
     attempt("two columns", lambda: model.fit(two, verbose=0))
     attempt("two columns to evaluate", lambda: model.evaluate(two, verbose=0))
     attempt("two columns to validate", lambda: model.fit(one, validation_data=two, verbose=0))
+    no_label = replicated(
+        strategy,
+        tf.data.Dataset.from_tensor_slices((tf.ones((8, 2)), tf.zeros((8, 2))))
+        .batch(4)
+        .map(lambda *batch: (batch, tf.constant(1.0))),
+        False,
+    )
+    name_features(no_label, ("a", "b"))
+    attempt("two columns to predict", lambda: model.predict(no_label, verbose=0))
     refused = list(calls)
+    ends.clear()
     attempt("right", lambda: model.fit(one, validation_data=one, verbose=0))
     attempt("also right", lambda: model.predict(one, verbose=0))
-    return {"found": found, "refused": refused, "calls": calls}
+    return {"found": found, "refused": refused, "calls": calls, "ends": ends}
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +104,7 @@ def test_what_is_made_outside_of_the_scope_is_named(outcome: Any, what: str, out
     assert message.endswith(SCOPE)
 
 
-@pytest.mark.parametrize("what", ["", " to evaluate", " to validate"])
+@pytest.mark.parametrize("what", ["", " to evaluate", " to validate", " to predict"])
 def test_features_that_the_model_does_not_take_are_named(outcome: Any, what: str) -> None:
     kind, message = outcome["found"][f"two columns{what}"]
     assert kind == "ConfigurationError"
@@ -103,6 +116,8 @@ def test_what_is_right_is_done_and_counted(outcome: Any) -> None:
     assert outcome["found"]["right"] is outcome["found"]["also right"] is None
     calls = outcome["calls"][len(outcome["refused"]) :]
     assert [name for _, name in calls] == ["fit", "evaluate", "predict"]
+    # The evaluation in a fit ends no call; the fit and the prediction do.
+    assert outcome["ends"] == [len(outcome["calls"]) - 1, len(outcome["calls"])]
     assert [number for number, _ in outcome["calls"]] == [*range(1, len(outcome["calls"]) + 1)]
 
 

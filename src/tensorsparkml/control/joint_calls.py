@@ -20,6 +20,7 @@ class JointCalls:
         self._names = names
         self._made = [0] * len(names)
         self._last = [""] * len(names)
+        self._in_call = [False] * len(names)
         self._alone_since: float | None = None
         self._told = False
 
@@ -29,6 +30,11 @@ class JointCalls:
         Number 0 is for a main that is about to compute together with the others.
         """
         self._made[rank], self._last[rank] = number, call
+        self._in_call[rank] = number > 0
+
+    def ended(self, rank: int) -> None:
+        """Record that a main is in no call any more: it waits for nobody, whatever it does."""
+        self._in_call[rank] = False
 
     def tell(self, returned: Sequence[int], running: Sequence[int], now: float) -> str | None:
         """Return what to log, once, of mains that run on after others have returned, or None.
@@ -61,10 +67,11 @@ class JointCalls:
             returned: Ranks of the nodes whose mains have returned.
             running: Ranks of those whose mains run.
         """
-        if not returned or not running:
+        in_call = [rank for rank in running if self._in_call[rank]]
+        if not returned or not in_call:
             return None
         absent = min(returned, key=lambda rank: self._made[rank])
-        waiting = max(running, key=lambda rank: self._made[rank])
+        waiting = max(in_call, key=lambda rank: self._made[rank])
         if self._made[waiting] <= self._made[absent]:
             return None
         message = (

@@ -321,6 +321,8 @@ class Coordinator:
                 self.tensorboard_at(event["url"])
             case "joint_call":
                 state.joint_calls.begun(rank, event["number"], event["name"])
+            case "joint_call_ended":
+                state.joint_calls.ended(rank)
             case "trainer_silent":
                 state.trainer_silent(rank, event["seconds"], event["state"], time.monotonic())
             case "trainer_heard":

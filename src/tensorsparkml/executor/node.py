@@ -157,6 +157,7 @@ class Node:
                 "dropped": lambda body: self._reporter.send("dropped", **body),
                 "epoch": lambda body: self._reporter.send("epoch", **body),
                 "joint_call": lambda body: self._reporter.send("joint_call", **body),
+                "joint_call_ended": lambda _: self._reporter.send("joint_call_ended"),
                 "beat": lambda _: self._trainer_watch.heard(),
                 "began": lambda _: self._events.put(MainBegan()),
                 "finished": self._on_finished,

@@ -114,6 +114,10 @@ class AgentClient:
         """Tell that main makes a call that the mains of all nodes must make, such as `fit`."""
         self._call("joint_call", {"number": number, "name": name})
 
+    def joint_call_ended(self) -> None:
+        """Tell that main is in no such call any more."""
+        self._call("joint_call_ended", {})
+
     def beat(self) -> bool:
         """Tell that this process runs, and return whether the agent has answered."""
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from tensorsparkml.checks import checked, optional, some_names
 from tensorsparkml.data.column_options import Column
@@ -37,7 +36,12 @@ from tensorsparkml.trainer.exchange import Exchange
 from tensorsparkml.trainer.file_reader import FileReader
 from tensorsparkml.trainer.model_guard import name_features
 from tensorsparkml.trainer.node_files import NodeFiles
-from tensorsparkml.trainer.replicas import replicas_of_node, replicated, several_replicas
+from tensorsparkml.trainer.replicas import (
+    local_batches,
+    replicas_of_node,
+    replicated,
+    several_replicas,
+)
 from tensorsparkml.trainer.source import Source
 from tensorsparkml.trainer.strategy_context import StrategyContext, on_workers
 from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
@@ -190,7 +194,9 @@ class FileContext(StrategyContext):
             least=replicas_of_node(strategy, self._shares, batch_size),
             scaled=several_replicas(strategy),
         )
-        return self._replicated(strategy, local, layout)
+        dataset = replicated(strategy, local, layout.weight is not None)
+        name_features(dataset, layout.several_features)
+        return dataset
 
     @checked(layers=layers_to_adapt, dataset=tensorflow_object("what ctx.dataset returned"))
     def adapt(self, layers: Any, dataset: Any) -> None:
@@ -210,7 +216,8 @@ class FileContext(StrategyContext):
             layers: A layer of Keras with a method `adapt`, which gets the dataset's elements; or a
                 dict of layers, or several, which get what elements have under their names, or in
                 their places. Each takes a pass over the dataset.
-            dataset: What `dataset`, `read_parquet` or `read_tfrecord` returned.
+            dataset: What `dataset`, `read_parquet` or `read_tfrecord` returned, or its methods,
+                such as `map`.
 
         Raises:
             ConfigurationError: Nodes that train through parameter servers share the rows, a node
@@ -230,7 +237,7 @@ class FileContext(StrategyContext):
 
         local = None
         if isinstance(dataset, tf.distribute.DistributedDataset):
-            local = self._local_datasets.get(dataset)
+            local = local_batches(dataset)
         elif isinstance(dataset, tf.data.Dataset) and self._shares == 1:
             local = dataset
         if local is None:
@@ -248,20 +255,8 @@ class FileContext(StrategyContext):
         return self._exchange.all_gather(f"adapt {self._adapted}", names, "the call", rule)
 
     @cached_property
-    def _local_datasets(self) -> WeakKeyDictionary[Any, Any]:
-        """This node's own batches, by the distributed dataset that was made of them."""
-        return WeakKeyDictionary()
-
-    @cached_property
     def _all_gather(self) -> AllGather:
         return all_gather_of(self.strategy, self._shares)
-
-    def _replicated(self, strategy: Any, local: Any, layout: BatchLayout) -> Any:
-        dataset = replicated(strategy, local, layout.weight is not None)
-        name_features(dataset, layout.several_features)
-        if dataset is not local:
-            self._local_datasets[dataset] = local.map(lambda batch, scale: batch)
-        return dataset
 
     def _distributed(
         self,
@@ -285,4 +280,7 @@ class FileContext(StrategyContext):
             scaled=scaled,
         )
         local = transformed(local, transform, scaled=scaled)
-        return self._replicated(strategy, local, layout)
+        dataset = replicated(strategy, local, layout.weight is not None)
+        if transform is None:  # which may have made other features of them
+            name_features(dataset, layout.several_features)
+        return dataset

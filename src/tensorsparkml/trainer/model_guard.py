@@ -25,7 +25,8 @@ __all__ = ["install", "name_features", "on_joint_call"]
 _CALLS = ("fit", "evaluate", "predict")
 _features: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
 _numbers = itertools.count(1)
-_listeners: list[Callable[[int, str], object]] = []
+_listeners: list[tuple[Callable[[int, str], object], Callable[[], object]]] = []
+_under_way = 0
 
 
 @functools.cache
@@ -41,13 +42,16 @@ def guard(keras: ModuleType) -> None:
         wrapt.wrap_function_wrapper(keras, f"Model.{name}", functools.partial(_look, name))
 
 
-def on_joint_call(listener: Callable[[int, str], object]) -> None:
-    """Call a function before each call of a model that all nodes must make.
+def on_joint_call(
+    begins: Callable[[int, str], object], ended: Callable[[], object] = lambda: None
+) -> None:
+    """Call functions around each call of a model that all nodes must make.
 
     Args:
-        listener: Gets the number of the call in this process, from 1, and its name, such as `fit`.
+        begins: Gets the number of the call in this process, from 1, and its name, such as `fit`.
+        ended: Is called when none is under way any more, as an `evaluate` in a `fit` may be.
     """
-    _listeners.append(listener)
+    _listeners.append((begins, ended))
 
 
 def name_features(dataset: Any, names: tuple[str, ...]) -> None:
@@ -72,10 +76,23 @@ def _look(
             if is_own(dataset):
                 _check_inputs(model, dataset)
     if isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        number = next(_numbers)
-        for listener in _listeners:
-            listener(number, name)
+        return _joint_call(name, lambda: wrapped(*args, **kwargs))
     return wrapped(*args, **kwargs)
+
+
+def _joint_call(name: str, call: Callable[[], Any]) -> Any:
+    global _under_way
+    number = next(_numbers)
+    for begins, _ in _listeners:
+        begins(number, name)
+    _under_way += 1
+    try:
+        return call()
+    finally:
+        _under_way -= 1
+        if not _under_way:
+            for _, ended in _listeners:
+                ended()
 
 
 def _check_scope(model: Any, name: str) -> None:
@@ -119,6 +136,8 @@ def _check_inputs(model: Any, dataset: Any) -> None:
     # An element is x, or (x, y), or (x, y, weights); where x alone is a tuple, it looks like them.
     names = _features.get(dataset, ())
     features = spec[0] if isinstance(spec, tuple) and spec else spec
+    if names and not isinstance(features, tuple):
+        features = spec
     if not isinstance(features, tuple):
         return
     try:

@@ -56,7 +56,7 @@ def main() -> None:
     context = Context(node, agent)
     if context._synchronous:
         repair_keras()
-        on_joint_call(agent.joint_call)
+        on_joint_call(agent.joint_call, agent.joint_call_ended)
     else:
         repair_steps()
     outcome = run_main(pickled, context, agent.began)

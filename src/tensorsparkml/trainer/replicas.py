@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.trainer.dataset_methods import add_methods, call_with
 from tensorsparkml.trainer.step_scales import ScaledDataset, mark_own
 
-__all__ = ["cut_batches", "replicas_of_node", "replicated", "several_replicas"]
+__all__ = [
+    "cut_batches",
+    "local_batches",
+    "replicas_of_node",
+    "replicated",
+    "several_replicas",
+]
 
 _PREFETCHED_PARTS = 4
+# The node's pairs of a batch and its scale, by the distributed dataset that was made of them.
+_pairs: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 def several_replicas(strategy: Any) -> bool:
@@ -79,7 +88,14 @@ def replicated(strategy: Any, dataset: Any, weighted: bool) -> Any:
     )
     mark_own(seen, ScaledDataset(pairs, with_function))
     add_methods(seen, derive, with_function)
+    _pairs[seen] = dataset
     return seen
+
+
+def local_batches(dataset: Any) -> Any:
+    """Return this node's own batches of a distributed dataset, or None where it is not ours."""
+    pairs = _pairs.get(dataset)
+    return None if pairs is None else pairs.map(lambda batch, scale: batch)
 
 
 def cut_batches(dataset: Any, parts: int) -> Any:

@@ -37,6 +37,19 @@ def test_who_waits_for_whom_is_told() -> None:
     )
 
 
+def test_who_is_in_no_call_any_more_waits_for_nobody() -> None:
+    calls = JointCalls(NAMES)
+    for rank in range(3):
+        calls.begun(rank, 1, "fit")
+        calls.ended(rank)
+    calls.begun(0, 2, "predict")  # which fails before it needs the others, and is caught
+    calls.ended(0)
+    assert calls.left_alone([1, 2], [0]) is None
+    calls.begun(0, 3, "evaluate")
+    failure = calls.left_alone([1, 2], [0])
+    assert failure is not None and failure.message.startswith("evaluate waits for worker:0")
+
+
 def test_the_cluster_fails_with_it() -> None:
     state = ClusterState(make_roles(2), 30.0)
     for rank, role in enumerate(("chief", "worker")):
