@@ -78,14 +78,17 @@ def launch_job(
         data: DataFrame whose rows the launch tasks deliver, or None.
         on_end: Called, from a thread, with the failures of tasks and Spark's exception or None.
     """
-    nodes = plan.launched
-    if data is None:
-        source = spark.range(0, nodes, 1, nodes)
-    else:
+    nodes, task = plan.launched, launch_task(plan, main)
+
+    def spread(rows: DataFrame) -> DataFrame:
         # Where Spark knows that there are no rows, as after `limit(0)`, it would run no task.
-        nothing = spark.createDataFrame(spark.sparkContext.emptyRDD(), data.schema)
-        source = data.union(nothing).repartition(nodes)
-    tasks = map_in_arrow(source, launch_task(plan, main), _SCHEMA, barrier=True)
+        nothing = spark.createDataFrame(spark.sparkContext.emptyRDD(), rows.schema)
+        return rows.union(nothing).repartition(nodes)
+
+    if data is None:
+        tasks = spark.range(0, nodes, 1, nodes).mapInArrow(task, _SCHEMA, barrier=True)
+    else:
+        tasks = map_in_arrow(data, task, _SCHEMA, barrier=True, spread=spread)
 
     def decode(rows: list[Row], error: Exception | None) -> None:
         on_end([decode_failure(json.loads(row.failure)) for row in rows], error)

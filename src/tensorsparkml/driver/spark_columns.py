@@ -25,7 +25,12 @@ def positions(count: int) -> list[str]:
 
 
 def map_in_arrow(
-    data: DataFrame, task: Task, schema: str | StructType, *, barrier: bool = False
+    data: DataFrame,
+    task: Task,
+    schema: str | StructType,
+    *,
+    barrier: bool = False,
+    spread: Callable[[DataFrame], DataFrame] = lambda data: data,
 ) -> DataFrame:
     """Return `DataFrame.mapInArrow` of a DataFrame whose columns may have any names.
 
@@ -37,13 +42,15 @@ def map_in_arrow(
         task: Gets the record batches of a partition.
         schema: Names and types of what it yields.
         barrier: Whether the tasks start together.
+        spread: How the rows get to the tasks, done last: where they turn out to be none, Spark runs
+            no task for what comes between.
     """
     names = data.columns
 
     def with_names(batches: Iterator[pa.RecordBatch]) -> Iterator[Any]:
         return task(batch.rename_columns(names) for batch in batches)
 
-    return _renamed(data).mapInArrow(with_names, schema, barrier)
+    return spread(_renamed(data)).mapInArrow(with_names, schema, barrier)
 
 
 def select_columns(data: DataFrame, columns: Sequence[str] | None) -> DataFrame:
