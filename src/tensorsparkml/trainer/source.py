@@ -32,7 +32,7 @@ class Batches(Protocol):
             least: Rows that each of them has; see `PassCursor`.
 
         Raises:
-            EmptyFeedError: Some node has rows, but fewer than that.
+            EmptyFeedError: Some node has rows, but fewer than that, or no batch is full.
         """
 
 

@@ -137,7 +137,10 @@ def test_an_origin_survives_and_names_rows(partition: int, row: int, offset: int
     assert origin.moved(offset).describe(0) == origin.describe(offset)
 
 
-@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="counts them as Linux tells")
+@pytest.mark.skipif(
+    not Path("/proc/self/maps").exists(),
+    reason="only Linux lists what a process has mapped in /proc/self/maps",
+)
 def test_a_feed_of_many_segments_keeps_few_files_open(tmp_path: Path) -> None:
     reader, count = RowReader(), 400
     for number in range(count):
