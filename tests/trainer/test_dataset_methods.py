@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from two_processes import Node, run_processes
 
+from tensorsparkml.trainer.dataset_methods import ALLOWED, REFUSED
+
 ROWS, BATCH = 28, 8  # rows and rows of a batch of all nodes together; the last batch has 4
 
 
@@ -35,7 +37,6 @@ NO_CHANGES = {
 
 def read_and_train(node: Node) -> dict[str, Any]:
     from tensorsparkml.errors import ConfigurationError
-    from tensorsparkml.trainer.dataset_methods import REFUSED
     from tensorsparkml.trainer.replicas import replicated
     from tensorsparkml.trainer.strategies import repair_keras, repair_steps
 
@@ -77,11 +78,22 @@ def read_and_train(node: Node) -> dict[str, Any]:
         model.fit(change(dataset()), epochs=2, verbose=0)
         found[name] = read, model.get_weights(), int(model.optimizer.iterations.numpy())
     refused = {}
-    for name in REFUSED if node.count > 1 else ():
-        try:
-            getattr(dataset(), name)(2)
-        except ConfigurationError as error:
-            refused[name] = error.message
+    for made in (dataset(), dataset().map(double).take(2)):
+        for name in REFUSED:
+            try:
+                getattr(made, name)(2)
+            except ConfigurationError as error:
+                refused.setdefault(name, []).append(error.message)
+
+    @tf.function
+    def add_up(rows: Any) -> Any:
+        total = tf.zeros(())
+        for x, _ in rows:
+            total += tf.reduce_sum(strategy.experimental_local_results(x)[0])
+        return total
+
+    unchanged = dataset()
+    found["a loop"] = float(add_up(unchanged)), float(tf.function(lambda: add_up(unchanged))())
     public = [name for name in dir(tf.data.Dataset) if not name.startswith("_")]
     return {"found": found, "refused": refused, "public": public}
 
@@ -107,8 +119,18 @@ def test_it_is_the_same_with_one_node_and_with_two(outcomes: Any, change: str) -
 
 
 def test_what_could_bring_nodes_out_of_step_is_refused(outcomes: Any) -> None:
-    alone, (first, _) = outcomes
-    given = {"cache", "map", "prefetch", "repeat", "skip", "take", "with_options"}
-    assert set(alone["public"]) - NO_CHANGES - given == set(first["refused"])
-    for name, message in first["refused"].items():
-        assert message.startswith(f"a dataset of several nodes has no `{name}`, after which")
+    alone, nodes = outcomes
+    assert set(alone["public"]) - NO_CHANGES - set(ALLOWED) == set(REFUSED)
+    for node in (alone, *nodes):
+        assert set(node["refused"]) == set(REFUSED)
+        for name, (message, after_others) in node["refused"].items():
+            assert message == after_others
+            assert message.startswith(f"a dataset that nodes share has no `{name}`, after which")
+
+
+def test_a_loop_in_a_function_reads_them(outcomes: Any) -> None:
+    alone, (left, right) = outcomes
+    total = sum(range(ROWS))
+    assert alone["found"]["a loop"] == (total, total)
+    for first, second in zip(left["found"]["a loop"], right["found"]["a loop"], strict=True):
+        assert first + second == total

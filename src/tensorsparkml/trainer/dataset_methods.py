@@ -1,20 +1,22 @@
-"""The methods of `tf.data.Dataset` on a distributed dataset, which has none of them.
+"""The methods of `tf.data.Dataset` on the datasets that nodes share.
 
 A program that changes its dataset, as in `ctx.dataset(...).map(f)`, must mean the same with one
-node and with several. What changes each batch by itself, or takes the first ones, is applied to the
-batches of each node. What could give the nodes different numbers of batches, or batches of other
-rows, is refused: nodes that are not in step wait for each other for ever.
+node and with several. A distributed dataset has no such methods, and a plain one has too many. What
+changes each batch by itself, or takes the first ones, is applied to the batches of each node. What
+could give the nodes different numbers of batches, or batches of other rows, is refused: nodes that
+are not in step wait for each other for ever. One node alone refuses it too, so that a program that
+was written on one node does not fail on two.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NoReturn
 
 from tensorsparkml.errors import ConfigurationError
 
-__all__ = ["REFUSED", "add_methods", "call_with"]
+__all__ = ["ALLOWED", "REFUSED", "add_methods", "call_with", "with_shared_methods"]
 
 _SPARK = "do it to the rows, in Spark"
 _SIZE = "give ctx.dataset another batch_size"
@@ -50,6 +52,21 @@ REFUSED = {
     "unique": _SPARK,
     "window": _SPARK,
 }
+ALLOWED = ("cache", "map", "prefetch", "repeat", "skip", "take", "with_options")
+
+
+def with_shared_methods(dataset: Any) -> Any:
+    """Return a node's own `tf.data.Dataset` with the methods that a distributed one has, alone.
+
+    So have the datasets that its methods return.
+    """
+    import tensorflow as tf
+
+    guarded = dataset.with_options(tf.data.Options())  # the same elements in an object of its own
+    for name in ALLOWED:
+        setattr(guarded, name, _with_guarded_result(getattr(dataset, name)))
+    _refuse_others(guarded)
+    return guarded
 
 
 def add_methods(
@@ -72,7 +89,7 @@ def add_methods(
             raise ConfigurationError("cache() of several nodes is in memory; leave out the file")
         return derive(lambda pairs: pairs.cache())
 
-    methods: dict[str, Callable[..., Any]] = {
+    methods: dict[str, Callable[..., Any]] = {  # ALLOWED
         "cache": cache,
         # Always in order: the nodes' batches of a step belong together.
         "map": lambda map_func, num_parallel_calls=None, deterministic=None, **_: map_batches(
@@ -86,10 +103,9 @@ def add_methods(
             lambda pairs: pairs.with_options(options)
         ),
     }
-    for name in REFUSED:
-        methods[name] = partial(_refuse, name)
     for name, method in methods.items():
         setattr(dataset, name, method)
+    _refuse_others(dataset)
 
 
 def call_with(function: Callable[..., Any], batch: Any) -> Any:
@@ -97,8 +113,21 @@ def call_with(function: Callable[..., Any], batch: Any) -> Any:
     return function(*batch) if isinstance(batch, tuple) else function(batch)
 
 
+def _with_guarded_result(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return with_shared_methods(method(*args, **kwargs))
+
+    return call
+
+
+def _refuse_others(dataset: Any) -> None:
+    for name in REFUSED:
+        setattr(dataset, name, functools.partial(_refuse, name))
+
+
 def _refuse(name: str, *_: Any, **__: Any) -> NoReturn:
     raise ConfigurationError(
-        f"a dataset of several nodes has no `{name}`, after which the nodes could have different "
-        f"numbers of batches and wait for each other; {REFUSED[name]}"
+        f"a dataset that nodes share has no `{name}`, after which several nodes could have "
+        f"different numbers of batches and wait for each other; {REFUSED[name]}"
     )

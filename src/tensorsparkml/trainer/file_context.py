@@ -194,7 +194,7 @@ class FileContext(StrategyContext):
             least=replicas_of_node(strategy, self._shares, batch_size),
             scaled=several_replicas(strategy),
         )
-        dataset = replicated(strategy, local, layout.weight is not None)
+        dataset = replicated(strategy, local, layout.weight is not None, self._in_step)
         name_features(dataset, layout.several_features)
         return dataset
 
@@ -280,7 +280,7 @@ class FileContext(StrategyContext):
             scaled=scaled,
         )
         local = transformed(local, transform, scaled=scaled)
-        dataset = replicated(strategy, local, layout.weight is not None)
+        dataset = replicated(strategy, local, layout.weight is not None, self._in_step)
         if transform is None:  # which may have made other features of them
             name_features(dataset, layout.several_features)
         return dataset

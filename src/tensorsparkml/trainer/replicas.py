@@ -7,7 +7,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from tensorsparkml.errors import ConfigurationError
-from tensorsparkml.trainer.dataset_methods import add_methods, call_with
+from tensorsparkml.trainer.dataset_methods import add_methods, call_with, with_shared_methods
 from tensorsparkml.trainer.step_scales import ScaledDataset, mark_own
 
 __all__ = [
@@ -49,7 +49,7 @@ def replicas_of_node(strategy: Any, nodes: int, batch_size: int) -> int:
     return replicas
 
 
-def replicated(strategy: Any, dataset: Any, weighted: bool) -> Any:
+def replicated(strategy: Any, dataset: Any, weighted: bool, shared: bool = True) -> Any:
     """Return this node's batches for the replicas of a synchronous strategy.
 
     With one replica in all, that is the dataset itself; otherwise a distributed dataset, in which
@@ -65,10 +65,16 @@ def replicated(strategy: Any, dataset: Any, weighted: bool) -> Any:
             `Step.weight`).
         weighted: Whether batches end with the rows' weights, which a loop of the program's own
             gets multiplied with the scale.
+        shared: Whether the nodes that train share the rows, in step with each other. One node that
+            does not, such as an evaluator, may do to its dataset what it likes.
     """
     if not several_replicas(strategy):
         mark_own(dataset)
-        return dataset
+        if not shared:
+            return dataset
+        seen = with_shared_methods(dataset)
+        mark_own(seen)
+        return seen
 
     def with_function(function: Callable[..., Any], parallel_calls: Any = None) -> Any:
         def change(batch: Any, scale: Any) -> Any:

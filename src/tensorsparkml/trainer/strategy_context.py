@@ -179,6 +179,11 @@ class StrategyContext:
         return self._shares > 1 and not self.num_ps
 
     @property
+    def _in_step(self) -> bool:
+        """Whether the node trains in step with others, or would, were there any."""
+        return self._reads_feeds and not self.num_ps
+
+    @property
     def _num_remote(self) -> int:
         return len(self.cluster_spec["worker"])
 
