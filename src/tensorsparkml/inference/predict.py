@@ -147,13 +147,15 @@ def _predict_task(
         partition = context.partitionId() if context else 0
         columns = _wanted(features)
         assembler: Assembler | None = None
+        apply: Predictor | None = None
         row = 0
         for batch in batches:
             for start in range(0, batch.num_rows, batch_size):
                 part = batch.slice(start, batch_size)
                 located = LocatedBatch(part, Origin(partition, row))
                 assembler = assembler or dense_assembler(columns, convert, located)
-                found = load_model(model)(features, assembler.assemble([located]))
+                apply = apply or load_model(model)
+                found = apply(features, assembler.assemble([located]))
                 arrays = [*part.columns, as_lists(found)]
                 yield pa.record_batch(arrays, names=positions(len(arrays)))
                 row += part.num_rows
@@ -216,13 +218,31 @@ def dense_assembler(
 Predictor = Callable[[Features, Mapping[Any, np.ndarray]], np.ndarray]
 
 
-@functools.lru_cache(maxsize=4)
 def load_model(model: str) -> Predictor:
     """Load an exported model, once in a process, and return a function that applies it.
+
+    Spark uses a Python process for many jobs: one that was exported again in the meantime is loaded
+    again.
 
     The function takes the features as in `predict` and the columns' arrays, and returns the only
     output, shape `(rows, ...)`.
     """
+    return _load_files(model, _files(model))
+
+
+def _files(model: str) -> tuple[tuple[str, int, int], ...]:
+    """Return path, bytes and time of the last change, in ns, of each file of a model."""
+    import tensorflow as tf
+
+    paths = [
+        os.path.join(folder, name) for folder, _, names in tf.io.gfile.walk(model) for name in names
+    ]
+    stats = {path: tf.io.gfile.stat(path) for path in sorted(paths)}
+    return tuple((path, found.length, found.mtime_nsec) for path, found in stats.items())
+
+
+@functools.lru_cache(maxsize=4)
+def _load_files(model: str, files: tuple[tuple[str, int, int], ...]) -> Predictor:
     import tensorflow as tf
 
     # The signature holds its model only weakly, so the function below must hold it.

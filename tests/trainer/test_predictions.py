@@ -1,4 +1,4 @@
-"""What a model cannot predict is told with the column and the input that do not fit."""
+"""What a model predicts, and what it cannot: told with the column and the input that do not fit."""
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,7 @@ from tensorsparkml.errors import (
     ShapeMismatchError,
     UnsupportedColumnError,
 )
-from tensorsparkml.inference.predict import _predict_task
+from tensorsparkml.inference.predict import _load_files, _predict_task
 
 ROWS = pa.record_batch(
     {
@@ -30,6 +30,14 @@ class Sum(tf.Module):
         return {"sum": x + 1}
 
 
+class Sums(tf.Module):
+    """As large as the other, so that its files differ in nothing else."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 1], tf.float32, "x")])
+    def __call__(self, x):
+        return {"sum": x + 2}
+
+
 class Text(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
     def __call__(self, text):
@@ -46,9 +54,7 @@ class Length(tf.Module):
 def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     for kind in (Sum, Text, Length):
-        module = kind()
-        signatures = {"serving_default": module.__call__}
-        tf.saved_model.save(module, str(folder / kind.__name__), signatures)
+        export(kind(), folder / kind.__name__)
     tf.saved_model.save(tf.Module(), str(folder / "unsigned"))
     return folder
 
@@ -82,6 +88,20 @@ def test_what_fits(models):
 def test_what_does_not_fit_is_named(models, model, features, kind, message):
     with pytest.raises(kind, match=message):
         predict(models / model, features)
+
+
+def export(module, folder):
+    tf.saved_model.save(module, str(folder), {"serving_default": module.__call__})
+
+
+def test_a_model_that_was_exported_again_is_loaded_again(tmp_path):
+    export(Sum(), tmp_path)
+    assert predict(tmp_path, "x") == [[2.0], [3.0]]
+    loads = _load_files.cache_info().misses
+    assert predict(tmp_path, "x") == [[2.0], [3.0]]
+    assert _load_files.cache_info().misses == loads
+    export(Sums(), tmp_path)
+    assert predict(tmp_path, "x") == [[3.0], [4.0]]
 
 
 def test_a_batch_keeps_all_columns(models):
