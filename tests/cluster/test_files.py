@@ -38,32 +38,58 @@ def check(results, rows=ROWS):
     assert len({len(batches) for batches in results}) == 1
 
 
-def read_parquet(args, ctx):
-    dataset = ctx.read_parquet(args["uri"], columns=["id"], **args["options"])
-    return [local_batches(ctx, dataset) for _ in range(2)]
+def write_tfrecords(args, ctx):
+    """Five files of different sizes, two of them compressed."""
+    import tensorflow as tf
+
+    start = 0
+    for number, rows in enumerate([1, 700, 0, 201, 101]):
+        packed = number in (1, 4)
+        path = f"{args}/{number}.tfrecord{'.gz' if packed else ''}"
+        with tf.io.TFRecordWriter(path, "GZIP" if packed else "") as writer:
+            for row in range(start, start + rows):
+                value = tf.train.Feature(int64_list=tf.train.Int64List(value=[row]))
+                features = tf.train.Features(feature={"id": value})
+                writer.write(tf.train.Example(features=features).SerializeToString())
+        start += rows
+
+
+@pytest.fixture(scope="module")
+def tfrecords(spark, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tfrecords")
+    tsm.run(write_tfrecords, str(folder), spark=spark)
+    return folder
+
+
+def read_files(args, ctx):
+    """Two passes over each kind of files, the shuffled ones once more."""
+    shuffled = {"batch_size": 50, "shuffle": True, "seed": 3, "shuffle_rows": 100}
+    datasets = {
+        "parquet": ctx.read_parquet(args["table"], columns=["id"], batch_size=64),
+        "shuffled": ctx.read_parquet(f"file://{args['table']}", **shuffled),
+        "shuffled alike": ctx.read_parquet(args["table"], **shuffled),
+        "tfrecords": ctx.read_tfrecord(args["tfrecords"], batch_size=64, shuffle=True),
+    }
+    return {
+        name: [local_batches(ctx, dataset) for _ in range(2)] for name, dataset in datasets.items()
+    }
 
 
 @pytest.mark.parametrize(
     "nodes", [pytest.param(1, marks=pytest.mark.full), 2, pytest.param(3, marks=pytest.mark.full)]
 )
-def test_each_row_once_in_every_pass(spark, table, nodes):
-    args = {"uri": f"file://{table}", "options": {"batch_size": 64}}
-    results = tsm.run(read_parquet, args, spark=spark, num_workers=nodes)
-    for number in range(2):
-        check([passes[number] for passes in results])
-    assert all(first == second for first, second in results)
-
-
-def test_shuffled_passes_differ_and_have_the_same_rows(spark, table):
-    args = {
-        "uri": table,
-        "options": {"batch_size": 50, "shuffle": True, "seed": 3, "shuffle_rows": 100},
-    }
-    results = tsm.run(read_parquet, args, spark=spark, num_workers=2)
-    assert results == tsm.run(read_parquet, args, spark=spark, num_workers=2)
-    for number in range(2):
-        check([passes[number] for passes in results])
-    assert all(first != second for first, second in results)
+def test_each_row_once_in_every_pass(spark, table, tfrecords, nodes):
+    args = {"table": table, "tfrecords": str(tfrecords)}
+    results = tsm.run(read_files, args, spark=spark, num_workers=nodes)
+    for name in results[0]:
+        for number in range(2):
+            check([found[name][number] for found in results])
+    for found in results:
+        first, second = found["parquet"]
+        assert first == second
+        first, second = found["shuffled"]
+        assert first != second
+        assert found["shuffled"] == found["shuffled alike"]
 
 
 def read_feed(args, ctx):
@@ -92,76 +118,53 @@ def test_a_uri_as_data_of_run(spark, table):
     assert sorted(itertools.chain(*twice[0])) == sorted([*range(ROWS)] * 2)
 
 
-def write_tfrecords(args, ctx):
-    """Five files of different sizes, two of them compressed."""
-    import tensorflow as tf
-
-    start = 0
-    for number, rows in enumerate([1, 700, 0, 201, 101]):
-        packed = number in (1, 4)
-        path = f"{args}/{number}.tfrecord{'.gz' if packed else ''}"
-        with tf.io.TFRecordWriter(path, "GZIP" if packed else "") as writer:
-            for row in range(start, start + rows):
-                value = tf.train.Feature(int64_list=tf.train.Int64List(value=[row]))
-                features = tf.train.Features(feature={"id": value})
-                writer.write(tf.train.Example(features=features).SerializeToString())
-        start += rows
-
-
 def read_tfrecord(args, ctx):
-    dataset = ctx.read_tfrecord(args, batch_size=64, shuffle=True)
-    return [local_batches(ctx, dataset) for _ in range(2)]
+    return local_batches(ctx, ctx.read_tfrecord(args, batch_size=64))
 
 
-@pytest.mark.parametrize(
-    "nodes", [pytest.param(1, marks=pytest.mark.full), 2, pytest.param(3, marks=pytest.mark.full)]
-)
-def test_tfrecords(spark, tmp_path, nodes):
-    """Whole files, and then a corrupt record, which the driver hears of."""
-    tsm.run(write_tfrecords, str(tmp_path), spark=spark)
-    results = tsm.run(read_tfrecord, str(tmp_path), spark=spark, num_workers=nodes)
-    for number in range(2):
-        check([passes[number] for passes in results])
+def test_a_corrupt_record(spark, tfrecords, tmp_path):
     damaged = tmp_path / "3.tfrecord"
-    data = bytearray(damaged.read_bytes())
+    data = bytearray((tfrecords / "3.tfrecord").read_bytes())
     data[-5] ^= 1
     damaged.write_bytes(data)
     with pytest.raises(tsm.errors.DataError, match=r"3.tfrecord is corrupt at record 200 "):
-        tsm.run(read_tfrecord, str(tmp_path), spark=spark, num_workers=nodes)
+        tsm.run(read_tfrecord, str(tmp_path), spark=spark, num_workers=2)
 
 
 def fit(args, ctx):
+    """From the files, and then from the feed of them."""
     import keras
 
-    keras.utils.set_random_seed(1)
-    with ctx.strategy.scope():
-        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-        model.compile(keras.optimizers.SGD(1e-7), "mse")
     columns = {"batch_size": 64, "features": "x", "label": "y"}
-    data = ctx.read_parquet(args, **columns) if args else ctx.dataset(**columns)
-    validation = ctx.dataset("validation", **columns) if not args else None
-    history = model.fit(
-        data, validation_data=validation, epochs=2, verbose=0, callbacks=ctx.callbacks()
-    )
-    return history.history
+
+    def train(data, validation=None):
+        keras.utils.set_random_seed(1)
+        with ctx.strategy.scope():
+            model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+            model.compile(keras.optimizers.SGD(1e-7), "mse")
+        return model.fit(
+            data, validation_data=validation, epochs=2, verbose=0, callbacks=ctx.callbacks()
+        ).history
+
+    of_files = train(ctx.read_parquet(args, **columns))
+    return of_files, train(ctx.dataset(**columns), ctx.dataset("validation", **columns))
 
 
 @pytest.mark.parametrize("nodes", [pytest.param(1, marks=pytest.mark.full), 2])
 def test_fit(spark, tmp_path, nodes):
-    path = tmp_path / "train.parquet"
+    path = str(tmp_path / "train.parquet")
     x = [float(n % 17) for n in range(ROWS)]
-    table = pa.table({"x": pa.array(x, pa.float32()), "y": pa.array(x, pa.float32())})
-    pq.write_table(table, path, row_group_size=100)
-    losses = [
-        history["loss"] for history in tsm.run(fit, str(path), spark=spark, num_workers=nodes)
-    ]
+    rows = pa.table({"x": pa.array(x, pa.float32()), "y": pa.array(x, pa.float32())})
+    pq.write_table(rows, path, row_group_size=100)
+    with tsm.Cluster(fit, path, spark=spark, num_workers=nodes) as cluster:
+        report = cluster.train(path, validation=path, epochs=2)
+    assert report.rows == ROWS and report.complete
+    losses = [of_files["loss"] for of_files, _ in cluster.results]
     assert len(losses[0]) == 2 and losses[0][1] < losses[0][0]
     assert all(other == losses[0] for other in losses)
-    with tsm.Cluster(fit, spark=spark, num_workers=nodes) as cluster:
-        report = cluster.train(str(path), validation=str(path), epochs=2)
-    assert report.rows == ROWS and report.complete
-    assert cluster.results[0]["loss"] == pytest.approx(losses[0])
-    assert len(cluster.results[0]["val_loss"]) == 2
+    _, of_feed = cluster.results[0]
+    assert of_feed["loss"] == pytest.approx(losses[0])
+    assert len(of_feed["val_loss"]) == 2
 
 
 def open_on_chief_only(args, ctx):
