@@ -12,6 +12,8 @@ CASES = {
     "batch normalization": {"optimizer": "adam", "normalized": True},
 }
 EPOCHS = 3
+COUNTS = {"even": 1280, "odd": 1001}  # rows of each feed
+FEEDS = [("even", None), ("odd", None), ("odd", True)]  # each with or without sample weights
 
 
 def build(case):
@@ -39,29 +41,27 @@ def train(case, dataset):
 
 
 def train_on_nodes(args, ctx):
-    """Train every case on what is fed, and say which rows were in which batch."""
+    """Train every case on every feed, and say which rows were in which batch."""
+    found = {}
     with ctx.strategy.scope():
-        rows = ctx.dataset(batch_size=BATCH, features="id")
-        batches = [ctx.strategy.experimental_local_results(batch)[0].numpy() for batch in rows]
-        trained = {
-            name: train(
-                case,
-                ctx.dataset(
-                    batch_size=BATCH, features="x", label="y", sample_weight=args["weighted"]
-                ),
-            )
-            for name, case in CASES.items()
-        }
-    return batches, trained
+        for feed, weighted in FEEDS:
+            rows = ctx.dataset(feed, batch_size=BATCH, features="id")
+            batches = [ctx.strategy.experimental_local_results(batch)[0].numpy() for batch in rows]
+            data = {"batch_size": BATCH, "features": "x", "label": "y", "sample_weight": weighted}
+            trained = {name: train(case, ctx.dataset(feed, **data)) for name, case in CASES.items()}
+            found[feed, weighted] = batches, trained
+    return found
 
 
 def train_alone(args, ctx):
     """Train every case in one process on given rows, without anything of this library."""
     import tensorflow as tf
 
-    features, labels = args
-    dataset = tf.data.Dataset.from_tensor_slices((features, labels)).batch(2 * BATCH)
-    return {name: train(case, dataset) for name, case in CASES.items()}
+    found = {}
+    for feed, rows in args.items():
+        dataset = tf.data.Dataset.from_tensor_slices(rows).batch(2 * BATCH)
+        found[feed] = {name: train(case, dataset) for name, case in CASES.items()}
+    return found
 
 
 def make_rows(count):
@@ -71,20 +71,31 @@ def make_rows(count):
     return features, labels
 
 
-def run_both(spark, count, weighted):
+@pytest.fixture(scope="module")
+def trained(spark):
+    """What two nodes found for each feed, weighted or not, and one process for the same batches."""
     import pyarrow as pa
 
-    features, labels = make_rows(count)
-    table = pa.table({"id": np.arange(count), "x": list(features), "y": labels})
-    data = spark.createDataFrame(table)
-    (batches, nodes), (others, second) = tsm.run(
-        train_on_nodes, {"weighted": weighted}, spark=spark, num_workers=2, data=data
-    )
-    assert len(batches) == len(others)
-    order = np.concatenate([part for pair in zip(batches, others, strict=True) for part in pair])
-    assert sorted(order) == list(range(count))
-    [alone] = tsm.run(train_alone, (features[order], labels[order]), spark=spark)
-    return nodes, second, alone
+    rows = {feed: make_rows(count) for feed, count in COUNTS.items()}
+    tables = {
+        feed: spark.createDataFrame(
+            pa.table({"id": np.arange(len(labels)), "x": list(features), "y": labels})
+        )
+        for feed, (features, labels) in rows.items()
+    }
+    with tsm.Cluster(train_on_nodes, spark=spark, num_workers=2) as cluster:
+        for feed, table in tables.items():
+            cluster.train(table, feed=feed)
+    nodes, others = cluster.results
+    orders = {}
+    for feed, weighted in FEEDS:
+        pairs = zip(nodes[feed, weighted][0], others[feed, weighted][0], strict=True)
+        order = np.concatenate([part for pair in pairs for part in pair])
+        assert sorted(order) == list(range(COUNTS[feed]))
+        np.testing.assert_array_equal(orders.setdefault(feed, order), order)
+    ordered = {feed: tuple(part[orders[feed]] for part in rows[feed]) for feed in rows}
+    [alone] = tsm.run(train_alone, ordered, spark=spark)
+    return nodes, others, alone
 
 
 def deviation(found, expected):
@@ -108,25 +119,19 @@ def deviations(trained, alone):
     }
 
 
-@pytest.mark.parametrize("count", [pytest.param(1280, marks=pytest.mark.full), 1001])
-def test_two_nodes_equal_one_process(spark, count):
-    nodes, second, alone = run_both(spark, count, weighted=None)
-    for name in CASES:
-        np.testing.assert_equal(nodes[name][0], second[name][0])  # histories of both nodes
-        found = deviations(nodes[name], alone[name])
-        if CASES[name]["normalized"]:
+@pytest.mark.parametrize(("feed", "weighted"), FEEDS)
+def test_two_nodes_equal_one_process(trained, feed, weighted):
+    nodes, others, alone = trained
+    for name, case in CASES.items():
+        mine = nodes[feed, weighted][1][name]
+        np.testing.assert_equal(mine[0], others[feed, weighted][1][name][0])  # histories
+        found = deviations(mine, alone[feed][name])
+        if case["normalized"]:
             # Each node normalizes by the statistics of its own half of a batch, as Keras does
             # under every strategy, so the model learns a little differently.
             assert max(found["history"], found["evaluated"]) < 0.05, found
         else:
             assert max(found.values()) < 1e-5, (name, found)
-
-
-def test_odd_rows_count_as_in_one_process_when_weighted(spark):
-    nodes, _, alone = run_both(spark, 1001, weighted=True)
-    for name in ("adam", "momentum"):
-        found = deviations(nodes[name], alone[name])
-        assert max(found.values()) < 1e-5, (name, found)
 
 
 def fit_row_by_row(ctx, path):
