@@ -146,6 +146,31 @@ def train_without_empty(
     }
 
 
+def train_with_numbers(
+    strategy: Any, node: int, steps: list[list[list[int]]], case: str
+) -> dict[str, Any]:
+    """Losses that are one number for a batch."""
+    import keras
+
+    def mean(y_true: Any, y_pred: Any) -> Any:
+        return keras.ops.mean(keras.ops.square(y_true - y_pred))
+
+    class Sum(keras.losses.Loss):  # type: ignore[misc]
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            return keras.ops.sum(keras.ops.square(y_true - y_pred))
+
+    x = np.random.default_rng(1).normal(size=(16, 2)).astype("float32")
+    keras.utils.set_random_seed(2)
+    with strategy.scope():
+        layers = [keras.layers.Dense(4, "tanh", kernel_regularizer="l2"), keras.layers.Dense(1)]
+        model = keras.Sequential([keras.Input((2,)), *layers])
+        loss = mean if case == "mean" else Sum(reduction="sum")
+        model.compile(keras.optimizers.SGD(0.01), loss)
+    dataset = make_dataset(strategy, node, steps, x, x.sum(1, keepdims=True))
+    history = model.fit(dataset, epochs=EPOCHS, verbose=0).history
+    return {"loss": history["loss"], "weights": model.get_weights()}
+
+
 def train_all(strategy: Any, node: Node) -> dict[str, Any]:
     """Everything, with batches of one row on two nodes, or of both together on one."""
 
@@ -157,6 +182,8 @@ def train_all(strategy: Any, node: Node) -> dict[str, Any]:
         case: train_without_empty(strategy, node.index, steps(ROWS, 1), case)
         for case in NEVER_EMPTY
     }
+    for case, rows in {"mean": ROWS, "sum": 16}.items():  # a sum has no scale
+        found[case] = train_with_numbers(strategy, node.index, steps(rows, 2), case)
     found["metric"] = train_metric(strategy, node.index, steps(16, 2))
     return found | {"mixed": train_mixed(strategy, node.index, steps(16, 2))}
 
@@ -234,9 +261,21 @@ def test_no_replica_has_an_empty_batch(
         for values in (found[case]["loss"], *found[case]["weights"]):
             assert np.isfinite(values).all()
         assert found[case]["predicted"].shape == (ROWS, 1)
-        if case == "of each replica":  # and Keras adds up losses that are one number
+        if case == "of each replica":
             continue
         np.testing.assert_allclose(found[case]["loss"], expected["loss"], **EXACT)
+        for left, right in zip(found[case]["weights"], expected["weights"], strict=True):
+            np.testing.assert_allclose(left, right, **EXACT)
+
+
+@pytest.mark.parametrize("case", ["mean", "sum"])
+def test_a_loss_may_be_one_number(
+    alone: dict[str, Any], together: list[dict[str, Any]], case: str
+) -> None:
+    expected = alone[case]
+    for found in together:
+        if case == "mean":  # of which Keras reports the mean over the nodes
+            np.testing.assert_allclose(found[case]["loss"], expected["loss"], **EXACT)
         for left, right in zip(found[case]["weights"], expected["weights"], strict=True):
             np.testing.assert_allclose(left, right, **EXACT)
 

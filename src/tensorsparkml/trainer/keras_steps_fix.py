@@ -1,6 +1,6 @@
 """Makes the steps and epochs of Keras 3 on this library's datasets those of one process.
 
-Three defects of Keras's TensorFlow trainer are repaired, for datasets of this library; others are
+Four defects of Keras's TensorFlow trainer are repaired, for datasets of this library; others are
 read as Keras reads them:
 
 - At the end of data of unknown length the step that finds none still counts
@@ -9,6 +9,9 @@ read as Keras reads them:
 - Every replica's mean loss counts the same. Here it counts by the scale of its batch (see
   `step_scales`), in gradients and in the reported losses; sample weights, which metrics see as
   well, stay as they are.
+- A loss function that returns one number, the mean over its batch, is added up over the replicas,
+  so gradients are as many times as large. Here it counts as Keras 2 counts it: as a mean, unless
+  the loss's reduction says otherwise.
 - Every `fit` warns that the input ran out of data, and, since 3.15, that it will not be shuffled.
 
 Knows private names of Keras and TensorFlow, and is applied by `keras_fix`, which has read the
@@ -17,7 +20,9 @@ source before. A few functions must be replaced together, because they share a t
 
 from __future__ import annotations
 
+import ast
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
@@ -47,6 +52,7 @@ __all__ = [
 ]
 
 EPOCHS = "TFEpochIterator"
+MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")  # reductions
 _iterators: WeakSet[Any] = WeakSet()  # of this library's datasets for a single replica
 _state = threading.local()
 
@@ -96,10 +102,13 @@ def repair_losses(module: ModuleType) -> None:
         if not calls(parse_function(module, name, ["value"]), "multiply"):
             raise unrecognised(module, name, "does not multiply")
     name, parameters = "reduce_values", ["values", "sample_weight", "reduction"]
-    if not calls(parse_function(module, name, parameters), scale):
+    function = parse_function(module, name, parameters)
+    if not calls(function, scale):
         raise unrecognised(module, name, f"does not call {scale}")
     replace(module, scale, _scale)
     replace(module, unscale, _unscale)
+    if "tuple(values.shape) == ()" in ast.unparse(function):
+        replace(module, name, functools.partial(_scale_numbers, getattr(module, scale)))
 
 
 def repair_losses_of_outputs(module: ModuleType) -> None:
@@ -204,6 +213,20 @@ def _scale(
 
     # A batch without rows counts nothing, whatever its mean is.
     return tf.math.multiply_no_nan(value, tf.cast(scale, value.dtype))
+
+
+def _scale_numbers(
+    scale: Callable[[Any], Any],
+    wrapped: Callable[..., Any],
+    _: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    loss = wrapped(*args, **kwargs)
+    given = inspect.signature(wrapped).bind(*args, **kwargs)
+    given.apply_defaults()
+    is_number = tuple(given.arguments["values"].shape) == ()
+    return scale(loss) if is_number and given.arguments["reduction"] in MEANS else loss
 
 
 def _unscale(
