@@ -1,7 +1,7 @@
 """The coordinator with up to 1,000 simulated nodes.
 
-The coordinator is the real one, in this process. The nodes are in two others: each polls and
-reports with the agents' code, over connections of its own, and has no trainer
+The coordinator is the real one, in this process. The nodes are in others, a hundred in each: each
+polls and reports with the agents' code, over a connection of its own, and has no trainer
 (`simulated_nodes.py`). Where commits are counted, each gives rows to one node, and all nodes have
 received what follows from all of them.
 """
@@ -32,7 +32,7 @@ from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.roles import make_roles
 
 _NODES = (10, 100, 400, 1_000)
-_PROCESSES = 2
+_NODES_PER_PROCESS = 100  # with more, threads that wait in one process cost more than their calls
 _LEASE_SECONDS = 30.0
 _START_SECONDS = 300.0
 _IDLE_SECONDS = 12.0
@@ -115,6 +115,7 @@ class SimulatedCluster:
             gpu_memory_growth=False,
             tensorboard=False,
         )
+        processes = -(-nodes // _NODES_PER_PROCESS)
         self._processes = [
             subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.simulated_nodes"],
@@ -122,22 +123,24 @@ class SimulatedCluster:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            for _ in range(_PROCESSES)
+            for _ in range(processes)
         ]
-        self._ranks = [range(each, nodes, _PROCESSES) for each in range(_PROCESSES)]
+        self._ranks = [range(each, nodes, processes) for each in range(processes)]
         for process, ranks in zip(self._processes, self._ranks, strict=True):
-            assert process.stdin is not None
-            process.stdin.write(f"{plan.encode().decode()}\n{json.dumps(list(ranks))}\n")
-            process.stdin.flush()
-        self._answers()
+            _write(process, f"{plan.encode().decode()}\n{json.dumps(list(ranks))}")
+        for process in self._processes:
+            _read(process)  # it is ready
+
+    def ask_all(self, command: str) -> list[Any]:
+        """Give all processes one command, and return their answers."""
+        return self.ask(*[command] * len(self._processes))
 
     def ask(self, *commands: str) -> list[Any]:
-        """Give each process a command, and return the answers of all."""
-        for process, command in zip(self._processes, commands, strict=True):
-            assert process.stdin is not None
-            process.stdin.write(f"{command}\n")
-            process.stdin.flush()
-        return self._answers()
+        """Give each of the first processes a command, and return their answers."""
+        asked = self._processes[: len(commands)]
+        for process, command in zip(asked, commands, strict=True):
+            _write(process, command)
+        return [_read(process) for process in asked]
 
     def wait_for(self, kind: str, counts: list[int]) -> float:
         """Return when the nodes have received so many directives of a kind, by rank."""
@@ -151,8 +154,16 @@ class SimulatedCluster:
             process.communicate()
         self.coordinator.close()
 
-    def _answers(self) -> list[Any]:
-        return [json.loads(process.stdout.readline()) for process in self._processes]  # type: ignore[union-attr]
+
+def _write(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+
+
+def _read(process: subprocess.Popen[str]) -> Any:
+    assert process.stdout is not None
+    return json.loads(process.stdout.readline())
 
 
 def measure(nodes: int) -> Figures:
@@ -163,7 +174,7 @@ def measure(nodes: int) -> Figures:
         idle, late = _measure_idle(cluster)
         commits, close = _measure_feed(cluster)
         memory = psutil.Process().memory_info().rss / 1e6
-        began, _ = cluster.ask("fail 0", "late")
+        [began] = cluster.ask("fail 0")
         failure = cluster.wait_for("Stop", [1] * nodes) - began
     finally:
         cluster.close()
@@ -175,17 +186,17 @@ def measure(nodes: int) -> Figures:
 
 def _measure_start(cluster: SimulatedCluster) -> float:
     begin = time.monotonic()
-    cluster.ask(*["start"] * _PROCESSES)
+    cluster.ask_all("start")
     if not cluster.coordinator.require(lambda state: state.all_started, _START_SECONDS):
         raise TimeoutError(f"{cluster.nodes} nodes have not started in {_START_SECONDS:.0f} s")
     return time.monotonic() - begin
 
 
 def _measure_idle(cluster: SimulatedCluster) -> tuple[float, list[float]]:
-    cluster.ask(*["late"] * _PROCESSES)
+    cluster.ask_all("late")
     used, begin = psutil.Process().cpu_times(), time.monotonic()
     time.sleep(_IDLE_SECONDS)
-    late = [late for answer in cluster.ask(*["late"] * _PROCESSES) for late in answer]
+    late = [late for answer in cluster.ask_all("late") for late in answer]
     now, seconds = psutil.Process().cpu_times(), time.monotonic() - begin
     return (now.user + now.system - used.user - used.system) / seconds, late
 

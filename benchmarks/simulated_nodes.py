@@ -84,8 +84,9 @@ class SimulatedNode:
         self._received = received
         link = DriverLink(plan.lease_seconds, lambda: Reach.ACCEPTED)
         log = NodeLog(folder / f"{rank}.log")
-        self.reporter = Reporter(self._connect(), rank, log, link, **pace(plan))
-        self._mailbox = Mailbox(self._connect(), rank, link, self._deliver, **pace(plan))
+        client = self._connect()
+        self.reporter = Reporter(client, rank, log, link, plan.lines_seconds)
+        self._mailbox = Mailbox(client, rank, link, self._deliver, plan.poll_seconds)
 
     def run(self) -> None:
         """Do what launch task and agent do, until the process ends."""
@@ -108,11 +109,6 @@ class SimulatedNode:
         if isinstance(directive, Give):
             self.reporter.send("given", feed=directive.feed, segment=directive.segment)
         self._received.directive(directive)
-
-
-def pace(plan: ClusterPlan) -> dict[str, Any]:
-    """Return how often agents call, where that depends on the cluster."""
-    return {}
 
 
 def main() -> None:
