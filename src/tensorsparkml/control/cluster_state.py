@@ -84,7 +84,7 @@ class ClusterState:
             Node(name, awaited=rank in roles.training) for rank, name in enumerate(roles.names)
         ]
         self._ranks = {name: rank for rank, name in enumerate(roles.names)}
-        self._roles = roles
+        self._training = roles.training
         self._readers = self.nodes[: roles.readers]
         self._training_ended = False
         # Mains beside the training that have not asked for its end, and may still do so.
@@ -230,7 +230,7 @@ class ClusterState:
         return replace(tick, settled=settled)
 
     def _training_in(self, phase: Phase) -> list[int]:
-        return [rank for rank in self._roles.training if self.nodes[rank].phase is phase]
+        return [rank for rank in self._training if self.nodes[rank].phase is phase]
 
     def _name_hung(self, now: float) -> None:
         """Add what explains consequences better than they do: trainers that do not respond."""
@@ -300,10 +300,9 @@ class ClusterState:
         return [addressed for ledger in unwanted for addressed in ledger.remove()]
 
     def _decide(self, feed: str) -> Addressed:
-        running = [
+        return self.feeds[feed].decide(
             rank for rank, node in enumerate(self._readers) if node.phase is not Phase.FINISHED
-        ]
-        return self.feeds[feed].decide(running)
+        )
 
     # Outcome
 
@@ -325,7 +324,7 @@ class ClusterState:
     @property
     def training_over(self) -> bool:
         """Whether every main that trains has returned."""
-        return all(self.nodes[rank].phase is Phase.FINISHED for rank in self._roles.training)
+        return all(self.nodes[rank].phase is Phase.FINISHED for rank in self._training)
 
     @property
     def all_finished(self) -> bool:

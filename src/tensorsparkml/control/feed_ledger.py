@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tensorsparkml.control.deliveries import Deliveries, delivery_name
@@ -245,10 +245,12 @@ class FeedLedger:
         if self._deliveries:
             self._deliveries.ask(rank, number, whole)
 
-    def decide(self, running: Sequence[int]) -> Addressed:
+    def decide(self, running: Iterable[int]) -> Addressed:
         """Let the nodes begin the next pass, once all that are still running have asked for it."""
+        if self._deliveries is None:
+            return []
         waiting_for = [rank for rank in running if not self.progress[rank].terminated]
-        decision = self._deliveries.decide(waiting_for) if self._deliveries else None
+        decision = self._deliveries.decide(waiting_for)
         if decision is None:
             return []
         number, delivery = decision

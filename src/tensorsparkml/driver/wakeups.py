@@ -58,17 +58,19 @@ class Wakeups(Generic[Key]):
         deadline = time.monotonic() + timeout
         waiter = _Waiter(self._lock)
         self._waiting.setdefault(key, []).append(waiter)
-        while not condition() and (seconds := deadline - time.monotonic()) > 0.0:
-            waiter.woken.wait(seconds)
-            if waiter.awake:
-                waiter.awake = False
-                self._awake -= 1
-                self._wake()
-        waiter.due = False
-        waiting = self._waiting[key]
-        waiting.remove(waiter)
-        if not waiting:
-            del self._waiting[key]
+        try:
+            while not condition() and (seconds := deadline - time.monotonic()) > 0.0:
+                waiter.woken.wait(seconds)
+                if waiter.awake:
+                    waiter.awake = False
+                    self._awake -= 1
+                    self._wake()
+        finally:
+            waiter.due = False
+            waiting = self._waiting[key]
+            waiting.remove(waiter)
+            if not waiting:
+                del self._waiting[key]
 
     def wake(self, keys: Iterable[Key]) -> None:
         """Let the threads look that wait for one of the keys."""
