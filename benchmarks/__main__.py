@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import (
+    control_plane,
     data,
     first_pass,
     large_feed,
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Run] = {
     "startup": training.run_start,
     "shutdown": shutdown.run,
     "large_feed": large_feed.run,
+    "control_plane": control_plane.run,
 }
 _IDLE_SECONDS = 2.0  # before each benchmark, in which this run uses no CPU
 _PACKAGES = ("pyspark", "tensorflow-cpu", "tensorflow", "keras", "pyarrow", "numpy")

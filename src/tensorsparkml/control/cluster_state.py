@@ -83,13 +83,16 @@ class ClusterState:
         self.nodes = [
             Node(name, awaited=rank in roles.training) for rank, name in enumerate(roles.names)
         ]
-        self._roles = roles
+        self._ranks = {name: rank for rank, name in enumerate(roles.names)}
+        self._training = roles.training
         self._readers = self.nodes[: roles.readers]
         self._training_ended = False
         # Mains beside the training that have not asked for its end, and may still do so.
         self._undecided = set(roles.with_main) - set(roles.training)
         self.feeds: dict[str, FeedLedger] = {}
         self.failures: list[Failure] = []
+        self._known: set[tuple[str, str | None, bool]] = set()  # kind, node, consequence
+        self._hung: set[int] = set()  # nodes whose trainers are silent
         self.ending = False
         self.last_epoch: Mapping[str, Any] | None = None
         self.tensorboard_url: str | None = None
@@ -115,11 +118,13 @@ class ClusterState:
     def trainer_silent(self, rank: int, seconds: float, state: str, now: float) -> None:
         """Record that a trainer has not responded for a while, and the state of its process."""
         self.nodes[rank].hung = (now - seconds, state)
+        self._hung.add(rank)
         self._name_hung(now)
 
     def trainer_heard(self, rank: int) -> None:
         """Record that a trainer responds again."""
         self.nodes[rank].hung = None
+        self._hung.discard(rank)
 
     def stored_bytes(self) -> tuple[int, ...]:
         """Return the size of the rows of all feeds on each node's disk, by rank."""
@@ -172,7 +177,7 @@ class ClusterState:
         Several processes may report the same one. Once training has ended, only the failure of a
         main that is still waited for matters.
         """
-        ranks = [rank for rank, node in enumerate(self.nodes) if node.name == failure.node]
+        ranks = [self._ranks[failure.node]] if failure.node in self._ranks else []
         if self.training_over:
             ranks = [rank for rank in ranks if self.nodes[rank].phase is not Phase.FINISHED]
             for rank in self._undecided.intersection(ranks):
@@ -181,9 +186,10 @@ class ClusterState:
                 return []
         for rank in ranks:
             self.nodes[rank].phase = Phase.FAILED
-        known = {(other.kind, other.node, other.consequence) for other in self.failures}
-        if self.ending or (failure.kind, failure.node, failure.consequence) in known:
+        fact = failure.kind, failure.node, failure.consequence
+        if self.ending or fact in self._known:
             return []
+        self._known.add(fact)
         if failure.kind == "AgentLostError":
             failure = replace(failure, message=failure.message + self._silence.explain(now))
         self.failures.append(failure)
@@ -224,14 +230,14 @@ class ClusterState:
         return replace(tick, settled=settled)
 
     def _training_in(self, phase: Phase) -> list[int]:
-        return [rank for rank in self._roles.training if self.nodes[rank].phase is phase]
+        return [rank for rank in self._training if self.nodes[rank].phase is phase]
 
     def _name_hung(self, now: float) -> None:
         """Add what explains consequences better than they do: trainers that do not respond."""
-        if not self.failures or self.ending:
+        if not self.failures or self.ending or not self._hung:
             return
         failed = {failure.node for failure in self.failures}
-        for node in self.nodes:
+        for node in (self.nodes[rank] for rank in sorted(self._hung)):
             if node.hung is None or node.name in failed or node.phase is Phase.FINISHED:
                 continue
             since, state = node.hung
@@ -241,6 +247,7 @@ class ClusterState:
                 "frozen container), or native code in it hangs. Look at the process and at the "
                 "node's log"
             )
+            self._known.add((_HUNG, node.name, True))
             self.failures.append(Failure(_HUNG, message, node.name, consequence=True))
 
     # Feeds
@@ -293,10 +300,9 @@ class ClusterState:
         return [addressed for ledger in unwanted for addressed in ledger.remove()]
 
     def _decide(self, feed: str) -> Addressed:
-        running = [
+        return self.feeds[feed].decide(
             rank for rank, node in enumerate(self._readers) if node.phase is not Phase.FINISHED
-        ]
-        return self.feeds[feed].decide(running)
+        )
 
     # Outcome
 
@@ -318,7 +324,7 @@ class ClusterState:
     @property
     def training_over(self) -> bool:
         """Whether every main that trains has returned."""
-        return all(self.nodes[rank].phase is Phase.FINISHED for rank in self._roles.training)
+        return all(self.nodes[rank].phase is Phase.FINISHED for rank in self._training)
 
     @property
     def all_finished(self) -> bool:

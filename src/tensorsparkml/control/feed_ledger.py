@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tensorsparkml.control.deliveries import Deliveries, delivery_name
@@ -91,6 +91,7 @@ class FeedLedger:
         self._closing = False
         self._removed = False
         self._released = 0
+        self._behind = set(range(nodes))  # hold no more than every node is known to hold
         self._committed: set[str] = set()
         self._given: dict[str, Give] = {}
         self._limit = limit
@@ -100,8 +101,9 @@ class FeedLedger:
         self.dropping = limit is not None and not limit.cached
         self._bytes = [0] * nodes
         self._dropped = [0] * nodes  # rows
+        self._full: set[int] = set()  # nodes that hold as much as they may
         self._published = [0] * nodes  # segments
-        self._starving: dict[int, int] = {}
+        self._starving: set[int] = set()  # have read all that is published for them
 
     @property
     def total(self) -> int:
@@ -124,16 +126,17 @@ class FeedLedger:
         if self._closing or commit.key in self._committed:
             return []
         self._committed.add(commit.key)
-        self.rows = [held + more for held, more in zip(self.rows, commit.rows, strict=True)]
-        self._bytes = [held + more for held, more in zip(self._bytes, commit.bytes, strict=True)]
+        for rank, (rows, size) in enumerate(zip(commit.rows, commit.bytes, strict=True)):
+            if rows or size:
+                self.rows[rank] += rows
+                self._bytes[rank] += size
+                self._look_whether_full(rank)
+                if self.rows[rank] > self._released:
+                    self._behind.discard(rank)
         if self._ordered:
             self._waiting.append(commit)
             return []
-        addressed = self._publish(commit)
-        held_by_all = min(self.rows)
-        if held_by_all > self._released:
-            self._released = held_by_all
-            addressed += self._to_all(Release(self.name, held_by_all))
+        addressed = self._publish(commit) + self._release()
         if self.full and not self.dropping:
             self.dropping = True
             addressed += self._drop()
@@ -156,6 +159,8 @@ class FeedLedger:
             self._bytes[move.target] += size
             self.rows[move.source] -= move.rows
             self.rows[move.target] += move.rows
+            for rank in (move.source, move.target):
+                self._look_whether_full(rank)
             addressed.append((move.source, give))
         return addressed if moves else addressed + self._complete()
 
@@ -199,8 +204,7 @@ class FeedLedger:
     @property
     def full(self) -> bool:
         """Whether a node holds as much as it may."""
-        limit = self._limit
-        return limit is not None and max(self._held_bytes()) >= limit.bytes
+        return bool(self._full)
 
     @property
     def overflows(self) -> bool:
@@ -210,8 +214,7 @@ class FeedLedger:
     @property
     def admits(self) -> bool:
         """Whether feeders may bring more rows now: there is room, or a node waits for them."""
-        hungry = any(self._published[rank] == seen for rank, seen in self._starving.items())
-        return hungry or not self.full
+        return bool(self._starving) or not self.full
 
     def again(self) -> FeedLedger:
         """Return the account of the delivery that the nodes now wait for."""
@@ -228,20 +231,26 @@ class FeedLedger:
     def dropped(self, rank: int, rows: int) -> None:
         """Record that a node has dropped rows that it had read."""
         self._dropped[rank] += rows
+        self._look_whether_full(rank)
 
     def starving(self, rank: int, segments: int) -> None:
         """Record that a node has read what it may, and knows that many segments."""
-        self._starving[rank] = segments
+        if segments == self._published[rank]:
+            self._starving.add(rank)
+        else:
+            self._starving.discard(rank)
 
     def ask(self, rank: int, number: int, whole: bool) -> None:
         """Record that a node is about to begin a pass; see `Deliveries.ask`."""
         if self._deliveries:
             self._deliveries.ask(rank, number, whole)
 
-    def decide(self, running: Sequence[int]) -> Addressed:
+    def decide(self, running: Iterable[int]) -> Addressed:
         """Let the nodes begin the next pass, once all that are still running have asked for it."""
+        if self._deliveries is None:
+            return []
         waiting_for = [rank for rank in running if not self.progress[rank].terminated]
-        decision = self._deliveries.decide(waiting_for) if self._deliveries else None
+        decision = self._deliveries.decide(waiting_for)
         if decision is None:
             return []
         number, delivery = decision
@@ -273,7 +282,9 @@ class FeedLedger:
     def stored_bytes(self) -> list[int]:
         """Return the size of the rows on each node's disk."""
         return (
-            [0] * len(self.rows) if self._removed else [round(size) for size in self._held_bytes()]
+            [0] * len(self.rows)
+            if self._removed
+            else [round(self._held_bytes(rank)) for rank in range(len(self.rows))]
         )
 
     def _publish(self, commit: Commit) -> Addressed:
@@ -281,6 +292,7 @@ class FeedLedger:
         for rank, count in enumerate(commit.rows):
             if count:
                 self._published[rank] += 1
+                self._starving.discard(rank)
                 addressed.append((rank, Publish(self.name, commit.segment, count)))
         return addressed
 
@@ -288,18 +300,33 @@ class FeedLedger:
         assert self._limit is not None
         return self._to_all(Drop(self.name, min(_MOST_KEPT_BYTES, self._limit.bytes // 2)))
 
-    def _held_bytes(self) -> list[float]:
-        """Return the size of what each node holds, from the mean size of its rows."""
-        parts = zip(self._bytes, self.rows, self._dropped, strict=True)
-        return [size * (1 - gone / rows) if rows else 0.0 for size, rows, gone in parts]
+    def _release(self) -> Addressed:
+        """Tell all nodes what each of them holds at least, when that has grown."""
+        if self._behind:
+            return []
+        self._released = min(self.rows)
+        self._behind = {rank for rank, rows in enumerate(self.rows) if rows == self._released}
+        return self._to_all(Release(self.name, self._released))
+
+    def _held_bytes(self, rank: int) -> float:
+        """Return the size of what a node holds, from the mean size of its rows."""
+        rows = self.rows[rank]
+        return self._bytes[rank] * (1 - self._dropped[rank] / rows) if rows else 0.0
+
+    def _look_whether_full(self, rank: int) -> None:
+        if self._limit is not None and self._held_bytes(rank) >= self._limit.bytes:
+            self._full.add(rank)
+        else:
+            self._full.discard(rank)
 
     def _to_all(self, directive: Directive) -> Addressed:
         return [(rank, directive) for rank in range(len(self.rows))]
 
     def _complete(self) -> Addressed:
         self.closed = True
+        total = self.total
         return [
-            (rank, Close(self.name, self.total, rows, self.passes))
+            (rank, Close(self.name, total, rows, self.passes))
             for rank, rows in enumerate(self.rows)
         ]
 

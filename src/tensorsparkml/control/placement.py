@@ -16,7 +16,8 @@ class Placement:
     def __init__(self, nodes: int, lead_bytes: int) -> None:
         self._all = tuple(range(nodes))
         self._lead_bytes = lead_bytes
-        self._given: dict[str, list[float]] = {}
+        # What is shared out over all nodes changes nothing between them, and is not counted.
+        self._given: dict[str, dict[int, float]] = {}
         self._totals = [0.0] * nodes
 
     def place(self, key: str, first: bool, near: Sequence[int], size: int) -> tuple[int, ...]:
@@ -28,17 +29,15 @@ class Placement:
             near: The nodes on the feeder's host.
             size: Size of the rows in bytes.
         """
-        given = self._given.setdefault(key, [0.0] * len(self._all))
         if first:
-            for rank in self._all:
-                self._totals[rank] -= given[rank]
-                given[rank] = 0.0
+            for rank, amount in self._given.pop(key, {}).items():
+                self._totals[rank] -= amount
         share = size / max(len(near), 1)
         ahead = max((self._totals[rank] for rank in near), default=0.0) + share
-        chosen = self._all
-        if near and ahead - min(self._totals) <= self._lead_bytes:
-            chosen = tuple(near)
-        for rank in chosen:
-            given[rank] += size / len(chosen)
-            self._totals[rank] += size / len(chosen)
-        return chosen
+        if not near or ahead - min(self._totals) > self._lead_bytes:
+            return self._all
+        given = self._given.setdefault(key, {})
+        for rank in near:
+            given[rank] = given.get(rank, 0.0) + share
+            self._totals[rank] += share
+        return tuple(near)

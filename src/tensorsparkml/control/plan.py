@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from tensorsparkml.control import pace
 from tensorsparkml.control.keys import Keys
 from tensorsparkml.roles import Roles
 
@@ -65,6 +66,16 @@ class ClusterPlan:
     def nodes(self) -> int:
         """Number of nodes."""
         return len(self.roles.nodes)
+
+    @property
+    def poll_seconds(self) -> float:
+        """For how long the coordinator may hold an agent's poll; see `pace`."""
+        return pace.poll_seconds(self.nodes, self.lease_seconds)
+
+    @property
+    def lines_seconds(self) -> float:
+        """For how long printed lines, and progress within a pass, wait for more; see `pace`."""
+        return pace.lines_seconds(self.nodes, self.lease_seconds)
 
     def name(self, rank: int) -> str:
         """Return a node's name, such as `worker:1`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,7 +19,8 @@ from tensorsparkml.control.keys import Check, Credentials, Guard
 
 logger = logging.getLogger(__name__)
 
-Handler = Callable[[dict[str, Any]], dict[str, Any] | None]
+# Returns the reply, or what `encode_reply` has made of it before.
+Handler = Callable[[dict[str, Any]], dict[str, Any] | bytes | None]
 # What answers Flight's `do_exchange`: gets the call's context, descriptor, reader and writer.
 ExchangeHandler = Callable[[Any, Any, Any, Any], None]
 # Gets a caller, an action and its body, and returns whether the caller may.
@@ -31,6 +33,7 @@ _HEADER = "authorization"
 # Without it, a client whose network was down waits for up to two minutes before it tries again.
 _CHANNEL = [("grpc.max_reconnect_backoff_ms", 1000)]
 _SCHEME = "Bearer "
+_COMPRESSED_BYTES = 16_384
 _CHECK = "token"
 
 
@@ -105,7 +108,8 @@ class RpcServer(flight.FlightServerBase):  # type: ignore[misc]
             caller = context.get_middleware(_CHECK).name
             if not self._permit(caller, action.type, body):
                 raise PermissionError(f"{caller} may not do that")
-            return [json.dumps(handler(body) or {}).encode()]
+            reply = handler(body)
+            return [reply if isinstance(reply, bytes) else encode_reply(reply or {})]
         except Exception as error:
             # Flight would pass a KeyError on as Arrow's own, which is no FlightError.
             logger.exception("action %r failed", action.type)
@@ -151,7 +155,7 @@ class RpcClient:
         """
         action = flight.Action(name, json.dumps(dict(body or {})).encode())
         replies = list(self._flight.do_action(action, self.options(timeout)))
-        return json.loads(replies[0].body.to_pybytes())
+        return _decode_reply(replies[0].body.to_pybytes())
 
     def options(self, timeout: float | None = None) -> Any:
         """Return Flight call options that carry the token."""
@@ -165,6 +169,19 @@ class RpcClient:
     def close(self) -> None:
         """Close the connection."""
         self._flight.close()
+
+
+def encode_reply(body: Mapping[str, Any]) -> bytes:
+    """Return a reply as it travels: as JSON, compressed where it is long.
+
+    What the nodes of a large cluster tell each other grows with the square of their number.
+    """
+    encoded = json.dumps(body).encode()
+    return encoded if len(encoded) < _COMPRESSED_BYTES else zlib.compress(encoded, level=1)
+
+
+def _decode_reply(data: bytes) -> Any:
+    return json.loads(data if data.startswith(b"{") else zlib.decompress(data))
 
 
 def _encrypted(location: str, certificate: str | None) -> str:

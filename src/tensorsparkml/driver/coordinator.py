@@ -1,12 +1,13 @@
 """The coordinator: the driver's control server, a thin shell around `ClusterState`.
 
-All state is behind one condition. Calls of agents and feeders change it from Flight's threads, and
-a ticker lets time pass; the user's thread waits on it.
+All state is behind one lock. Calls of agents and feeders change it from Flight's threads, and a
+ticker lets time pass. Who waits does so on a condition of its own kind: each node for its
+directives, feeders for room, nodes for the values of all, and the user's threads for the state. So
+an event wakes those that it is for, and its cost does not grow with the number of nodes.
 """
 
 from __future__ import annotations
 
-import base64
 import logging
 import threading
 import time
@@ -18,6 +19,9 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from tensorsparkml.control.cluster_state import ClusterState, Phase
+from tensorsparkml.control.coordinator.events import apply_event
+from tensorsparkml.control.coordinator.gathering import Gathering
+from tensorsparkml.control.coordinator.mailbox import Mailbox
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.keys import Guard, may_call
 from tensorsparkml.control.messages import (
@@ -25,11 +29,9 @@ from tensorsparkml.control.messages import (
     Directive,
     EndInference,
     Failure,
-    FeedProgress,
     LastFeeds,
     Peer,
     Stop,
-    decode_failure,
     encode_directive,
 )
 from tensorsparkml.control.names import check_segment
@@ -37,6 +39,7 @@ from tensorsparkml.control.rpc import Handler, RpcServer, tcp_location
 from tensorsparkml.control.verdict import to_error
 from tensorsparkml.driver.log_relay import LogRelay
 from tensorsparkml.driver.node_log import log_tensorboard, relay_epoch, relay_lines, relay_warning
+from tensorsparkml.driver.wakeups import Wakeups
 from tensorsparkml.errors import LaunchError, TensorSparkMLError
 
 logger = logging.getLogger(__name__)
@@ -64,11 +67,15 @@ class Coordinator:
 
     def __init__(self, state: ClusterState, guard: Guard, host: str, bind_address: str) -> None:
         self._state = state
-        self._changed = threading.Condition()
-        self._mailboxes: list[list[Directive]] = [[] for _ in state.nodes]
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)  # for the user's threads
+        self._room: Wakeups[str] = Wakeups(lock)  # for feeders that wait for it, by feed
+        # For calls of nodes, by rank, and by key where they gather.
+        self._news: Wakeups[int | str] = Wakeups(lock)
+        self._mailboxes = [Mailbox() for _ in state.nodes]
         self._reports = [0] * len(state.nodes)
         self._direct_tasks_left = 0
-        self._gathered: dict[str, dict[int, Any]] = {}
+        self._gatherings: dict[str, Gathering] = {}
         self._closing = False
         self._relay = LogRelay()
         handlers: dict[str, Handler] = {
@@ -225,17 +232,17 @@ class Coordinator:
         """Tell the nodes that no feed will come but those that are open, and these."""
         with self._changed:
             last = LastFeeds(tuple(dict.fromkeys([*self._state.feeds, *names])))
-            self._send([(rank, last) for rank in range(len(self._mailboxes))])
+            self._send_all(last)
 
     def end_inference(self) -> None:
         """Let the programs' loops over batches for inference end."""
         with self._changed:
-            self._send([(rank, EndInference()) for rank in range(len(self._mailboxes))])
+            self._send_all(EndInference())
 
     def stop(self, reason: str) -> None:
         """Ask all nodes to end, without a failure."""
         with self._changed:
-            self._send([(rank, Stop(reason)) for rank in range(len(self._mailboxes))])
+            self._send_all(Stop(reason))
 
     def results(self) -> list[bytes | None]:
         """Return what the mains returned, pickled, by rank."""
@@ -247,6 +254,8 @@ class Coordinator:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+            self._room.wake_all()
+            self._news.wake_all()
         self._ended.set()
         self._ticker.join()
         # gRPC gives clients that do not respond, such as agents that hang, twenty seconds.
@@ -271,8 +280,10 @@ class Coordinator:
         with self._changed:
             self._state.heard(rank, time.monotonic())
             mailbox = self._mailboxes[rank]
-            self._changed.wait_for(lambda: len(mailbox) > seen or self._closing, body["wait"])
-            return {"directives": [encode_directive(directive) for directive in mailbox[seen:]]}
+            mailbox.acknowledge(seen)
+            self._news.wait_for(rank, lambda: mailbox.has_news(seen) or self._closing, body["wait"])
+            directives = mailbox.after(seen)
+        return {"directives": [encode_directive(directive) for directive in directives]}
 
     def _on_report(self, body: dict[str, Any]) -> None:
         rank, number = body["rank"], body.get("number")
@@ -296,55 +307,15 @@ class Coordinator:
                 return
             case "epoch":
                 self._relay.put(partial(relay_epoch, name, event))
+            case "tensorboard":
+                self.tensorboard_at(event["url"])
         try:
-            self._send(self._apply(rank, event))
+            self._send(apply_event(self._state, rank, event, time.monotonic()))
         except Exception as error:
             # The report does not come again: whoever waits for the event would wait for ever.
             message = f"the driver cannot apply {event['kind']!r} of {name}: {error!r}"
             self.fail(Failure("NodeError", message, name))
             self._relay.put(partial(logger.error, "%s", message, exc_info=error))
-
-    def _apply(self, rank: int, event: dict[str, Any]) -> Addressed:
-        state = self._state
-        match event["kind"]:
-            case "started":
-                state.started(rank, Peer(**event["peer"]), event.get("processes", ()))
-            case "finished":
-                return state.finished(rank, base64.b64decode(event["result"]))
-            case "failed":
-                return state.failed(decode_failure(event["failure"]), time.monotonic())
-            case "gone":
-                state.gone(rank)
-            case "epoch":
-                state.epoch_ended(event)
-            case "tensorboard":
-                self.tensorboard_at(event["url"])
-            case "joint_call":
-                state.joint_calls.begun(rank, event["number"], event["name"])
-            case "joint_call_ended":
-                state.joint_calls.ended(rank)
-            case "trainer_silent":
-                state.trainer_silent(rank, event["seconds"], event["state"], time.monotonic())
-            case "trainer_heard":
-                state.trainer_heard(rank)
-            case "awaits_end":
-                state.awaits_end(rank)
-            case "unawaited":
-                state.unawaited(rank)
-            case "share":
-                state.feeds[event["feed"]].shared(rank, event["rows"])
-            case "given":
-                return state.given(event["feed"], event["segment"])
-            case "progress":
-                progress = FeedProgress(event["passes"], event["rows"], event["terminated"])
-                return state.consumed(rank, event["feed"], progress)
-            case "begin":
-                return state.begins_pass(rank, event["feed"], event["number"], event["whole"])
-            case "dropped":
-                state.feeds[event["feed"]].dropped(rank, event["rows"])
-            case "starving":
-                state.feeds[event["feed"]].starving(rank, event["segments"])
-        return []
 
     def _on_commit(self, body: dict[str, Any]) -> None:
         check_segment(body["segment"])
@@ -358,17 +329,20 @@ class Coordinator:
 
     def _on_admit(self, body: dict[str, Any]) -> dict[str, Any]:
         """Wait a little until a feeder may bring rows, and say whether; and whether in vain."""
-        name = body["feed"]
+        feed = body["feed"]
         with self._changed:
-            ledger = self._state.feeds[name]
+            self._room.wait_for(feed, lambda: self._admits(feed) or self._closing, body["wait"])
+            return {
+                "admitted": self._state.feeds[feed].admits,
+                "unwanted": self._feeds_in_vain(feed),
+            }
 
-            def unwanted() -> bool:
-                return bool(self._state.failures) or self._state.feed_unwanted(name)
+    def _admits(self, feed: str) -> bool:
+        """Whether a feeder need not wait for room, if only because nobody wants its rows."""
+        return self._state.feeds[feed].admits or self._feeds_in_vain(feed)
 
-            self._changed.wait_for(
-                lambda: ledger.admits or unwanted() or self._closing, body["wait"]
-            )
-            return {"admitted": ledger.admits, "unwanted": unwanted()}
+    def _feeds_in_vain(self, feed: str) -> bool:
+        return bool(self._state.failures) or self._state.feed_unwanted(feed)
 
     def _on_place(self, body: dict[str, Any]) -> dict[str, Any]:
         with self._changed:
@@ -376,24 +350,31 @@ class Coordinator:
             ranks = ledger.place(body["key"], body["first"], body["near"], body["bytes"])
             return {"ranks": list(ranks)}
 
-    def _on_gather(self, body: dict[str, Any]) -> dict[str, Any]:
+    def _on_gather(self, body: dict[str, Any]) -> dict[str, Any] | bytes:
         """Take a node's value, and wait a little for those of the others, the first so many."""
-        nodes = self._state.nodes[: body["nodes"]]
+        key, nodes = body["key"], body["nodes"]
         with self._changed:
-            values = self._gathered.setdefault(body["key"], {})
-            values.setdefault(body["rank"], body["value"])
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: len(values) == len(nodes) or self._closing, body["wait"])
-            missing = [rank for rank in range(len(nodes)) if rank not in values]
+            if key not in self._gatherings:
+                self._gatherings[key] = Gathering(nodes)
+            gathering = self._gatherings[key]
+            if gathering.take(body["rank"], body["value"]):
+                self._news.wake([key])
+            self._news.wait_for(key, lambda: gathering.complete or self._closing, body["wait"])
+            if gathering.complete:
+                return gathering.reply()
+            missing = [self._state.nodes[rank] for rank in gathering.missing]
             return {
-                "values": None if missing else [values[rank] for rank in range(len(nodes))],
-                "missing": [nodes[rank].name for rank in missing],
-                "ended": [
-                    nodes[rank].name for rank in missing if nodes[rank].phase is Phase.FINISHED
-                ],
+                "values": None,
+                "missing": [node.name for node in missing],
+                "ended": [node.name for node in missing if node.phase is Phase.FINISHED],
             }
 
     def _send(self, addressed: Addressed) -> None:
         for rank, directive in addressed:
-            self._mailboxes[rank].append(directive)
+            self._mailboxes[rank].put(directive)
+        self._news.wake({rank for rank, _ in addressed})
         self._changed.notify_all()
+        self._room.wake([feed for feed in self._room.waited_for if self._admits(feed)])
+
+    def _send_all(self, directive: Directive) -> None:
+        self._send([(rank, directive) for rank in range(len(self._mailboxes))])

@@ -150,7 +150,7 @@ class Node:
             self.plan.keys.guard(of_node(self.rank)),
             {
                 "window": self._on_window,
-                "progress": lambda body: self._reporter.send("progress", **body),
+                "progress": lambda body: self._reporter.progress(**body),
                 "share": lambda body: self._reporter.send("share", **body),
                 "begin": lambda body: self._reporter.send("begin", **body),
                 "begun": lambda body: self._spool.begun(**body),
@@ -167,8 +167,9 @@ class Node:
             },
             self._relay.serve_program,
         )
-        self._reporter = Reporter(self._connect(), self.rank, self._log, self._link)
-        self._mailbox = Mailbox(self._connect(), self.rank, self._link, self._deliver)
+        client, plan = self._connect(), self.plan
+        self._reporter = Reporter(client, self.rank, self._log, self._link, plan.lines_seconds)
+        self._mailbox = Mailbox(client, self.rank, self._link, self._deliver, plan.poll_seconds)
         self._reporter.start()
         logs = NodeLogs(self.plan, self.rank, self.log_dir, self._host, self._reporter)
         self._trainer = Trainer(

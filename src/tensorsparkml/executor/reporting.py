@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import queue
 import socket
 import threading
 import time
@@ -22,11 +21,10 @@ from tensorsparkml.executor.logs import NodeLog
 
 logger = logging.getLogger(__name__)
 
-_POLL_SECONDS = 1.0  # how long the coordinator may hold a poll, so at least this often it hears us
 _CALL_SECONDS = 5.0
+_ANSWER_SECONDS = 4.0  # for a call that the coordinator has held as long as it may
 _RETRY_SECONDS = 0.5
 _CONNECT_SECONDS = 2.0
-_LINES_SECONDS = 0.1  # for which lines that a program prints wait for others
 
 
 def try_port(location: str) -> Reach:
@@ -85,19 +83,26 @@ class Mailbox:
     """Fetches directives and hands them on, in order, each once.
 
     Args:
-        client: Connection to the coordinator, used by this object alone.
+        client: Connection to the coordinator.
         rank: Rank of the node.
         link: Told of every reply, and of every call that fails.
         deliver: Called with each directive.
+        poll_seconds: How long the coordinator may hold a poll; at least this often it hears us.
     """
 
     def __init__(
-        self, client: RpcClient, rank: int, link: DriverLink, deliver: Callable[[Directive], None]
+        self,
+        client: RpcClient,
+        rank: int,
+        link: DriverLink,
+        deliver: Callable[[Directive], None],
+        poll_seconds: float,
     ) -> None:
         self._client = client
         self._rank = rank
         self._link = link
         self._deliver = deliver
+        self._poll_seconds = poll_seconds
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -107,8 +112,8 @@ class Mailbox:
             try:
                 reply = self._client.call(
                     "poll",
-                    {"rank": self._rank, "seen": seen, "wait": _POLL_SECONDS},
-                    timeout=_CALL_SECONDS,
+                    {"rank": self._rank, "seen": seen, "wait": self._poll_seconds},
+                    timeout=self._poll_seconds + _ANSWER_SECONDS,
                 )
             except flight.FlightError as error:
                 logger.warning("the coordinator did not answer: %s", error)
@@ -132,19 +137,27 @@ class Reporter:
     did not learn that a main has finished, it would wait for ever. It takes each number once.
 
     Args:
-        client: Connection to the coordinator, used by this object alone.
+        client: Connection to the coordinator.
         rank: Rank of the node.
         log: Its lines are sent too.
         link: Says when the driver counts as gone.
+        lines_seconds: How long lines that a program prints, and progress within a pass, wait for
+            more of them.
     """
 
-    def __init__(self, client: RpcClient, rank: int, log: NodeLog, link: DriverLink) -> None:
+    def __init__(
+        self, client: RpcClient, rank: int, log: NodeLog, link: DriverLink, lines_seconds: float
+    ) -> None:
         self._client = client
         self._rank = rank
         self._log = log
         self._link = link
-        self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._urgent = threading.Event()  # something else than lines waits
+        self._lines_seconds = lines_seconds
+        self._lock = threading.Lock()
+        self._events: list[dict[str, Any]] = []
+        self._progress: dict[str, dict[str, Any]] = {}  # by feed; only the last one matters
+        self._passes: dict[str, tuple[int, bool]] = {}
+        self._urgent = threading.Event()  # something else than lines and progress waits
         self._last = False
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
 
@@ -154,8 +167,30 @@ class Reporter:
 
     def send(self, kind: str, **fields: Any) -> None:
         """Queue one event, which is sent at once."""
-        self._events.put({"kind": kind, **fields})
+        with self._lock:
+            self._events.append({"kind": kind, **fields})
         self._wake()
+
+    def progress(self, feed: str, passes: int, rows: int, terminated: bool) -> None:
+        """Queue how far a feed is read; ends of passes and of the feed are sent at once."""
+        event = {
+            "kind": "progress",
+            "feed": feed,
+            "passes": passes,
+            "rows": rows,
+            "terminated": terminated,
+        }
+        with self._lock:
+            ended = self._passes.get(feed, (0, False)) != (passes, terminated)
+            self._passes[feed] = passes, terminated
+            if ended:
+                self._progress.pop(feed, None)
+                self._events.append(event)
+            else:
+                self._progress[feed] = event
+        if ended:
+            self._urgent.set()
+        self._log.news.set()
 
     def finish(self) -> None:
         """Send what is queued, and the node's farewell, unless the driver counts as gone."""
@@ -170,7 +205,7 @@ class Reporter:
     def _run(self) -> None:
         for number in itertools.count(1):
             self._log.news.wait()
-            self._urgent.wait(_LINES_SECONDS)
+            self._urgent.wait(self._lines_seconds)
             self._urgent.clear()
             self._log.news.clear()
             last = self._last
@@ -193,10 +228,11 @@ class Reporter:
                 time.sleep(_RETRY_SECONDS)
 
     def _drain(self) -> list[dict[str, Any]]:
-        events = []
         # Lines first: what a node printed before it failed is in the log before the failure.
-        if lines := self._log.take():
-            events.append({"kind": "lines", "lines": lines})
-        while not self._events.empty():
-            events.append(self._events.get())
+        lines = self._log.take()
+        events: list[dict[str, Any]] = [{"kind": "lines", "lines": lines}] if lines else []
+        with self._lock:
+            events += [*self._progress.values(), *self._events]
+            self._progress.clear()
+            self._events.clear()
         return events

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from tests.unit.example_keys import COORDINATOR, KEYS
 
 from tensorsparkml.control.cluster_state import ClusterState
+from tensorsparkml.control.coordinator.mailbox import Mailbox
+from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.keys import of_node
-from tensorsparkml.control.messages import Failure
+from tensorsparkml.control.messages import Commit, Failure
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.roles import make_roles
@@ -69,4 +74,40 @@ def test_a_change_wakes_all_threads_that_wait(monkeypatch: pytest.MonkeyPatch, c
     for thread in threads:
         thread.join(SECONDS)
         assert not thread.is_alive()
+    coordinator.close()
+
+
+def test_a_directive_wakes_only_the_call_of_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes, looked = 8, threading.Semaphore(0)
+    looks: Counter[int] = Counter()
+    original = Mailbox.has_news
+
+    def has_news(mailbox: Mailbox, received: int) -> bool:
+        looks[id(mailbox)] += 1
+        looked.release()
+        return original(mailbox, received)
+
+    monkeypatch.setattr(Mailbox, "has_news", has_news)
+    state = ClusterState(make_roles(nodes), lease_seconds=1e9)
+    coordinator = Coordinator(state, COORDINATOR, "127.0.0.1", "127.0.0.1")
+    coordinator.open_feed(FeedLedger("train", nodes))
+
+    def poll(rank: int) -> list[dict[str, Any]]:
+        client = RpcClient(coordinator.location, KEYS.credentials(of_node(rank)))
+        body = {"rank": rank, "seen": 1, "wait": SECONDS}  # it has the directive `Open`
+        directives: list[dict[str, Any]] = client.call("poll", body, timeout=SECONDS)["directives"]
+        client.close()
+        return directives
+
+    with ThreadPoolExecutor(nodes) as pool:
+        polls = [pool.submit(poll, rank) for rank in range(nodes)]
+        for _ in range(2 * nodes):  # each looks twice before it waits
+            assert looked.acquire(timeout=SECONDS)
+        rows = tuple(rank == 3 for rank in range(nodes))
+        coordinator.commit(Commit("train", "0", "0", rows, rows))
+        [directive] = polls[3].result()
+        assert directive["kind"] == "Publish"
+        assert sorted(looks.values()) == [2] * (nodes - 1) + [3]
+        coordinator.stop("the test is over")
+        assert [each.result()[0]["kind"] for each in polls].count("Stop") == nodes - 1
     coordinator.close()

@@ -20,6 +20,7 @@ from tensorsparkml.executor.logs import NodeLog
 from tensorsparkml.executor.reporting import DriverLink, Mailbox, Reporter, try_port
 
 SECONDS = 300.0
+LINES_SECONDS = 0.1
 
 
 class Clock:
@@ -70,7 +71,7 @@ def run_mailbox(*replies: Any, reach: Reach = Reach.ACCEPTED) -> Any:
     delivered: list[Directive] = []
     coordinator = Coordinator(*replies, on_last=lambda: mailbox.stop())
     link = DriverLink(SECONDS, try_driver)
-    mailbox = Mailbox(coordinator, 1, link, delivered.append)  # type: ignore[arg-type]
+    mailbox = Mailbox(coordinator, 1, link, delivered.append, 1.0)  # type: ignore[arg-type]
     mailbox.run()
     return coordinator, delivered, tried
 
@@ -129,7 +130,7 @@ def events_of(coordinator: Coordinator) -> list[dict[str, Any]]:
 
 def test_lines_come_before_events_and_the_farewell_last(log: NodeLog) -> None:
     coordinator = Coordinator()
-    reporter = Reporter(coordinator, 1, log, link_of())  # type: ignore[arg-type]
+    reporter = Reporter(coordinator, 1, log, link_of(), LINES_SECONDS)  # type: ignore[arg-type]
     log.follow(io.BytesIO(b"one\ntwo\n"))
     reporter.send("failed", failure={"kind": "MainError"})
     reporter.send("progress", rows=3)
@@ -143,12 +144,9 @@ def test_lines_come_before_events_and_the_farewell_last(log: NodeLog) -> None:
     ]
 
 
-def test_lines_wait_for_others_and_events_for_nothing(
-    log: NodeLog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lines_wait_for_others_and_events_for_nothing(log: NodeLog) -> None:
     coordinator, sent = Coordinator(), threading.Event()
-    monkeypatch.setattr(reporting, "_LINES_SECONDS", SECONDS)
-    reporter = Reporter(coordinator, 1, log, link_of())  # type: ignore[arg-type]
+    reporter = Reporter(coordinator, 1, log, link_of(), SECONDS)  # type: ignore[arg-type]
     reporter.start()
     for number in range(100):
         log.follow(io.BytesIO(b"line %d\n" % number))
@@ -163,9 +161,30 @@ def test_lines_wait_for_others_and_events_for_nothing(
     assert len(coordinator.calls) == 2
 
 
+def test_progress_within_a_pass_waits_and_the_end_of_a_pass_does_not(log: NodeLog) -> None:
+    coordinator, sent = Coordinator(), threading.Event()
+    reporter = Reporter(coordinator, 1, log, link_of(), SECONDS)  # type: ignore[arg-type]
+    reporter.start()
+    for rows in range(100):
+        reporter.progress("train", 0, rows, False)
+        reporter.progress("other", 0, rows, False)
+    assert coordinator.calls == []
+    coordinator._on_last = sent.set
+    reporter.progress("train", 1, 100, False)
+    assert sent.wait(SECONDS)
+    reporter.progress("train", 1, 120, False)
+    reporter.progress("train", 1, 120, True)
+    reporter.finish()
+    events = events_of(coordinator)
+    seen = [(event["feed"], event["rows"], event["terminated"]) for event in events[:-1]]
+    # Progress that a later event of the same feed makes worthless is left out.
+    assert seen == [("other", 99, False), ("train", 100, False), ("train", 120, True)]
+    assert events[-1] == {"kind": "gone"}
+
+
 def test_a_node_without_news_says_goodbye_too(log: NodeLog) -> None:
     coordinator = Coordinator()
-    reporter = Reporter(coordinator, 1, log, link_of())  # type: ignore[arg-type]
+    reporter = Reporter(coordinator, 1, log, link_of(), LINES_SECONDS)  # type: ignore[arg-type]
     reporter.start()
     reporter.finish()
     assert events_of(coordinator) == [{"kind": "gone"}]
@@ -173,7 +192,7 @@ def test_a_node_without_news_says_goodbye_too(log: NodeLog) -> None:
 
 def test_a_report_that_did_not_arrive_is_sent_again(log: NodeLog) -> None:
     coordinator = Coordinator(*[flight.FlightUnavailableError("gone")] * 2)
-    reporter = Reporter(coordinator, 1, log, link_of())  # type: ignore[arg-type]
+    reporter = Reporter(coordinator, 1, log, link_of(), LINES_SECONDS)  # type: ignore[arg-type]
     reporter.send("finished", result="")
     reporter.start()
     reporter.finish()
@@ -188,7 +207,7 @@ def test_a_coordinator_that_is_gone_does_not_keep_the_reporter(clock: Clock, log
     link = link_of(clock)
     for clock.now in range(100, 110):
         link.look()
-    reporter = Reporter(coordinator, 1, log, link)  # type: ignore[arg-type]
+    reporter = Reporter(coordinator, 1, log, link, LINES_SECONDS)  # type: ignore[arg-type]
     reporter.send("started")
     reporter.start()
     reporter.finish()

@@ -1,0 +1,144 @@
+"""Many simulated nodes in one process: the agents' real calls to a coordinator, without trainers.
+
+The first line on standard input is the plan of the cluster, the second one the ranks. Each further
+line is a command, which is answered by one line of JSON on standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tensorsparkml.control.driver_watch import Reach
+from tensorsparkml.control.keys import of_node
+from tensorsparkml.control.messages import Directive, Failure, Give, Peer, encode_failure
+from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.executor.logs import NodeLog
+from tensorsparkml.executor.rendezvous import meet
+from tensorsparkml.executor.reporting import DriverLink, Mailbox, Reporter
+
+
+class Received:
+    """Counts what all nodes of this process have received."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._directives: Counter[str] = Counter()
+        self._late: list[float] = []
+
+    def directive(self, directive: Directive) -> None:
+        """Count a directive."""
+        with self._changed:
+            self._directives[type(directive).__name__] += 1
+            self._changed.notify_all()
+
+    def empty_poll(self, late: float) -> None:
+        """Record by how many seconds a poll that brought nothing took longer than asked for."""
+        with self._changed:
+            self._late.append(late)
+
+    def take_late(self) -> list[float]:
+        """Return what `empty_poll` has recorded since the last call."""
+        with self._changed:
+            late, self._late = self._late, []
+            return late
+
+    def wait_for(self, kind: str, count: int) -> float:
+        """Wait until so many directives of a kind have arrived, and return the time."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._directives[kind] >= count)
+            return time.monotonic()
+
+
+class TimedClient(RpcClient):
+    """Measures how late polls return that bring nothing."""
+
+    received: Received
+
+    def call(
+        self, name: str, body: Mapping[str, Any] | None = None, *, timeout: float | None
+    ) -> Any:
+        """Call an action and return its reply."""
+        begin = time.monotonic()
+        reply = super().call(name, body, timeout=timeout)
+        if name == "poll" and body is not None and not reply["directives"]:
+            self.received.empty_poll(time.monotonic() - begin - body["wait"])
+        return reply
+
+
+class SimulatedNode:
+    """One node, without a trainer: its rows move as soon as they are to."""
+
+    def __init__(self, plan: ClusterPlan, rank: int, folder: Path, received: Received) -> None:
+        self._plan = plan
+        self._rank = rank
+        self._received = received
+        link = DriverLink(plan.lease_seconds, lambda: Reach.ACCEPTED)
+        log = NodeLog(folder / f"{rank}.log")
+        client = self._connect()
+        self.reporter = Reporter(client, rank, log, link, plan.lines_seconds)
+        self._mailbox = Mailbox(client, rank, link, self._deliver, plan.poll_seconds)
+
+    def run(self) -> None:
+        """Do what launch task and agent do, until the process ends."""
+        role, index = self._plan.roles.nodes[self._rank]
+        spool = f"/tmp/tensorsparkml-1000/{self._plan.cluster_id}/{self._rank}/spool"
+        peer = asdict(Peer(self._rank, role, index, "127.0.0.1", 40_000, 40_001, spool))
+        meet(self._plan, self._rank, {"problem": None, "address": peer, "gpus": None})
+        self.reporter.start()
+        self.reporter.send("started", peer=peer, processes=[1, 2])
+        self._mailbox.run()
+
+    def _connect(self) -> TimedClient:
+        client = TimedClient(
+            self._plan.coordinator, self._plan.keys.credentials(of_node(self._rank))
+        )
+        client.received = self._received
+        return client
+
+    def _deliver(self, directive: Directive) -> None:
+        if isinstance(directive, Give):
+            self.reporter.send("given", feed=directive.feed, segment=directive.segment)
+        self._received.directive(directive)
+
+
+def main() -> None:
+    """Obey commands until standard input ends."""
+    plan = ClusterPlan.decode(sys.stdin.readline().encode())
+    ranks = json.loads(sys.stdin.readline())
+    received = Received()
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        nodes = {rank: SimulatedNode(plan, rank, Path(folder), received) for rank in ranks}
+        _answer("ready")
+        for line in sys.stdin:
+            match line.split():
+                case ["start"]:
+                    for node in nodes.values():
+                        threading.Thread(target=node.run, daemon=True).start()
+                    _answer("starting")
+                case ["late"]:
+                    _answer(received.take_late())
+                case ["wait_for", kind, count]:
+                    _answer(received.wait_for(kind, int(count)))
+                case ["fail", rank]:
+                    failure = Failure("MainError", "main raised", plan.name(int(rank)))
+                    begin = time.monotonic()
+                    nodes[int(rank)].reporter.send("failed", failure=encode_failure(failure))
+                    _answer(begin)
+
+
+def _answer(value: Any) -> None:
+    print(json.dumps(value), flush=True)
+
+
+if __name__ == "__main__":
+    main()

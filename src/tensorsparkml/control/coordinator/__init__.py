@@ -1,0 +1,1 @@
+"""The parts of the coordinator that need no sockets, threads or clocks."""
