@@ -168,7 +168,7 @@ class Reporter:
     def send(self, kind: str, **fields: Any) -> None:
         """Queue one event, which is sent at once."""
         with self._lock:
-            self._events.append({"kind": kind, **fields})
+            self._append({"kind": kind, **fields})
         self._wake()
 
     def progress(self, feed: str, passes: int, rows: int, terminated: bool) -> None:
@@ -185,12 +185,17 @@ class Reporter:
             self._passes[feed] = passes, terminated
             if ended:
                 self._progress.pop(feed, None)
-                self._events.append(event)
+                self._append(event)
             else:
                 self._progress[feed] = event
         if ended:
             self._urgent.set()
         self._log.news.set()
+
+    def _append(self, event: dict[str, Any]) -> None:
+        """Queue an event behind the progress that was made before it."""
+        self._events += [*self._progress.values(), event]
+        self._progress.clear()
 
     def finish(self) -> None:
         """Send what is queued, and the node's farewell, unless the driver counts as gone."""
@@ -232,7 +237,7 @@ class Reporter:
         lines = self._log.take()
         events: list[dict[str, Any]] = [{"kind": "lines", "lines": lines}] if lines else []
         with self._lock:
-            events += [*self._progress.values(), *self._events]
-            self._progress.clear()
+            events += [*self._events, *self._progress.values()]
             self._events.clear()
+            self._progress.clear()
         return events

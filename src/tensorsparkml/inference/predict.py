@@ -68,8 +68,8 @@ def predict(
 ) -> DataFrame:
     """Return the DataFrame with a column of what a model predicts for each row, lazily.
 
-    The model is loaded once in each of Spark's Python processes. All columns are kept, and so
-    are the rows' order and partitions.
+    The model is loaded once in each of Spark's Python processes, and again when its files have
+    changed. All columns are kept, and so are the rows' order and partitions.
 
     Args:
         data: The rows.

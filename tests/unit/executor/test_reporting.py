@@ -212,3 +212,16 @@ def test_a_coordinator_that_is_gone_does_not_keep_the_reporter(clock: Clock, log
     reporter.start()
     reporter.finish()
     assert coordinator.calls == []
+
+
+def test_progress_keeps_its_place_among_the_events(log: NodeLog) -> None:
+    coordinator = Coordinator()
+    reporter = Reporter(coordinator, 1, log, link_of(), LINES_SECONDS)  # type: ignore[arg-type]
+    reporter.progress("train", 1, 10, False)  # the end of a pass
+    reporter.progress("train", 1, 15, False)
+    reporter.send("begin", feed="train")
+    reporter.progress("train", 1, 18, False)
+    reporter.start()
+    reporter.finish()
+    *found, _ = events_of(coordinator)
+    assert [event.get("rows", event["kind"]) for event in found] == [10, 15, "begin", 18]
