@@ -100,9 +100,9 @@ def train(arguments: dict[str, Any]) -> list[float]:
 
     With the library's repair of Keras, without which `fit` fails on several workers.
     """
-    from tensorsparkml.trainer import keras_fix
+    from tensorsparkml.trainer.strategies import repair_keras
 
-    keras_fix.install()
+    repair_keras()
     import tensorflow as tf
 
     task = json.loads(os.environ["TF_CONFIG"])["task"]

@@ -15,9 +15,9 @@ ROWS, FEATURES = 64, 4
 
 def make(node: Node) -> tuple[Any, Any]:
     """A compiled model with all kinds of variables, and a function that makes its dataset."""
-    from tensorsparkml.trainer import keras_fix
+    from tensorsparkml.trainer.strategies import repair_keras
 
-    keras_fix.install()
+    repair_keras()
     import keras
     import tensorflow as tf
 

@@ -15,12 +15,9 @@ from two_processes import Node, run_processes
 
 from tensorsparkml.errors import UnsupportedVersionError
 from tensorsparkml.trainer import keras_fix, legacy_keras_fix
-from tensorsparkml.trainer.keras_replicas_fix import (
-    repair_clipping,
-    repair_distributed_variables,
-    repair_loss_scaling,
-)
+from tensorsparkml.trainer.keras_replicas_fix import repair_clipping, repair_loss_scaling
 from tensorsparkml.trainer.keras_steps_fix import repair_losses_of_outputs
+from tensorsparkml.trainer.strategies import repair_keras
 
 ROWS, BATCH, FEATURES = 600, 128, 8
 pytestmark = pytest.mark.timeout(2500)  # for the fixtures, which start processes
@@ -31,7 +28,7 @@ AUC = {"rtol": 1e-3}
 
 def train_all(node: Node, cases: list[str]) -> dict[str, Any]:
     """Trains one model a case on the same rows, in a process of a cluster or in a lone one."""
-    keras_fix.install()
+    repair_keras()
     import tensorflow as tf
 
     strategy = tf.distribute.get_strategy()
@@ -468,29 +465,3 @@ def test_an_unknown_keras_is_left_as_it_is_on_one_node(
     repair(module)
     assert "end of the data" in caplog.text
     assert not vars(module).get("_tensorsparkml_repaired")
-
-
-@pytest.mark.parametrize("name", ["DistributedVariable", "Other"])
-def test_unknown_distributed_variables_are_left_as_they_are(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
-) -> None:
-    module = load(tmp_path, "unknown_values", f"class {name}:\n    pass\n")
-    repair_distributed_variables(module)
-    assert "left as they are" in caplog.text
-    assert not hasattr(getattr(module, name), "__float__")
-
-
-def test_distributed_variables_become_numbers(tmp_path: Path) -> None:
-    source = """
-class DistributedVariable:
-    def numpy(self):
-        return 2.5
-
-    def __int__(self):
-        return 7
-"""
-    module = load(tmp_path, "known_values", source)
-    repair_distributed_variables(module)
-    variable = module.DistributedVariable()
-    assert (float(variable), complex(variable), np.array(variable)) == (2.5, 2.5 + 0j, 2.5)
-    assert int(variable) == 7  # what TensorFlow has already, stays

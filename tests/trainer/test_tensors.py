@@ -45,9 +45,9 @@ def dataset(batch: Any, features: Any, label: Any = None, **options: Any) -> Any
 def fit(node: Node, pad: bool) -> list[float]:
     """Train on the node's half of the rows, or alone on batches of both nodes."""
     if node.count > 1:
-        from tensorsparkml.trainer import keras_fix
+        from tensorsparkml.trainer.strategies import repair_keras
 
-        keras_fix.install()
+        repair_keras()
     import pyarrow as pa
     import tensorflow as tf
 

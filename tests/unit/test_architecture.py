@@ -58,6 +58,7 @@ FOR_THE_OLD_API = {
 }
 
 PRIVATE_SPARK = "driver/spark_internals.py"
+PRIVATE_TENSORFLOW = "trainer/tensorflow_fix.py"
 PRIVATE_KERAS = {
     "trainer/keras_fix.py",
     "trainer/keras_replicas_fix.py",
@@ -200,7 +201,7 @@ def private_spark(source: Source) -> Iterator[str]:
 
 
 def private_tensorflow(source: Source) -> Iterator[str]:
-    if source.path in PRIVATE_KERAS:
+    if source.path in PRIVATE_KERAS | {PRIVATE_TENSORFLOW}:
         return
     for number, line in enumerate(source.text.splitlines(), 1):
         if found := re.search(r"\b((?:tf_)?keras\.src|tensorflow\.python|tf\.python)\b", line):

@@ -63,8 +63,6 @@ ADAPTER = "keras.src.trainers.data_adapters.tf_dataset_adapter"
 OLDEST = (3, 12)
 OPTIMIZER = "keras.src.backend.tensorflow.optimizer"
 LOSS_SCALING = "keras.src.optimizers.loss_scale_optimizer"
-DISTRIBUTED_VALUES = "tensorflow.python.distribute.values"
-DEVICE_ITERATOR = "tensorflow.python.data.ops.multi_device_iterator_ops"
 
 
 @functools.cache
@@ -79,12 +77,10 @@ def install() -> None:
     """
     wrapt.when_imported(TRAINER)(repair_trainer)
     wrapt.when_imported(ADAPTER)(repair_adapter)
-    wrapt.when_imported(DEVICE_ITERATOR)(repair_device_iterator)
     wrapt.when_imported(LOSSES)(repair_losses)
     wrapt.when_imported(LOSSES_OF_OUTPUTS)(keras_steps_fix.repair_losses_of_outputs)
     wrapt.when_imported(OPTIMIZER)(keras_replicas_fix.repair_clipping)
     wrapt.when_imported(LOSS_SCALING)(keras_replicas_fix.repair_loss_scaling)
-    wrapt.when_imported(DISTRIBUTED_VALUES)(keras_replicas_fix.repair_distributed_variables)
 
 
 @functools.cache
@@ -151,20 +147,6 @@ def repair_adapter(module: ModuleType) -> None:
     """Repairs the defect that Keras's `tf.data` adapter module has."""
     if maps_distributed_dataset(module):
         replace(module, "TFDatasetAdapter.__init__", functools.partial(_adapt, module))
-
-
-def repair_device_iterator(module: ModuleType) -> None:
-    """Spares the deletion of a distributed iterator a wait for its autotuning threads.
-
-    Such a thread can miss that it is cancelled and sleep on, for up to a minute, in which the
-    process holds the GIL and the other nodes wait too. Without autotuning, `tf.data.AUTOTUNE`
-    means as many threads as there are cores.
-    """
-    if hasattr(module, "OwnedMultiDeviceIterator") and hasattr(module, "_create_device_dataset"):
-        replace(module, "OwnedMultiDeviceIterator.__init__", _untuned_source)
-        replace(module, "_create_device_dataset", _untuned_result)
-    else:
-        logger.warning("this TensorFlow's distributed iterators are unknown and left as they are")
 
 
 def reads_or_reduces_batch(module: ModuleType) -> bool:
@@ -257,29 +239,6 @@ def _batch_spec(element_spec: Any) -> tuple[Any, bool]:
     if any(shape.rank is None for shape in shapes):
         return None, False
     return specs, all(shape[1:].is_fully_defined() for shape in shapes)
-
-
-def _untuned_source(
-    wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    call = inspect.signature(wrapped).bind(*args, **kwargs).arguments
-    if call.get("dataset") is not None:
-        call["dataset"] = _untuned(call["dataset"])
-    return wrapped(**call)
-
-
-def _untuned_result(
-    wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    return _untuned(wrapped(*args, **kwargs))
-
-
-def _untuned(dataset: Any) -> Any:
-    import tensorflow as tf
-
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return dataset.with_options(options)
 
 
 def _reduce(

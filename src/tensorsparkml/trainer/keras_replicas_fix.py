@@ -1,6 +1,6 @@
-"""Repairs what Keras 3 and TensorFlow take to be alike on all replicas, or a single tensor.
+"""Repairs what Keras 3 takes to be alike on all replicas, or a single tensor.
 
-Four defects under `MultiWorkerMirroredStrategy`, and under `MirroredStrategy` with several GPUs:
+Three defects under `MultiWorkerMirroredStrategy`, and under `MirroredStrategy` with several GPUs:
 
 - `LossScaleOptimizer`, which Keras uses with `mixed_float16`, leaves a step out where a gradient is
   not finite. Each replica looks at its own gradients, which are not added up yet, so one leaves the
@@ -9,34 +9,27 @@ Four defects under `MultiWorkerMirroredStrategy`, and under `MirroredStrategy` w
 - Optimizers clip each replica's gradients, and then add them up. Here it is the other way round.
 - What a step returns is averaged over the nodes, but a metric's `result` may return its variable,
   which is not a tensor.
-- `float(variable)`, `int(variable)` and, for the state of a metric, `numpy.array(variable)` work
-  for a variable of one replica alone.
 
-Knows private names of Keras and TensorFlow, and is applied by `keras_fix`. It reads the source
+Knows private names of Keras, and is applied by `keras_fix`. It reads the source
 first; tests/trainer/test_keras_fix.py and tests/trainer/test_keras_numbers.py pin it.
 """
 
 from __future__ import annotations
 
 import inspect
-import logging
 import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from tensorsparkml.trainer.source_inspection import calls, parse_function, replace, unrecognised
 
 __all__ = [
     "repair_clipping",
-    "repair_distributed_variables",
     "repair_loss_scaling",
     "variables_as_tensors",
 ]
 
-logger = logging.getLogger(__name__)
 _gradients = threading.local()  # a strategy runs each replica's step in a thread of its own
 
 
@@ -69,22 +62,6 @@ def repair_clipping(module: ModuleType) -> None:
     _require_calls(module, add_up, ["self", "grads_and_vars"], "all_reduce")
     replace(module, apply, _apply_to_sums)
     replace(module, add_up, _add_up_once)
-
-
-def repair_distributed_variables(module: ModuleType) -> None:
-    """Let distributed variables become numbers, as others do; leaves unknown ones as they are."""
-    kind = getattr(module, "DistributedVariable", None)
-    if not hasattr(kind, "numpy"):
-        logger.warning("this TensorFlow's distributed variables are unknown and left as they are")
-        return
-    for name, number in (
-        ("__float__", float),
-        ("__int__", int),
-        ("__complex__", complex),
-        ("__array__", np.asarray),
-    ):
-        if not hasattr(kind, name):
-            setattr(kind, name, _conversion(number))
 
 
 def variables_as_tensors(outputs: Any) -> Any:
@@ -138,10 +115,3 @@ def _finite_on_all_replicas(
         return finite
     not_finite = tf.cast(tf.logical_not(finite), tf.float32)
     return tf.equal(replica.all_reduce(tf.distribute.ReduceOp.SUM, not_finite), 0)
-
-
-def _conversion(number: Callable[..., Any]) -> Callable[..., Any]:
-    def convert(variable: Any, *args: Any, **kwargs: Any) -> Any:
-        return number(variable.numpy(), *args, **kwargs)
-
-    return convert

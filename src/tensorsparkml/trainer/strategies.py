@@ -10,7 +10,13 @@ from contextlib import suppress
 from typing import Any
 
 from tensorsparkml.errors import ConfigurationError
-from tensorsparkml.trainer import adapt_guard, keras_fix, legacy_keras_fix, model_guard
+from tensorsparkml.trainer import (
+    adapt_guard,
+    keras_fix,
+    legacy_keras_fix,
+    model_guard,
+    tensorflow_fix,
+)
 
 _POLL_SECONDS = 0.02
 _TOO_LATE = "must be configured at program startup"  # in TensorFlow's message
@@ -26,6 +32,7 @@ def repair_steps() -> None:
 
 def repair_keras() -> None:
     """Let Keras train over several replicas, whether it is loaded already or later."""
+    tensorflow_fix.install()
     keras_fix.install()
     legacy_keras_fix.install()
     adapt_guard.install()
