@@ -5,7 +5,7 @@ import itertools
 from contextlib import nullcontext
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import tensorsparkml as tsm
@@ -92,14 +92,16 @@ def plain(array, index):
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def read_feed(args, ctx):
-    """Return all batches, as lists of rows."""
-    feed, found = ctx.feed(), []
+def read_feeds(sizes, ctx):
+    """Return all batches of each feed, as lists of rows."""
+    return [list(read(ctx.feed(str(number)), size)) for number, size in enumerate(sizes)]
+
+
+def read(feed, size):
     while not feed.should_stop():
-        batch = feed.next_batch(args)
+        batch = feed.next_batch(size)
         rows = range(len(batch["id"]))
-        found.append([[plain(column, row) for column in batch.values()] for row in rows])
-    return found
+        yield [[plain(column, row) for column in batch.values()] for row in rows]
 
 
 def read_dataset(args, ctx):
@@ -118,10 +120,14 @@ def read_dataset(args, ctx):
     return found
 
 
-ORDERS = st.sampled_from(
-    [{}, {"shuffle": True}, {"shuffle": True, "seed": 7}, {"cache": False}, {"spool_bytes": 300}]
-)
-CASES = {"derandomize": True, "suppress_health_check": list(HealthCheck)}
+SMALL_SPOOL_BYTES = 300
+ORDERS = st.sampled_from([{}, {"shuffle": True}, {"shuffle": True, "seed": 7}, {"cache": False}])
+# To shrink what fails would start a cluster hundreds of times.
+CASES = {
+    "derandomize": True,
+    "suppress_health_check": list(HealthCheck),
+    "phases": (Phase.explicit, Phase.generate),
+}
 
 
 @pytest.mark.parametrize(
@@ -133,18 +139,27 @@ CASES = {"derandomize": True, "suppress_health_check": list(HealthCheck)}
         pytest.param(4, marks=pytest.mark.full),
     ],
 )
-@settings(max_examples=6, **CASES)
-@given(table=tables(), size=st.integers(1, 17), passes=st.integers(1, 2), order=ORDERS)
-def test_feeds(spark, nodes, table, size, passes, order):
-    types, partitions = table
-    data = as_dataframe(spark, types, partitions)
-    feeding = dict(order)
-    limit = feeding.pop("spool_bytes", None)
+@settings(max_examples=3, **CASES)
+@given(
+    feeds=st.lists(
+        st.tuples(tables(), st.integers(1, 17), st.integers(1, 2), ORDERS), min_size=3, max_size=4
+    ),
+    limit=st.sampled_from([None, SMALL_SPOOL_BYTES]),
+)
+def test_feeds(spark, nodes, feeds, limit):
+    sizes = [size for _, size, _, _ in feeds]
     with tsm.Cluster(
-        read_feed, size, spark=spark, num_workers=nodes, slots="release", spool_bytes=limit
+        read_feeds, sizes, spark=spark, num_workers=nodes, slots="release", spool_bytes=limit
     ) as cluster:
-        cluster.train(data, epochs=passes, **feeding)
-    check(expected_rows(data, types), cluster.results, passes, size)
+        sent = []
+        for number, ((types, partitions), size, passes, order) in enumerate(feeds):
+            data = as_dataframe(spark, types, partitions)
+            order = {} if limit else order  # shuffling needs room for a share
+            cluster.train(data, feed=str(number), epochs=passes, **order)
+            sent.append((expected_rows(data, types), passes, size))
+    results = zip(*cluster.results, strict=True)  # by feed
+    for (expected, passes, size), result in zip(sent, results, strict=True):
+        check(expected, result, passes, size)
 
 
 @pytest.mark.parametrize(
