@@ -230,19 +230,29 @@ def load_model(model: str) -> Predictor:
     return _load_files(model, _files(model))
 
 
-def _files(model: str) -> tuple[tuple[str, int, int], ...]:
-    """Return path, bytes and time of the last change, in ns, of each file of a model."""
+def _files(model: str) -> tuple[tuple[object, ...], ...]:
+    """Return what tells whether a model was exported again: of each file, path, bytes and time.
+
+    The times have no fractions of a second. A fingerprint, which TensorFlow 2.13 and newer write,
+    differs with each export, and is there as a whole.
+    """
     import tensorflow as tf
 
     paths = [
         os.path.join(folder, name) for folder, _, names in tf.io.gfile.walk(model) for name in names
     ]
     stats = {path: tf.io.gfile.stat(path) for path in sorted(paths)}
-    return tuple((path, found.length, found.mtime_nsec) for path, found in stats.items())
+    files = [(path, found.length, found.mtime_nsec) for path, found in stats.items()]
+    fingerprints = [
+        (path, tf.io.gfile.GFile(path, "rb").read())
+        for path in stats
+        if os.path.basename(path) == "fingerprint.pb"
+    ]
+    return (*files, *fingerprints)
 
 
 @functools.lru_cache(maxsize=4)
-def _load_files(model: str, files: tuple[tuple[str, int, int], ...]) -> Predictor:
+def _load_files(model: str, files: tuple[tuple[object, ...], ...]) -> Predictor:
     import tensorflow as tf
 
     # The signature holds its model only weakly, so the function below must hold it.
