@@ -90,9 +90,11 @@ def count_steps(args, ctx):
         step = tf.train.get_or_create_global_step()
         train = tf.assign_add(step, 1)
     hooks = [tf.train.StopAtStepHook(last_step=20)]
-    with tf.train.MonitoredTrainingSession(
-        server.target, is_chief=ctx.task_index == 0, hooks=hooks
-    ) as session:
+    is_chief, ready = ctx.task_index == 0, Path(args["folder"], "ready")
+    while not (is_chief or ready.exists()):
+        time.sleep(0.05)  # TensorFlow 1 sleeps for half a minute where variables are not ready
+    with tf.train.MonitoredTrainingSession(server.target, is_chief, hooks=hooks) as session:
+        ready.touch()
         while not session.should_stop():
             session.run(train)
     save(args["folder"], ctx, step.device)

@@ -70,7 +70,13 @@ def test_parameter_servers_hold_the_weights(spark):
     assert chief["weights"] == pytest.approx([3.0, 1.0], abs=0.05)
 
 
-def train_between_graphs(args, ctx):
+def wait_for_the_chief(folder, ctx):
+    """Spare a worker the half a minute that TensorFlow 1 sleeps where variables are not ready."""
+    while not (ctx.is_chief or Path(folder, "ready").exists()):
+        time.sleep(0.05)
+
+
+def train_between_graphs(folder, ctx):
     """A program of TensorFlow 1: each worker builds the graph and steps by itself."""
     import tensorflow.compat.v1 as tf
 
@@ -87,18 +93,25 @@ def train_between_graphs(args, ctx):
         train = tf.group(tf.assign_add(count, 1), tf.assign_add(step, 1))
     hooks = [tf.train.StopAtStepHook(last_step=100)]
     taken = 0
+    wait_for_the_chief(folder, ctx)
     with tf.train.MonitoredTrainingSession(
         master=server.target, is_chief=ctx.is_chief, hooks=hooks
     ) as session:
+        Path(folder, "ready").touch()
         while not session.should_stop():
             session.run(train)
             taken += 1
     return ctx.role, taken, count.device
 
 
-def test_between_graph_replication(spark):
+def test_between_graph_replication(spark, tmp_path):
     results = tsm.run(
-        train_between_graphs, spark=spark, num_workers=2, num_ps=1, between_graph=True
+        train_between_graphs,
+        str(tmp_path),
+        spark=spark,
+        num_workers=2,
+        num_ps=1,
+        between_graph=True,
     )
     assert [role for role, _, _ in results] == ["chief", "worker"]
     assert {device for _, _, device in results} == {"/job:ps/task:0"}
@@ -119,7 +132,9 @@ def serve_or_count(folder, ctx):
         with tf.device("/job:ps/task:0"):
             count = tf.get_variable("count", initializer=0)
         add = tf.assign_add(count, 1)
+        wait_for_the_chief(folder, ctx)
         with tf.train.MonitoredTrainingSession(server.target, ctx.is_chief) as session:
+            Path(folder, "ready").touch()
             return int(session.run(add))
 
 

@@ -51,6 +51,8 @@ class Listener:
             while data := source.recv(2**16):
                 self.heard += data
                 target.sendall(data)
+        with suppress(OSError):  # the other thread has done it
+            target.shutdown(socket.SHUT_RDWR)  # which close does not, while that thread reads
         target.close()
 
     def close(self) -> None:
