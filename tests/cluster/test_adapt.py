@@ -146,6 +146,7 @@ def adapt_without_data(args, ctx):
         ctx.adapt(Layer() if args[ctx.rank] == "Layer" else [Other()], Dataset())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("layers", "message"),
     [

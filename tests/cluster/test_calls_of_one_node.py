@@ -16,6 +16,7 @@ def evaluate_on_the_chief_alone(args, ctx):
         model.evaluate(ctx.dataset(batch_size=4, features="x", label="x"), verbose=0)
 
 
+@pytest.mark.full
 def test_who_waits_for_whom_is_told(spark):
     rows = spark.range(16).selectExpr("float(id) x")
     with pytest.raises(tsm.errors.NodeError, match=r"^\[chief:0\] evaluate waits for worker:0, "):

@@ -1,6 +1,7 @@
 """Programs without Keras: a `tf.Module`, a likelihood as the loss, and a loop of their own."""
 
 import numpy as np
+import pytest
 
 import tensorsparkml as tsm
 
@@ -48,6 +49,7 @@ def estimate(args, ctx):
     return losses, [variable.numpy() for variable in restored.trainable_variables]
 
 
+@pytest.mark.full
 def test_nodes_estimate_what_one_does(spark, tmp_path):
     points = spark.range(ROWS, numPartitions=3).selectExpr(
         "float(id / 120 - 1) x",

@@ -177,7 +177,10 @@ def kill_executor_unseen(other):
     agent.resume()
 
 
-@pytest.mark.parametrize(("slots", "seen"), [("hold", True), ("release", True), ("hold", False)])
+@pytest.mark.parametrize(
+    ("slots", "seen"),
+    [("hold", True), ("release", True), pytest.param("hold", False, marks=pytest.mark.full)],
+)
 def test_executor_is_killed(spark, event, tmp_path, slots, seen):
     def main(args, ctx):
         name = f"{ctx.role}:{ctx.task_index}"

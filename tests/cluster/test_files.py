@@ -150,7 +150,8 @@ def fit(args, ctx):
     return of_files, train(ctx.dataset(**columns), ctx.dataset("validation", **columns))
 
 
-@pytest.mark.parametrize("nodes", [pytest.param(1, marks=pytest.mark.full), 2])
+@pytest.mark.full
+@pytest.mark.parametrize("nodes", [1, 2])
 def test_fit(spark, tmp_path, nodes):
     path = str(tmp_path / "train.parquet")
     x = [float(n % 17) for n in range(ROWS)]

@@ -26,7 +26,7 @@ def read(args, ctx):
         feed.next_batch(1000)
 
 
-@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize("direct", [pytest.param(True, marks=pytest.mark.full), False])
 def test_a_full_disk_is_told_with_its_folder(spark, small_disk, direct):
     rows = spark.range(4_000_000, numPartitions=2)
     with (

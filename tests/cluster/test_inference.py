@@ -151,6 +151,7 @@ def test_main_replies_what_the_schema_does_not_say(spark):
         cluster.inference(spark.range(100), "label long").collect()
 
 
+@pytest.mark.full
 def test_main_returns_in_the_middle(spark):
     with (
         pytest.raises(errors.InferenceError, match=r"main of .* returned while Spark still asked"),
@@ -159,6 +160,7 @@ def test_main_returns_in_the_middle(spark):
         cluster.inference(spark.range(0, 1000, 1, 2)).collect()
 
 
+@pytest.mark.full
 def test_results_are_asked_for_too_late(spark):
     with tsm.Cluster(double, spark=spark, num_workers=2) as cluster:
         results = cluster.inference(spark.range(10), "prediction long")

@@ -179,6 +179,7 @@ def use_keras_features(args, ctx):
     return history, weighted, predicted.shape, path, fit_row_by_row(ctx, args + "/five.parquet")
 
 
+@pytest.mark.full
 def test_what_keras_offers(spark, tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -54,6 +54,7 @@ def test_nodes_train_as_one_process_does(spark, table):
         np.testing.assert_allclose(first[name], values, rtol=1e-5)
 
 
+@pytest.mark.full
 def test_an_epoch_ends_with_the_rows(spark, table):
     settings = {"num_workers": 2, "legacy_keras": True}
     results = tsm.run(fit_batches, 30, spark=spark, data=table, **settings)

@@ -79,6 +79,7 @@ def fit(args, ctx):
     return model.fit(data, epochs=args, verbose=0).history["loss"]
 
 
+@pytest.mark.full
 def test_keras_fits_rows_that_are_not_kept(spark):
     data = spark.range(0, 2000, 1, 8).selectExpr("array(id / 2000) x", "id / 1000 y")
     with tsm.Cluster(fit, 3, spark=spark, num_workers=2, spool_bytes=2000) as cluster:
@@ -96,6 +97,7 @@ def two_batches_of_pass_two(args, ctx):
     return feed.should_stop()
 
 
+@pytest.mark.full
 def test_a_program_that_stops_early_ends_the_replay(spark):
     with tsm.Cluster(
         two_batches_of_pass_two, spark=spark, num_workers=2, spool_bytes=100_000
@@ -112,6 +114,7 @@ def test_the_tasks_that_start_the_nodes_deliver_once(spark):
         tsm.run(read_passes, cache=False, epochs=2, **options)
 
 
+@pytest.mark.full
 def test_a_seed_needs_all_rows_at_once(spark):
     with (
         pytest.raises(errors.ConfigurationError, match="raise spool_bytes, or leave out the seed"),
@@ -128,6 +131,7 @@ def test_a_seed_needs_all_rows_at_once(spark):
         cluster.train(spark.range(10))
 
 
+@pytest.mark.full
 def test_a_seed_gives_the_same_orders(spark):
     data = spark.range(0, 600, 1, 7)
 

@@ -1,6 +1,7 @@
 """One tensor over several nodes, which DTensor finds by the environment of the trainers alone."""
 
 import numpy as np
+import pytest
 
 import tensorsparkml as tsm
 
@@ -34,6 +35,7 @@ def shard_a_layer(args, ctx):
     return [shard.shape.as_list() for shard in dtensor.unpack(weights.read_value())], losses
 
 
+@pytest.mark.full
 def test_a_layer_is_sharded_over_the_nodes(spark):
     (shards, losses), other = tsm.run(shard_a_layer, spark=spark, num_workers=2)
     assert shards == [[INPUTS, UNITS // 2]]  # this node's part

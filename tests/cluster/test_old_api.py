@@ -100,6 +100,7 @@ def count_steps(args, ctx):
     save(args["folder"], ctx, step.device)
 
 
+@pytest.mark.full
 def test_parameter_servers_that_never_return_are_ended(spark, tmp_path):
     start(spark, count_steps, {"folder": str(tmp_path)}, 3, 1).shutdown()
     assert found(tmp_path) == {1: "/job:ps/task:0", 2: "/job:ps/task:0"}
@@ -164,6 +165,7 @@ def export(args, ctx):
     compat.export_saved_model(model, args["export_dir"], ctx.job_name == "chief")
 
 
+@pytest.mark.full
 def test_the_chief_exports_a_model(spark, tmp_path):
     target = tmp_path / "model"
     start(spark, export, {"export_dir": f"file://{target}"}, master_node="chief").shutdown()

@@ -132,6 +132,7 @@ def fit_from_the_feed(args, ctx):
     save(args["folder"], ctx, [float(np.ravel(weight)[0]) for weight in model.get_weights()])
 
 
+@pytest.mark.full
 def test_keras_is_fed_by_a_generator(spark, tmp_path):
     nodes = tmp_path / "nodes"
     nodes.mkdir()
@@ -226,6 +227,7 @@ def fail_while_asked(args, ctx):
     raise ValueError("no more")
 
 
+@pytest.mark.full
 def test_a_failure_of_an_inference_leaves_the_application_usable(spark):
     failing = fed(spark, fail_while_asked, {})
     rows = spark.sparkContext.parallelize(range(100), 4)

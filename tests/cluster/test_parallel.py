@@ -16,6 +16,7 @@ def report(number, ctx):
     return number * number, ctx.num_workers, ctx.role, os.getpid()
 
 
+@pytest.mark.full
 def test_more_instances_than_slots_run_in_turn(spark):
     found = tsm.run_parallel(report, range(6), spark=spark)
     assert [square for square, _, _, _ in found] == [0, 1, 4, 9, 16, 25]

@@ -49,7 +49,7 @@ def trainer_of(role: str) -> psutil.Process:
     return found
 
 
-@pytest.mark.parametrize("role", ["worker", "ps"])
+@pytest.mark.parametrize("role", [pytest.param("worker", marks=pytest.mark.full), "ps"])
 def test_a_server_dies_in_the_middle_of_a_fit(spark, table, tmp_path, role):
     def kill():
         if wait_until(Path(tmp_path, "epoch-2").exists, 600.0):
@@ -67,6 +67,7 @@ def test_a_server_dies_in_the_middle_of_a_fit(spark, table, tmp_path, role):
     killer.join()
 
 
+@pytest.mark.full
 def test_the_chiefs_program_raises(spark, table, tmp_path):
     with (
         pytest.raises(errors.MainError, match="the program is wrong") as caught,
@@ -87,6 +88,7 @@ def check_rows(args, ctx):
     ctx.asynchronous_passes(step, lambda: ctx.dataset(**COLUMNS)).run()
 
 
+@pytest.mark.full
 def test_a_step_raises(spark, table):
     with (
         pytest.raises(errors.MainError, match="x is too large") as caught,

@@ -157,6 +157,7 @@ def train_through_servers(spark, table, folder, workers):
     return histories
 
 
+@pytest.mark.full
 def test_keras_3_with_one_worker_computes_what_one_process_computes(spark, table, tmp_path):
     found = train_through_servers(spark, table, tmp_path, workers=1)
     ids = {"train": list(range(ROWS)), "validation": list(range(0, ROWS, 10))}
@@ -201,6 +202,7 @@ def count_rows(uri, ctx):
     return [each.run() for each in passes for _ in range(2)], int(steps)
 
 
+@pytest.mark.full
 def test_workers_read_each_row_once_in_a_pass(spark, table, tmp_path):
     uri = str(tmp_path / "table")
     table.select("id").write.parquet(uri)
@@ -314,6 +316,7 @@ def ask_in_vain(args, ctx):
     return found
 
 
+@pytest.mark.full
 def test_what_the_chief_cannot_have_is_explained(spark):
     [found] = tsm.run(ask_in_vain, spark=spark, num_workers=2, num_ps=1)
     feed, fit, strategy = found
@@ -333,6 +336,7 @@ def fit_in_shards(args, ctx):
     ctx.asynchronous_fit(model, lambda: ctx.dataset(batch_size=8, features="many", label="y"))
 
 
+@pytest.mark.full
 def test_keras_3_variables_in_shards_are_refused(spark):
     rows = spark.range(20).selectExpr("array_repeat(float(id), 4) as many", "float(id) as y")
     with (

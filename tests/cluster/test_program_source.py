@@ -34,7 +34,7 @@ def main(args, ctx):
 """
 
 
-@pytest.mark.parametrize(("nodes", "rows"), [(1, 12), (2, 8)])
+@pytest.mark.parametrize(("nodes", "rows"), [pytest.param(1, 12, marks=pytest.mark.full), (2, 8)])
 def test_a_loop_in_a_graph_and_a_traceback(spark, tmp_path, monkeypatch, nodes, rows):
     home = tmp_path / "beside_the_notebook"
     home.mkdir()

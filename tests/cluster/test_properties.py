@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import tensorsparkml as tsm
 from tensorsparkml.errors import EmptyFeedError
 
+pytestmark = pytest.mark.full
 EPOCH = datetime.date(1970, 1, 1)
 NAIVE = datetime.datetime(1970, 1, 1)
 FLOATS = st.floats(-1e6, 1e6, width=32)
@@ -130,15 +131,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(
-    "nodes",
-    [
-        pytest.param(1, marks=pytest.mark.full),
-        pytest.param(2, marks=pytest.mark.full),
-        3,
-        pytest.param(4, marks=pytest.mark.full),
-    ],
-)
+@pytest.mark.parametrize("nodes", [1, 2, 3, 4])
 @settings(max_examples=3, **CASES)
 @given(
     feeds=st.lists(
@@ -162,9 +155,7 @@ def test_feeds(spark, nodes, feeds, limit):
         check(expected, result, passes, size)
 
 
-@pytest.mark.parametrize(
-    "nodes", [pytest.param(1, marks=pytest.mark.full), pytest.param(2, marks=pytest.mark.full)]
-)
+@pytest.mark.parametrize("nodes", [1, 2])
 @settings(max_examples=3, **CASES)
 @given(table=tables(), size=st.integers(1, 17), drop=st.booleans(), shuffle=st.booleans())
 def test_datasets(spark, nodes, table, size, drop, shuffle):

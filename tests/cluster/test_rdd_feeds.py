@@ -216,6 +216,7 @@ def test_one_call_feeds_whatever_there_is(spark):
         assert sorted(itertools.chain(*(numbers for _, numbers in shares))) == list(range(rows))
 
 
+@pytest.mark.full
 def test_one_call_with_a_seed(spark):
     options = {"spark": spark, "num_workers": 2, "data": spark.range(100), "shuffle": True}
     runs = [tsm.run(read_all, [("train", "id")], seed=seed, **options) for seed in (3, 3, 4)]

@@ -58,6 +58,7 @@ def train_through_coordinator(args, ctx):
     }
 
 
+@pytest.mark.full
 def test_parameter_servers_hold_the_weights(spark):
     (chief,) = tsm.run(train_through_coordinator, spark=spark, num_workers=2, num_ps=2)
     assert chief["role"] == "chief" and chief["is_chief"]
@@ -138,6 +139,7 @@ def serve_or_count(folder, ctx):
             return int(session.run(add))
 
 
+@pytest.mark.full
 def test_main_on_parameter_servers_is_ended_with_the_training(spark, tmp_path):
     results = tsm.run(
         serve_or_count,
@@ -245,9 +247,8 @@ def trainer_of(role: str) -> psutil.Process:
 @pytest.mark.parametrize(
     "role",
     [
-        *(pytest.param(role, marks=pytest.mark.full) for role in ("chief", "worker")),
+        *(pytest.param(role, marks=pytest.mark.full) for role in ("chief", "worker", "evaluator")),
         "ps",
-        "evaluator",
     ],
 )
 def test_each_roles_death_is_the_named_cause(spark, tmp_path, role):

@@ -84,7 +84,11 @@ def hang(args, ctx):
 
 @pytest.mark.parametrize(
     ("slots", "stops_trainer"),
-    [("hold", False), pytest.param("release", False, marks=pytest.mark.full), ("hold", True)],
+    [
+        ("hold", False),
+        pytest.param("release", False, marks=pytest.mark.full),
+        pytest.param("hold", True, marks=pytest.mark.full),
+    ],
 )
 def test_an_agent_hangs_for_good(spark, tmp_path, caplog, slots, stops_trainer):
     with (

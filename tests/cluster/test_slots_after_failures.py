@@ -9,6 +9,7 @@ def fail(args, ctx):
     raise ValueError("no good")
 
 
+@pytest.mark.full
 def test_they_are_given_back_with_the_failure(spark):
     cluster = tsm.Cluster(fail, spark=spark, num_workers=4, fed=False, packages=())
     cluster.start()

@@ -137,6 +137,7 @@ def test_a_query_that_is_stopped_directly(spark, folder):
     assert all_ids(cluster) == list(range(100))
 
 
+@pytest.mark.full
 def test_a_query_that_is_stopped_directly_in_the_middle_of_a_micro_batch(spark, folder, tmp_path):
     entered = str(tmp_path / "entered")
 
@@ -191,6 +192,7 @@ def fit(args, ctx):
     return int(model.optimizer.iterations.numpy())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("stop_after", "steps"), [(None, 5), (2, 2)])
 def test_keras_fits_a_stream(spark, folder, stop_after, steps):
     for start in range(0, 100, 20):
@@ -248,6 +250,7 @@ def test_an_exception_in_the_stream(spark, folder):
         cluster.train_stream(folder.stream())
 
 
+@pytest.mark.full
 def test_an_exception_of_the_source(spark, tmp_path):
     rows = tmp_path / "rows"
     spark.range(10).write.parquet(str(rows))
@@ -318,6 +321,7 @@ def test_dstreams(spark):
     assert stream.query is None
 
 
+@pytest.mark.full
 def test_an_exception_in_a_dstream(spark):
     from pyspark.streaming import StreamingContext
 

@@ -70,7 +70,7 @@ def losses(folder: Path) -> list[float]:
     [
         pytest.param("chief", "{}", marks=pytest.mark.full),
         ("chief", "local://{}"),
-        ("driver", "file://{}"),
+        pytest.param("driver", "file://{}", marks=pytest.mark.full),
     ],
     ids=["chief", "other filesystem", "driver"],
 )

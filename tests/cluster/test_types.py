@@ -244,7 +244,8 @@ def train(args, ctx):
     return model.fit(dataset, epochs=2, verbose=0).history["loss"]
 
 
-@pytest.mark.parametrize("nodes", [pytest.param(1, marks=pytest.mark.full), 2])
+@pytest.mark.full
+@pytest.mark.parametrize("nodes", [1, 2])
 def test_training_on_what_a_transform_makes(spark, every_type, nodes):
     given = {
         "tokens": {"shape": (None,), "fill": 0},

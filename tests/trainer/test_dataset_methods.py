@@ -104,6 +104,7 @@ def outcomes() -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return alone.value, [outcome.value for outcome in run_processes(read_and_train)]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("change", CHANGES)
 def test_it_is_the_same_with_one_node_and_with_two(outcomes: Any, change: str) -> None:
     alone, nodes = outcomes

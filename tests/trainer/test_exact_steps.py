@@ -16,7 +16,10 @@ from two_processes import Node, run_processes
 BATCH, EPOCHS, SECONDS = 30, 3, 1800.0  # rows of the batches of all nodes together
 ROWS = 89  # the last batch has 29: 15 and 14 rows on two nodes, 10, 10 and 9 on three
 ONE_MORE = 61  # one row, which only one node has
-pytestmark = pytest.mark.timeout(2 * SECONDS)  # of all processes of a fixture, on a busy machine
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.timeout(2 * SECONDS),  # of all processes of a fixture, on a busy machine
+]
 EXACT = {"rtol": 1e-5, "atol": 2e-6}
 CASES = [
     "no weights",
@@ -236,10 +239,7 @@ def compare(found: dict[str, Any], expected: dict[str, Any], **exact: float) -> 
 
 @pytest.mark.parametrize(
     ("nodes", "case"),
-    [
-        *((2, case) for case in CASES),
-        *(pytest.param(3, case, marks=pytest.mark.full) for case in ON_THREE),
-    ],
+    [*((2, case) for case in CASES), *((3, case) for case in ON_THREE)],
     indirect=["nodes"],
 )
 def test_uneven_steps_are_those_of_one_process(
@@ -250,7 +250,7 @@ def test_uneven_steps_are_those_of_one_process(
         assert node[case]["warnings"] == []
 
 
-@pytest.mark.parametrize("nodes", [2, pytest.param(3, marks=pytest.mark.full)], indirect=True)
+@pytest.mark.parametrize("nodes", [2, 3], indirect=True)
 def test_a_loop_of_its_own_gets_scaled_weights(nodes: list[dict[str, Any]]) -> None:
     for number, node in enumerate(nodes):
         of_one = Node(number, len(nodes))

@@ -15,7 +15,7 @@ from two_processes import Node, run_processes
 
 from tensorsparkml.data.lockstep import ClosedFeed, plan_pass
 
-pytestmark = pytest.mark.timeout(2500)  # for the fixtures, which start processes
+pytestmark = [pytest.mark.full, pytest.mark.timeout(2500)]  # for fixtures, which start processes
 ROWS, EPOCHS = 5, 3  # with batches of one row, two nodes have three and two of the rows
 EXACT = {"rtol": 1e-5, "atol": 1e-6}
 NEVER_EMPTY = ["of each replica", "of all replicas"]  # by whose rows the model normalises

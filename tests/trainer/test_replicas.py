@@ -81,7 +81,8 @@ def fit(node: Node, replicas: int) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("nodes", [pytest.param(1, marks=pytest.mark.full), 2])
+@pytest.mark.full
+@pytest.mark.parametrize("nodes", [1, 2])
 def test_replicas_train_together(nodes: int) -> None:
     [alone] = run_processes(fit, nodes=1, replicas=1)
     for together in run_processes(fit, nodes=nodes, replicas=2):

@@ -104,7 +104,8 @@ def fit(node: Node, pad: bool) -> list[float]:
     return losses
 
 
-@pytest.mark.parametrize("pad", [False, pytest.param(True, marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("pad", [False, True])
 def test_ragged_tensors_train_on_two_nodes_as_on_one(pad: bool) -> None:
     [alone] = run_processes(fit, nodes=1, pad=pad)
     first, second = run_processes(fit, nodes=2, pad=pad)
