@@ -68,8 +68,8 @@ class ClusterConfig:
             left (`auto`).
         log_dir: Folder for the nodes' logs and event files: one that all hosts share, or a local
             one that is made on each host; or the URI of one on any filesystem that fsspec knows,
-            to which each node copies them. None is a folder below `work_dir`.
-        work_dir: Local folder for spools on each host. None is the system's temporary folder.
+            to which each node copies them. Defaults to a folder below `work_dir`.
+        work_dir: Local folder for spools on each host. Defaults to the system's temporary folder.
         spool_bytes: Size of the rows of one feed that each node keeps on its disk. Of a feed that
             is larger, rows are dropped once they are read, feeders wait while a node has so many
             unread, and Spark brings all rows again for every further pass. None is no limit, and
@@ -123,9 +123,9 @@ class ClusterConfig:
             )
         for name in ("between_graph", "driver_ps_nodes"):
             if getattr(self, name) and not self.num_ps:
-                raise ConfigurationError(f"{name} has no meaning without num_ps")
+                raise ConfigurationError(f"{name} requires num_ps >= 1")
         if self.main_on_ps and not self.between_graph:
-            raise ConfigurationError("main_on_ps has no meaning without between_graph")
+            raise ConfigurationError("main_on_ps requires between_graph=True")
         folder, logs = self.work_dir, self.log_dir
         if folder is not None and "://" in folder:
             raise ConfigurationError(

@@ -190,7 +190,7 @@ def test_a_feed_is_fed_once(spark):
         ctx.feed().next_batch(10)
 
     with (
-        pytest.raises(errors.ConfigurationError, match="'train' was fed already"),
+        pytest.raises(errors.ConfigurationError, match="'train' was already delivered"),
         tsm.Cluster(main, spark=spark) as cluster,
     ):
         cluster.train(spark.range(10))

@@ -83,7 +83,7 @@ def test_the_first_node_is_the_chief() -> None:
 def test_main_on_parameter_servers_is_for_between_graph_replication() -> None:
     config = ClusterConfig(num_workers=2, num_ps=1, between_graph=True, main_on_ps=True)
     assert config.roles.with_main == [0, 1, 2]
-    with pytest.raises(ConfigurationError, match="main_on_ps has no meaning without between_graph"):
+    with pytest.raises(ConfigurationError, match="main_on_ps requires between_graph=True"):
         ClusterConfig(num_workers=2, num_ps=1, main_on_ps=True)
 
 

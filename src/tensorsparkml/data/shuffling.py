@@ -28,7 +28,7 @@ def check_seed(shuffle: bool, seed: int | None) -> int | None:
     if seed is None:
         return secrets.randbits(62) if shuffle else None
     if not shuffle:
-        raise ConfigurationError(f"seed={seed!r} has no meaning without shuffle=True")
+        raise ConfigurationError(f"seed={seed!r} requires shuffle=True")
     return seed
 
 

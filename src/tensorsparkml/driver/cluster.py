@@ -63,14 +63,13 @@ class Cluster(InferenceCalls):
         spark: The session; by default the active one.
         direct: DataFrame that the nodes' launch tasks deliver themselves, so that no other Spark
             job, and no spare task slot, is needed to feed them; or URIs of Parquet files.
-        epochs: How many passes over `direct` a `DataFeed` delivers.
-        shuffle: As in `train`, for `direct`, as are `seed` and `cache`; without `cache` there is
-            one pass.
-        seed: See there.
-        cache: See there.
-        fed: Whether `train` will be called; without, no task slot needs to stay free for it.
-        feeds: Names of all feeds, where they are known: a program that asks for another one gets
-            an error at once, rather than when the with block is left.
+        epochs: Number of passes over `direct` that a `DataFeed` delivers.
+        shuffle: Whether the rows of `direct` come in a new order in every pass.
+        seed: Seed of these orders, for files only.
+        cache: Whether nodes keep the rows of `direct` for further passes; if not, there is one.
+        fed: Whether `train` will be called. If not, no task slot needs to stay free for it.
+        feeds: Names of all feeds, if known. A program that asks for another feed then gets an
+            error at once, instead of when the with block is left.
         settings: The fields of `ClusterConfig`: `num_workers`, `slots`, `log_dir` and so on.
 
     Raises:
@@ -384,8 +383,8 @@ class Cluster(InferenceCalls):
             ended = running.coordinator.finished()
             late = [name for name in self.nodes if name not in ended]
             raise NodeError(
-                f"main has not returned on {', '.join(late)} {timeout:g} s after the end of the "
-                "feeds; a loop in it does not end, or needs a longer timeout"
+                f"main on {', '.join(late)} was still running {timeout:g} s after its feeds ended; "
+                "look for an endless loop in it, or raise the timeout"
             )
 
     def _end_replays(self) -> None:

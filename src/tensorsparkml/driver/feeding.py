@@ -44,7 +44,7 @@ NAMES: dict[str, Check] = {"feed": feed_name, "columns": optional(some_names)}
 
 @dataclass(frozen=True)
 class FeedReport:
-    """What became of a feed.
+    """The outcome of a feed.
 
     Attributes:
         rows: Rows that reached the nodes.
@@ -127,7 +127,7 @@ def read_files(coordinator: Coordinator, uris: tuple[str, ...], ledger: FeedLedg
     """Let the nodes read the rows of a feed from files, without Spark.
 
     Raises:
-        ConfigurationError: The feed was fed already.
+        ConfigurationError: The feed was already delivered.
     """
     _require_new(coordinator, ledger.name)
     coordinator.read_files(ledger, uris)
@@ -190,7 +190,7 @@ class OpenFeed:
         ledger: The feed.
 
     Raises:
-        ConfigurationError: The feed was fed already.
+        ConfigurationError: The feed was already delivered.
     """
 
     def __init__(self, coordinator: Coordinator, plan: ClusterPlan, ledger: FeedLedger) -> None:
@@ -292,7 +292,7 @@ def deliver(
         ending: Whether the rest is not needed.
 
     Raises:
-        ConfigurationError: The feed was fed already.
+        ConfigurationError: The feed was already delivered.
         TensorSparkMLError: The feed or a node failed.
     """
     feed = OpenFeed(coordinator, plan, ledger)
@@ -313,5 +313,5 @@ def feed_report(ledger: FeedLedger, complete: bool) -> FeedReport:
 def _require_new(coordinator: Coordinator, feed: str) -> None:
     if coordinator.has_feed(feed):
         raise ConfigurationError(
-            f"feed {feed!r} was fed already; give another feed=…, or start another Cluster"
+            f"feed {feed!r} was already delivered; use another feed= name, or start another Cluster"
         )

@@ -160,9 +160,9 @@ def check_direct(data: Any, seed: int | None) -> None:
     """Raise ConfigurationError for a seed that direct rows cannot have."""
     if not is_direct(data, seed):
         raise ConfigurationError(
-            "seed=… needs rows that come in the same order each time, which those are not that "
-            "the tasks that start the nodes deliver; feed them with cluster.train(df, "
-            "shuffle=True, seed=…) inside a with tsm.Cluster(...) block, or with tsm.run(data=df)"
+            "seed=… needs a reproducible order of the rows, which direct feeding cannot give; feed "
+            "them with cluster.train(df, shuffle=True, seed=…) inside a with tsm.Cluster(...) "
+            "block, or with tsm.run(data=df)"
         )
 
 

@@ -47,16 +47,20 @@ def run(
         main: The program, `main(args, ctx)`.
         args: Its first argument: anything that can be pickled.
         spark: The session; by default the active one.
-        data: What feeds the nodes, as in `Cluster.train`; None where the program needs no feed. A
-            DataFrame is delivered by the tasks that start the nodes, so that no further task slot
-            is needed; with `validation`, `seed` or `columns`, and for an RDD, by jobs of its own.
+        data: Rows of the feed `train`: a DataFrame, an RDD, or a URI (or several) of Parquet files;
+            None if the program needs no feed. The tasks that start the nodes deliver a DataFrame,
+            so that no further task slot is needed. With `validation`, `seed` or `columns`, and for
+            an RDD, separate jobs deliver the rows, as in `Cluster.train`.
         validation: Rows of the feed `validation`.
-        epochs: How many passes over `data` a `DataFeed` delivers.
-        shuffle: As in `Cluster.train`.
-        seed: See there.
-        cache: See there; without it, there is one pass over rows that the tasks deliver that start
-            the nodes.
-        columns: See there.
+        epochs: Number of passes over `data` that a `DataFeed` delivers.
+        shuffle: Whether the rows of `data` come in a new order in every pass.
+        seed: Seed of these orders: the same rows in the same partitions come in the same orders.
+            Nothing is read before all rows have arrived.
+        cache: Whether the nodes keep the rows of `data` for further passes, as far as `spool_bytes`
+            allows. If not, Spark sends them again for every pass, and there is only one pass over
+            rows that the launch tasks deliver.
+        columns: Columns to send, of DataFrames and of RDDs of dicts, Rows and named tuples. For an
+            RDD of tuples, lists, arrays or plain values, the names of its columns.
         settings: The fields of `ClusterConfig`: `num_workers`, `log_dir` and so on.
 
     Raises:

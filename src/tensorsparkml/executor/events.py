@@ -23,7 +23,7 @@ class TaskEnded:
 
 @dataclass(frozen=True)
 class DriverGone:
-    """The driver has ended, or has been silent for too long."""
+    """The driver has ended, or has not replied for the heartbeat timeout."""
 
     reason: str
 
@@ -40,12 +40,12 @@ class MainBegan:
 
 @dataclass(frozen=True)
 class AskingOver:
-    """A main beside the training has had its time to ask for its end."""
+    """The evaluator's grace period is over."""
 
 
 @dataclass(frozen=True)
 class GraceOver:
-    """A trainer that was asked to stop has had its time."""
+    """The grace period of a trainer that was asked to stop is over."""
 
 
 Event = (

@@ -96,7 +96,7 @@ class DataFeed:
         return True
 
     def terminate(self) -> None:
-        """End the feed early: this node wants no more of it.
+        """End the feed early: this node needs no more rows.
 
         When every node has said so, or has ended, Spark stops delivering, and the rows are deleted.
         """

@@ -86,13 +86,14 @@ class FileContext(StrategyContext):
             batch_size: Rows of a batch on each node.
             columns: What None for `features` stands for: the names of the columns, or None for
                 all. Only columns that are used are read.
-            features: As in `dataset`, as are `label`, `sample_weight`, `convert`,
-                `drop_remainder` and `transform`.
-            label: See there.
-            sample_weight: See there.
-            convert: See there.
-            transform: See there.
-            drop_remainder: See there.
+            features: The columns of `x`: a name, a sequence, a dict, a `Matrix`, or None for a dict
+                of all columns that are neither label nor weight.
+            label: The columns of `y`, in the same forms, except None: then there is only `x`.
+            sample_weight: Name of a column of weights, or True for weights of 1, which make the
+                steps of loops of the program's own exact.
+            convert: How columns become tensors, by name.
+            transform: A function applied to the tensors of each batch, as a graph.
+            drop_remainder: Whether to leave out rows that do not fill a batch on every node.
             shuffle: Whether every pass has an order of its own. Row groups are shuffled over all
                 nodes, and the rows within windows of `shuffle_rows`.
             seed: What the orders follow from: the same seed gives the same ones. None for others
@@ -159,12 +160,14 @@ class FileContext(StrategyContext):
             schema: The features as `tf.io.parse_example` takes them, such as
                 `{"image": tf.io.FixedLenFeature((784,), tf.float32)}`. None for those of the first
                 record, each of fixed length.
-            features: As in `dataset`, as are `label`, `sample_weight` and `drop_remainder`.
-            label: See there.
-            sample_weight: See there.
-            drop_remainder: See there.
-            shuffle: As in `read_parquet`; files are shuffled instead of row groups.
-            seed: As in `read_parquet`.
+            features: The columns of `x`, as in `read_parquet`.
+            label: The columns of `y`, in the same forms, except None: then there is only `x`.
+            sample_weight: Name of a column of weights, or True for weights of 1, which make the
+                steps of loops of the program's own exact.
+            drop_remainder: Whether to leave out rows that do not fill a batch on every node.
+            shuffle: Whether every pass has a new order. Files are shuffled over all nodes, and the
+                records within a buffer of `shuffle_rows`.
+            seed: Seed of these orders; None for other orders in every run.
             shuffle_rows: Rows among which the next one is chosen.
             filesystem: As in `read_parquet`.
 
