@@ -37,6 +37,7 @@ from tensorsparkml.control.messages import (
 from tensorsparkml.control.names import check_segment
 from tensorsparkml.control.rpc import Handler, RpcServer, tcp_location
 from tensorsparkml.control.verdict import to_error
+from tensorsparkml.driver.addresses import resolve
 from tensorsparkml.driver.log_relay import LogRelay
 from tensorsparkml.driver.node_log import log_tensorboard, relay_epoch, relay_lines, relay_warning
 from tensorsparkml.driver.wakeups import Wakeups
@@ -59,7 +60,7 @@ class Coordinator:
         state: The cluster's state machine.
         guard: Tells callers by their tokens, and has the certificate.
         host: Address under which executors reach the driver.
-        bind_address: Address to listen on.
+        bind_address: Address to listen on, or a name, of which one address is taken.
 
     Raises:
         LaunchError: It cannot listen there.
@@ -88,7 +89,8 @@ class Coordinator:
             "place": self._on_place,
         }
         try:
-            self._server = RpcServer(tcp_location(bind_address), guard, handlers, permit=may_call)
+            address = resolve(bind_address)
+            self._server = RpcServer(tcp_location(address), guard, handlers, permit=may_call)
         except (flight.FlightError, pa.ArrowException, OSError) as error:
             self._relay.close(_LOG_SECONDS)
             raise LaunchError(
@@ -96,7 +98,8 @@ class Coordinator:
                 "spark.driver.bindAddress to an address of this host, and spark.driver.host to "
                 "the one under which executors reach it"
             ) from error
-        self.location = tcp_location(host, self._server.port)
+        reached = address if host == bind_address else host
+        self.location = tcp_location(reached, self._server.port)
         self._ended = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="coordinator ticker", daemon=True)
         self._ticker.start()
