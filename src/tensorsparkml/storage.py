@@ -12,11 +12,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import fsspec
-from fsspec.spec import AbstractFileSystem
 
 from tensorsparkml.errors import (
     ConfigurationError,
@@ -24,6 +21,9 @@ from tensorsparkml.errors import (
     MissingPackageError,
     TensorSparkMLError,
 )
+
+if TYPE_CHECKING:  # agents and launch tasks seldom need it, and start faster without it
+    from fsspec.spec import AbstractFileSystem
 
 # The modules that open what fsspec has no code for, and the extras that bring them.
 _EXTRAS = {
@@ -87,6 +87,9 @@ def filesystem_of(uri: str, given: Any = None) -> tuple[AbstractFileSystem, str]
         MissingPackageError: The package that opens such URIs is not installed.
         ConfigurationError: No filesystem is known for it, or its settings are wrong.
     """
+    import fsspec
+    from fsspec.spec import AbstractFileSystem
+
     if given is not None:
         return (given if isinstance(given, AbstractFileSystem) else _wrapped(given)), uri
     if (local := local_path(uri)) is not None:

@@ -6,13 +6,14 @@ import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
-
-from fsspec.spec import AbstractFileSystem
 
 from tensorsparkml.errors import DataError
 from tensorsparkml.storage import filesystem_of, translated_errors
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
 
 _GLOB = re.compile(r"[*?\[]")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
