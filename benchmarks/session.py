@@ -15,6 +15,7 @@ import psutil
 
 import tensorsparkml as tsm
 from benchmarks import data
+from tensorsparkml.config import SlotMode
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -34,7 +35,7 @@ class Session:
         scale: Part of each measurement's rows that is used, for quick looks.
     """
 
-    def __init__(self, slots: str = "auto", scale: float = 1.0) -> None:
+    def __init__(self, slots: SlotMode = "auto", scale: float = 1.0) -> None:
         self.slots = slots
         self.scale = scale
         os.environ[_MARK] = str(os.getpid())

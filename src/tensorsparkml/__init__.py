@@ -12,6 +12,7 @@ from tensorsparkml import errors
 from tensorsparkml._version import __version__
 
 if TYPE_CHECKING:
+    from tensorsparkml.config import ClusterConfig
     from tensorsparkml.data.column_options import Column, Matrix
     from tensorsparkml.driver.cluster import Cluster
     from tensorsparkml.driver.feeding import FeedReport
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cluster",
+    "ClusterConfig",
     "Column",
     "Context",
     "FeedReport",
@@ -41,6 +43,7 @@ __all__ = [
 
 _HOMES = {
     "Cluster": "tensorsparkml.driver.cluster",
+    "ClusterConfig": "tensorsparkml.config",
     "Column": "tensorsparkml.data.column_options",
     "Context": "tensorsparkml.trainer.context",
     "FeedReport": "tensorsparkml.driver.feeding",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, cast
 
 from tensorsparkml.checks import (
     Check,
@@ -19,6 +19,7 @@ from tensorsparkml.checks import (
 )
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.roles import Roles, make_roles
+from tensorsparkml.storage import StrPath
 
 SlotMode = Literal["auto", "hold", "release"]
 BoardPlace = Literal["chief", "driver"]
@@ -171,10 +172,35 @@ class ClusterConfig:
         )
 
 
-def make_config(settings: dict[str, Any]) -> ClusterConfig:
+class ClusterSettings(TypedDict, total=False):
+    """The fields of `ClusterConfig` as keyword arguments, for editors and type checkers."""
+
+    num_workers: int
+    num_ps: int
+    between_graph: bool
+    main_on_ps: bool
+    evaluator: bool
+    driver_ps_nodes: bool
+    legacy_keras: bool
+    slots: SlotMode
+    log_dir: StrPath | None
+    work_dir: StrPath | None
+    spool_bytes: int | None
+    environment: Mapping[str, str]
+    packages: Sequence[str]
+    gpus: int | None
+    gpu_memory_growth: bool
+    tensorboard: bool | BoardPlace
+    tls: bool
+    lease_seconds: float
+    start_seconds: float
+    progress: bool
+
+
+def make_config(settings: ClusterSettings) -> ClusterConfig:
     """Return the configuration, or raise ConfigurationError for a setting that does not exist."""
     unknown = sorted(set(settings) - set(ClusterConfig.__dataclass_fields__))
     if unknown:
         known = ", ".join(sorted(ClusterConfig.__dataclass_fields__))
         raise ConfigurationError(f"unknown setting {', '.join(unknown)}; there are: {known}")
-    return ClusterConfig(**settings)
+    return ClusterConfig(**cast(dict[str, Any], settings))

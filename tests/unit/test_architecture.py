@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "_version": set(),
     "roles": set(),
     "checks": {"errors"},
-    "config": {"errors", "checks", "roles"},
+    "config": {"errors", "checks", "roles", "storage"},
     "storage": {"errors"},
     "java": {"errors"},
     "control": FOUNDATION | {"data.lockstep"},
@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "__init__": {
         "errors",
         "_version",
+        "config",
         "data.column_options",
         "driver",
         "inference",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tensorsparkml.config import ClusterConfig, make_config
+import tensorsparkml as tsm
+from tensorsparkml.config import ClusterConfig, ClusterSettings, make_config
 from tensorsparkml.errors import ConfigurationError
 
 
@@ -88,11 +90,19 @@ def test_main_on_parameter_servers_is_for_between_graph_replication() -> None:
 
 
 def test_unknown_settings_are_named_with_those_there_are() -> None:
+    settings: Any = {"workers": 2, "num_workers": 2, "devices": 1}
     with pytest.raises(ConfigurationError) as caught:
-        make_config({"workers": 2, "num_workers": 2, "devices": 1})
+        make_config(settings)
     assert "unknown setting devices, workers;" in caught.value.message
     for name in ClusterConfig.__dataclass_fields__:
         assert name in caught.value.message
+
+
+def test_editors_know_every_setting() -> None:
+    assert list(ClusterSettings.__annotations__) == list(ClusterConfig.__dataclass_fields__)
+    for function in (tsm.run, tsm.run_parallel, tsm.Cluster):
+        settings = inspect.signature(function).parameters["settings"]
+        assert settings.annotation == "Unpack[ClusterSettings]"
 
 
 def test_a_configuration_cannot_be_changed() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from tensorsparkml.checks import checked, optional, seconds
-from tensorsparkml.config import make_config
+from tensorsparkml.config import ClusterSettings, make_config
 from tensorsparkml.control.cluster_spec import addresses
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.driver.board import wait_for_board
@@ -91,7 +91,7 @@ class Cluster(InferenceCalls):
         cache: bool = True,
         fed: bool = True,
         feeds: Sequence[str] | None = None,
-        **settings: Any,
+        **settings: Unpack[ClusterSettings],
     ) -> None:
         self.config = make_config(settings)
         check_direct(direct, seed)

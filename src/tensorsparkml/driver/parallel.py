@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from tensorsparkml.checks import checked, several, switch
-from tensorsparkml.config import make_config
+from tensorsparkml.config import ClusterSettings, make_config
 from tensorsparkml.driver.cluster import Cluster
 from tensorsparkml.driver.pickling import main_function, pickle_function
 from tensorsparkml.driver.session import session, usable_session
@@ -33,7 +33,7 @@ def run_parallel(
     *,
     spark: SparkSession | None = None,
     at_once: bool = False,
-    **settings: Any,
+    **settings: Unpack[ClusterSettings],
 ) -> list[Any]:
     """Run a main function several times, each a program of its own on one node.
 
@@ -108,7 +108,7 @@ def run_parallel(
     return [instance.result() for instance in instances]
 
 
-def _settings_of(place: int, settings: dict[str, Any]) -> dict[str, Any]:
+def _settings_of(place: int, settings: ClusterSettings) -> ClusterSettings:
     folder = settings.get("log_dir")
     return settings if folder is None else {**settings, "log_dir": f"{folder}/instance-{place}"}
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from tensorsparkml.checks import checked, optional
+from tensorsparkml.config import ClusterSettings
 from tensorsparkml.driver.cluster import Cluster, Files
 from tensorsparkml.driver.feeding import NAMES, PASSES
 from tensorsparkml.driver.pickling import main_function
@@ -39,7 +40,7 @@ def run(
     seed: int | None = None,
     cache: bool = True,
     columns: Sequence[str] | None = None,
-    **settings: Any,
+    **settings: Unpack[ClusterSettings],
 ) -> list[Any]:
     """Run a main function on the executors and return what each node's main returned, by rank.
 
