@@ -32,6 +32,7 @@ NAN, HUGE = float("nan"), 2**70
 OTHERS = [object(), {1, 2}, b"bytes"]  # which no argument takes
 
 NO_COUNTS = [0, -1, 2.5, 3.0, True, "3", None, NAN, HUGE, [1], np.array([1, 2]), *OTHERS]
+NO_SIZE = [value for value in NO_COUNTS if value is not None]  # one of two must be given
 NO_INDEX = [value for value in NO_COUNTS if type(value) is not int or value]
 NO_SWITCH = [0, 1, "yes", "", None, NAN, [], *OTHERS]
 NO_SECONDS = [-1, -0.5, True, "3", NAN, float("inf"), HUGE, [], *OTHERS]
@@ -69,6 +70,7 @@ REFUSED: dict[str, list[Any]] = {
     "feeds": [*NO_NAMES, ["a/b"], [""]],
     "filepath": [None, *NO_PATH],
     "filesystem": [3, "s3", {}, *OTHERS],
+    "global_batch_size": NO_SIZE,
     "initial_epoch": NO_INDEX,
     "is_chief": NO_SWITCH,
     "keep": [None, *NO_NAMES],
@@ -96,6 +98,9 @@ REFUSED: dict[str, list[Any]] = {
     "variable_partitioner": NO_FUNCTION,
     "wait_seconds": [None, *NO_SECONDS],
     # Where an argument of this name means something else.
+    "Context.dataset.batch_size": NO_SIZE,
+    "Context.read_parquet.batch_size": NO_SIZE,
+    "Context.read_tfrecord.batch_size": NO_SIZE,
     "Context.export.uri": [None, *NO_PATH],
     "Context.feed.columns": NO_SELECTION,
     "Context.inference.columns": NO_SELECTION,

@@ -17,10 +17,16 @@ from tensorsparkml.checks import (
     switch,
 )
 from tensorsparkml.data.column_checks import conversions, layout, weight
+from tensorsparkml.errors import ConfigurationError
 
 _TENSORFLOW = ("tensorflow", "keras", "tf_keras")
 
+SIZES: dict[str, Check] = {
+    "batch_size": optional(integer(1)),
+    "global_batch_size": optional(integer(1)),
+}
 LABELS: dict[str, Check] = {
+    **SIZES,
     "features": optional(layout),
     "label": optional(layout),
     "sample_weight": weight,
@@ -33,7 +39,6 @@ LAYOUT: dict[str, Check] = {
 }
 FILES: dict[str, Check] = {
     "uri": paths,
-    "batch_size": integer(1),
     "shuffle": switch,
     "seed": optional(integer(0)),
     "shuffle_rows": integer(1),
@@ -41,6 +46,42 @@ FILES: dict[str, Check] = {
         instance_of(("fsspec", "pyarrow"), "a filesystem of fsspec or of pyarrow, or None")
     ),
 }
+
+
+def size_on_node(
+    batch_size: int | None, global_batch_size: int | None, nodes: int, *, in_step: bool
+) -> int:
+    """Return the rows of a batch on each node from the one of two sizes that a program gave.
+
+    Args:
+        batch_size: Rows on each node.
+        global_batch_size: Rows on all nodes together.
+        nodes: How many nodes share the rows.
+        in_step: Whether the batches of all nodes are one step together.
+
+    Raises:
+        ConfigurationError: Both sizes were given, or none, or the second one cannot be met.
+    """
+    if (batch_size is None) == (global_batch_size is None):
+        raise ConfigurationError(
+            "give either batch_size=…, the rows of a batch on each node, or global_batch_size=…, "
+            "the rows of a step on all nodes together"
+        )
+    if batch_size is not None:
+        return batch_size
+    assert global_batch_size is not None
+    if not in_step:
+        raise ConfigurationError(
+            "global_batch_size needs nodes that train in step; here each node's batch is a step of "
+            "its own: use batch_size"
+        )
+    size, rest = divmod(global_batch_size, nodes)
+    if rest:
+        raise ConfigurationError(
+            f"global_batch_size={global_batch_size} does not divide evenly among {nodes} nodes; "
+            f"use a multiple of {nodes}, or batch_size, the rows of a batch on each node"
+        )
+    return size
 
 
 def tensorflow_object(wanted: str) -> Check:

@@ -126,13 +126,14 @@ class Context(FileContext):
         self._feeds: dict[str, Feed] = {}
         self._data_errors = []
 
-    @checked(feed=feed_name, batch_size=integer(1), **LAYOUT)
+    @checked(feed=feed_name, **LAYOUT)
     @on_workers
     def dataset(
         self,
         feed: str = "train",
         *,
-        batch_size: int,
+        batch_size: int | None = None,
+        global_batch_size: int | None = None,
         features: Columns | None = None,
         label: Columns | None = None,
         sample_weight: str | bool | None = None,
@@ -149,6 +150,8 @@ class Context(FileContext):
             feed: Name of the feed.
             batch_size: Rows of a batch on each node (with several GPUs in a node, on all of them).
                 One process with `num_workers * batch_size` rows a batch computes the same.
+            global_batch_size: Instead of `batch_size`: rows of a batch on all nodes together, a
+                multiple of their number. One process with batches of this size computes the same.
             features: A column, or many as one `tsm.Matrix`; several, which become a tuple; a
                 mapping from the names of the model's inputs to them; or None for a dict of all
                 columns that are nothing else. A struct becomes a dict of its fields; one of them
@@ -177,11 +180,10 @@ class Context(FileContext):
             EmptyFeedError: The feed has fewer rows than there are nodes, or replicas on them.
             DataError: A column does not exist, or its values do not become tensors.
         """
+        size = self._size_on_node(batch_size, global_batch_size)
         layout = BatchLayout(features, label, sample_weight)
         source = self._feed(feed).resolve(layout.columns(), convert or {})
-        return self._distributed(
-            source, layout, convert or {}, batch_size, drop_remainder, transform
-        )
+        return self._distributed(source, layout, convert or {}, size, drop_remainder, transform)
 
     @checked(feed=feed_name, columns=optional(selection), convert=conversions)
     def feed(

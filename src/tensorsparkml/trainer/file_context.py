@@ -24,6 +24,7 @@ from tensorsparkml.trainer.argument_checks import (
     LAYOUT,
     layers_to_adapt,
     record_schema,
+    size_on_node,
     tensorflow_object,
 )
 from tensorsparkml.trainer.dataset import (
@@ -62,7 +63,8 @@ class FileContext(StrategyContext):
         self,
         uri: StrPath | Sequence[StrPath],
         *,
-        batch_size: int,
+        batch_size: int | None = None,
+        global_batch_size: int | None = None,
         columns: Sequence[str] | None = None,
         features: Columns | None = None,
         label: Columns | None = None,
@@ -84,6 +86,7 @@ class FileContext(StrategyContext):
             uri: A file, a folder (whose folders such as `year=2024/` are columns), a glob, or
                 several of them, on any filesystem that fsspec or pyarrow knows.
             batch_size: Rows of a batch on each node.
+            global_batch_size: Instead of `batch_size`: rows of a batch on all nodes together.
             columns: What None for `features` stands for: the names of the columns, or None for
                 all. Only columns that are used are read.
             features: The columns of `x`: a name, a sequence, a dict, a `Matrix`, or None for a dict
@@ -111,6 +114,7 @@ class FileContext(StrategyContext):
             DataError: There are no files, one is not Parquet, they differ in a column, or a
                 column does not exist or does not become tensors.
         """
+        size = self._size_on_node(batch_size, global_batch_size)
         layout = BatchLayout(features, label, sample_weight)
         names = layout.columns()
         if names is None and columns is not None:
@@ -127,9 +131,7 @@ class FileContext(StrategyContext):
             shuffle=how,
             reporter=reporter,
         )
-        return self._distributed(
-            source, layout, convert or {}, batch_size, drop_remainder, transform
-        )
+        return self._distributed(source, layout, convert or {}, size, drop_remainder, transform)
 
     @checked(schema=optional(record_schema), **FILES, **LABELS)
     @on_workers
@@ -137,7 +139,8 @@ class FileContext(StrategyContext):
         self,
         uri: StrPath | Sequence[StrPath],
         *,
-        batch_size: int,
+        batch_size: int | None = None,
+        global_batch_size: int | None = None,
         schema: Mapping[str, Any] | None = None,
         features: Columns | None = None,
         label: Columns | None = None,
@@ -157,6 +160,7 @@ class FileContext(StrategyContext):
         Args:
             uri: A file, a folder, a glob, or several of them.
             batch_size: Rows of a batch on each node.
+            global_batch_size: Instead of `batch_size`: rows of a batch on all nodes together.
             schema: The features as `tf.io.parse_example` takes them, such as
                 `{"image": tf.io.FixedLenFeature((784,), tf.float32)}`. None for those of the first
                 record, each of fixed length.
@@ -179,6 +183,7 @@ class FileContext(StrategyContext):
             EmptyFeedError: There are fewer records than nodes.
             DataError: There are no files, one is no TFRecord file, or the features are others.
         """
+        size = self._size_on_node(batch_size, global_batch_size)
         layout = BatchLayout(features, label, sample_weight)
         strategy = self.strategy  # before the first operation, which making a dataset is
         how = self._files.shuffle(shuffle, seed, shuffle_rows)
@@ -190,11 +195,11 @@ class FileContext(StrategyContext):
             self._shares,
             layout=layout,
             schema=schema,
-            batch_size=batch_size,
+            batch_size=size,
             drop_remainder=drop_remainder,
             shuffle=how,
             reporter=reporter,
-            least=replicas_of_node(strategy, self._shares, batch_size),
+            least=replicas_of_node(strategy, self._shares, size),
             scaled=several_replicas(strategy),
         )
         dataset = replicated(strategy, local, layout.weight is not None, self._in_step)
@@ -252,6 +257,9 @@ class FileContext(StrategyContext):
             if self._shares > 1:
                 part = of_all_nodes(part, self._shares, self._all_gather)
             layer.adapt(part)
+
+    def _size_on_node(self, batch_size: int | None, global_batch_size: int | None) -> int:
+        return size_on_node(batch_size, global_batch_size, self._shares, in_step=not self.num_ps)
 
     def _gather_layers(self, names: list[str]) -> list[list[str]]:
         rule = "make the same calls of ctx.adapt, in the same order"
