@@ -22,6 +22,7 @@ PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")], key=lambda page: page.relative_to(ROOT)
 )
 FIRST_PAGES = ("README", "getting-started")
+REFERENCE = ("docs/api.md", "docs/context.md")
 ALONE = ("connect",)  # pages whose programs cannot use the session of the tests
 FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -140,9 +141,9 @@ def test_files_that_are_named_exist(page):
         assert (ROOT / "src/tensorsparkml" / path).exists(), f"{name_of(page)}: {path}"
 
 
-def code_words(name: str) -> set[str]:
-    """Every word that a page shows as code."""
-    text = (ROOT / name).read_text("utf-8")
+def reference_words() -> set[str]:
+    """Every word that the reference shows as code."""
+    text = "".join((ROOT / page).read_text("utf-8") for page in REFERENCE)
     return set(re.findall(r"\w+", " ".join(re.findall(r"`+([^`]+)`+", text))))
 
 
@@ -166,7 +167,7 @@ def test_every_setting_is_documented_with_its_default():
 
 
 def test_every_public_name_is_in_the_reference():
-    missing = set(tsm.__all__) - code_words("docs/api.md")
+    missing = set(tsm.__all__) - reference_words()
     assert not missing
 
 
@@ -184,7 +185,7 @@ def test_every_public_name_is_in_the_reference():
     ],
 )
 def test_every_public_member_is_in_the_reference(documented):
-    words = code_words("docs/api.md")
+    words = reference_words()
     members = {name for name in vars(documented) if not name.startswith("_")}
     members |= set(getattr(documented, "__annotations__", {}))
     attributes = inspect.getdoc(documented).partition("Attributes:\n")[2]
@@ -225,7 +226,7 @@ def test_signatures_are_as_the_reference_says(function):
         if name != "self"
     ]
     expected = str(inspect.Signature(parameters)).replace("'", '"')
-    page = (ROOT / "docs/api.md").read_text("utf-8")
+    page = "".join((ROOT / page).read_text("utf-8") for page in REFERENCE)
     assert f"{function.__name__}{expected}" in re.sub(r"\s+", " ", page).replace("( ", "(")
 
 
