@@ -1,4 +1,4 @@
-"""What the nodes of a cluster are there for: who trains, who serves, who reads the feeds."""
+"""Roles of the nodes: which train, which serve, which read the feeds."""
 
 from __future__ import annotations
 

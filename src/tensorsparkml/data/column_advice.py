@@ -1,4 +1,4 @@
-"""What messages say about types that do not become tensors, and what to do in Spark."""
+"""Advice in messages about types that do not become tensors."""
 
 from __future__ import annotations
 

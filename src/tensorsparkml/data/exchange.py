@@ -1,4 +1,4 @@
-"""What the two ends of an inference say to each other besides record batches.
+"""The messages between the two ends of an inference, besides record batches.
 
 A Spark task sends the rows of one partition through the agent to the program, and gets the
 program's answers back the same way: two streams of record batches over one call. A stream that

@@ -1,4 +1,4 @@
-"""How many rows files have, found out by all nodes together."""
+"""Counts the rows of files; all nodes share the work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows of a set of files are which node's: pure arithmetic, the same on every node.
+"""Divides the rows of files among nodes: pure arithmetic, the same on every node.
 
 Files consist of parts whose numbers of rows are known, such as the row groups of Parquet. The
 nodes' shares are consecutive stretches of all rows, so at most one part less than there are nodes

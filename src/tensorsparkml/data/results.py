@@ -1,4 +1,4 @@
-"""What a program replies to a batch → a record batch of the schema that the driver asked for."""
+"""Turns a program's reply to a batch into a record batch of the driver's schema."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What runs in the user's Spark driver."""
+"""The part that runs in the user's Spark driver."""

@@ -1,4 +1,4 @@
-"""What nodes print, and how their training goes, as records of the driver's loggers."""
+"""Log records of the driver for the nodes' output and the progress of training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the feeds of a cluster are: what the coordinator counts → numbers and words.
+"""Progress of feeds: turns what the coordinator counts into numbers and words.
 
 Times are seconds of any monotonic clock; the caller passes `now`.
 """

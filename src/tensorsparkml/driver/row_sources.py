@@ -1,4 +1,4 @@
-"""Where the rows of a feed come from: what Spark tasks can send to the nodes."""
+"""Sources of rows that Spark tasks can send to the nodes."""
 
 from __future__ import annotations
 

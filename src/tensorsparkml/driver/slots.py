@@ -1,4 +1,4 @@
-"""Whether a cluster fits into the Spark application, and who keeps its slots."""
+"""Task slots: whether a cluster fits into the Spark application, and which slots it keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Spark tasks hand over when they succeed, while their job still runs.
+"""Results that Spark tasks hand over when they succeed, while their job still runs.
 
 A task cannot tell by itself whether it has succeeded. Where Spark fails to compute a partition, the
 task's input just ends, as after the last row, and Spark repeats the task; a speculative copy of a

@@ -1,1 +1,1 @@
-"""What runs on the executors' hosts beside TensorFlow: launch task, agent, feeder."""
+"""The part that runs on executors' hosts beside TensorFlow: launch task, agent, feeder."""

@@ -1,4 +1,4 @@
-"""Where a node keeps its files on its host, and that nobody else can get at them.
+"""The folders in which a node keeps its files, accessible to its user alone.
 
 Everything lies below a root of the user's own, which has a folder for each cluster: in it each
 node's rows, and the logs of all. Agents hold a lock on the folder of their cluster, so that whoever

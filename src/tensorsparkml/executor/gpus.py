@@ -1,4 +1,4 @@
-"""Which GPUs each node of a cluster takes: pure functions of what all launch tasks have found.
+"""Assigns GPUs to nodes: pure functions of what all launch tasks have found.
 
 Every task computes the same from the same findings, so no two nodes of a host take the same GPU.
 """

@@ -1,4 +1,4 @@
-"""What a Spark task of an inference does: sends its partition to one node and gives the results."""
+"""The Spark task of an inference: sends its partition to one node and yields the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an agent does with its node's log folder while the node runs: TensorBoard and copies."""
+"""The agent's work on its node's log folder while the node runs: TensorBoard and copies."""
 
 from __future__ import annotations
 

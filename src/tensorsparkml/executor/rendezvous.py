@@ -1,4 +1,4 @@
-"""How launch tasks find each other: each hands its findings to the coordinator and gets all.
+"""The rendezvous of the launch tasks: each sends its findings and gets those of all.
 
 Spark's own `allGather` looks only once a second whether all tasks have called (in Spark 4.3), which
 every start of a cluster would wait for. Spark never repeats the barrier stage that a job ends

@@ -1,4 +1,4 @@
-"""What the launch tasks agree on before the nodes' processes start: the environment of each."""
+"""The environment of each node, which the launch tasks agree on before nodes start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the launch job's barrier tasks do on the executors.
+"""The barrier tasks of the launch job, which run on the executors.
 
 A task checks its Python, starts the agent of its node, tells it where the others are, delivers its
 partition where the feed is direct, and, unless slots are released, lives as long as the agent.

@@ -1,4 +1,4 @@
-"""Whether a trainer responds, for the case that other nodes fail because it does not."""
+"""Watches whether a trainer responds, in case other nodes fail because it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model takes and gives, and what columns have for it."""
+"""Matches a model's inputs and outputs with columns."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What runs inside a node's TensorFlow process."""
+"""The part that runs inside a node's TensorFlow process."""

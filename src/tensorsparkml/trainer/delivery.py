@@ -1,4 +1,4 @@
-"""What a node knows of one delivery of a feed, and may read of it."""
+"""A node's view of one delivery of a feed: the segments that it knows and may read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program can ask of its context about datasets that do not depend on the driver."""
+"""The methods of the context for datasets that do not depend on the driver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which Keras a program uses: Keras 3, or Keras 2, the package tf_keras, with `legacy_keras`."""
+"""The Keras of a program: Keras 3, or with `legacy_keras` Keras 2, the package tf_keras."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the source of an installed library says, to decide whether it needs a repair, and that."""
+"""Inspects the source of installed libraries to decide whether they need a repair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much the mean over a replica's batch counts in its step, and which datasets know it.
+"""The weight of a replica's batch in its step, and the datasets that know it.
 
 Keras divides the mean over a replica's batch by the number of replicas, and the strategy adds up
 what the replicas get. Where their batches differ in size, that mean must also be multiplied by the

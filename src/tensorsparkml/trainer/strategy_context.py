@@ -1,4 +1,4 @@
-"""What a program can ask of its context about strategies, and about training through servers."""
+"""The methods of the context for strategies and for training through parameter servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which features of `tf.train.Example`s a dataset reads, and what tensors they become."""
+"""The features of `tf.train.Example`s that a dataset reads, and the tensors they become."""
 
 from __future__ import annotations
 
