@@ -244,10 +244,10 @@ def _files(model: str) -> tuple[tuple[object, ...], ...]:
     stats = {path: tf.io.gfile.stat(path) for path in sorted(paths)}
     files = [(path, found.length, found.mtime_nsec) for path, found in stats.items()]
     fingerprints = []
-    for path in stats:
-        if os.path.basename(path) == "fingerprint.pb":
-            with tf.io.gfile.GFile(path, "rb") as file:
-                fingerprints.append((path, file.read()))
+    for name in stats:
+        if os.path.basename(name) == "fingerprint.pb":
+            with tf.io.gfile.GFile(name, "rb") as file:
+                fingerprints.append((name, file.read()))
     return (*files, *fingerprints)
 
 

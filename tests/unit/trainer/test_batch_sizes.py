@@ -28,5 +28,5 @@ def test_all_nodes_have_batches_of_the_same_size(size):
 
 def test_nodes_that_do_not_train_in_step_have_no_global_batch():
     assert size_on_node(32, None, 2, in_step=False) == 32
-    with pytest.raises(ConfigurationError, match="needs nodes that train in step.* batch_size"):
+    with pytest.raises(ConfigurationError, match=r"needs nodes that train in step.* batch_size"):
         size_on_node(None, 64, 2, in_step=False)
