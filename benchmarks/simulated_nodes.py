@@ -19,8 +19,9 @@ from typing import Any
 
 from tensorsparkml.control.driver_watch import Reach
 from tensorsparkml.control.keys import of_node
-from tensorsparkml.control.messages import Directive, Failure, Give, Peer, encode_failure
+from tensorsparkml.control.messages import Directive, Failure, Give, Peer
 from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.protocol.events import Failed, Given, Started
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.executor.logs import NodeLog
 from tensorsparkml.executor.rendezvous import meet
@@ -92,10 +93,10 @@ class SimulatedNode:
         """Do what launch task and agent do, until the process ends."""
         role, index = self._plan.roles.nodes[self._rank]
         spool = f"/tmp/tensorsparkml-1000/{self._plan.cluster_id}/{self._rank}/spool"
-        peer = asdict(Peer(self._rank, role, index, "127.0.0.1", 40_000, 40_001, spool))
-        meet(self._plan, self._rank, {"problem": None, "address": peer, "gpus": None})
+        peer = Peer(self._rank, role, index, "127.0.0.1", 40_000, 40_001, spool)
+        meet(self._plan, self._rank, {"problem": None, "address": asdict(peer), "gpus": None})
         self.reporter.start()
-        self.reporter.send("started", peer=peer, processes=[1, 2])
+        self.reporter.send(Started(peer, (1, 2)))
         self._mailbox.run()
 
     def _connect(self) -> TimedClient:
@@ -107,7 +108,7 @@ class SimulatedNode:
 
     def _deliver(self, directive: Directive) -> None:
         if isinstance(directive, Give):
-            self.reporter.send("given", feed=directive.feed, segment=directive.segment)
+            self.reporter.send(Given(directive.feed, directive.segment))
         self._received.directive(directive)
 
 
@@ -132,7 +133,7 @@ def main() -> None:
                 case ["fail", rank]:
                     failure = Failure("MainError", "main raised", plan.name(int(rank)))
                     begin = time.monotonic()
-                    nodes[int(rank)].reporter.send("failed", failure=encode_failure(failure))
+                    nodes[int(rank)].reporter.send(Failed(failure))
                     _answer(begin)
 
 

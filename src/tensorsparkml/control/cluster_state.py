@@ -5,15 +5,15 @@ Times are seconds of any monotonic clock; the caller passes `now`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
 
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.joint_calls import JointCalls
 from tensorsparkml.control.messages import Directive, End, Failure, FeedProgress, Peer, Stop
 from tensorsparkml.control.node_silence import NodeSilence, Warned
+from tensorsparkml.control.protocol.events import EpochEnded
 from tensorsparkml.roles import Roles
 
 _HUNG = "TrainerHungError"
@@ -94,7 +94,7 @@ class ClusterState:
         self._known: set[tuple[str, str | None, bool]] = set()  # kind, node, consequence
         self._hung: set[int] = set()  # nodes whose trainers are silent
         self.ending = False
-        self.last_epoch: Mapping[str, Any] | None = None
+        self.last_epoch: EpochEnded | None = None
         self.tensorboard_url: str | None = None
         self.tensorboard_known = False
         self._settle_seconds = settle_seconds
@@ -134,8 +134,8 @@ class ClusterState:
                 stored[rank] += size
         return tuple(stored)
 
-    def epoch_ended(self, report: Mapping[str, Any]) -> None:
-        """Record what a node tells about an epoch."""
+    def epoch_ended(self, report: EpochEnded) -> None:
+        """Record how an epoch went on a node."""
         self.last_epoch = report
 
     def tensorboard_at(self, url: str | None) -> None:

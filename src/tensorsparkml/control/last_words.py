@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pyarrow.flight as flight
 
 from tensorsparkml.control.keys import Credentials
-from tensorsparkml.control.messages import Failure, encode_failure
+from tensorsparkml.control.messages import Failure
+from tensorsparkml.control.protocol.events import EVENTS, Event, Failed, Gone
 from tensorsparkml.control.rpc import RpcClient
 
 _CALL_SECONDS = 5.0
@@ -36,10 +36,11 @@ def report_end(
     client = RpcClient(coordinator, credentials)
     deadline = time.monotonic() + timeout
 
-    def report(event: dict[str, Any]) -> None:
+    def report(event: Event) -> None:
+        body = {"rank": rank, "events": [EVENTS.encode(event)]}
         while time.monotonic() < deadline:
             try:
-                client.call("report", {"rank": rank, "events": [event]}, timeout=_CALL_SECONDS)
+                client.call("report", body, timeout=_CALL_SECONDS)
                 return
             except flight.FlightTimedOutError:
                 continue  # it is busy or stopped; to tell it twice does no harm
@@ -47,8 +48,8 @@ def report_end(
                 return  # it is gone too, so nobody is left to be told
 
     try:
-        report({"kind": "failed", "failure": encode_failure(failure)})
+        report(Failed(failure))
     finally:
         end()
-    report({"kind": "gone"})
+    report(Gone())
     client.close()

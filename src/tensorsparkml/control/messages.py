@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from tensorsparkml.control.machine import machine_id
+from tensorsparkml.control.protocol.codec import Codec, decode_fields
 from tensorsparkml.roles import node_name
 
 
@@ -245,22 +246,7 @@ Directive = (
     | End
     | Stop
 )
-_DIRECTIVES: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Directive)}
-
-
-def encode_directive(directive: Directive) -> dict[str, Any]:
-    """Return the directive as a JSON object that names its kind."""
-    return {"kind": type(directive).__name__, **dataclasses.asdict(directive)}
-
-
-def decode_directive(body: Mapping[str, Any]) -> Directive:
-    """Return the directive that `encode_directive` wrote."""
-    # JSON has made lists of tuples.
-    fields: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in body.items()
-    }
-    directive: Directive = _DIRECTIVES[fields.pop("kind")](**fields)
-    return directive
+DIRECTIVES: Codec[Directive] = Codec(get_args(Directive))
 
 
 def encode_failure(failure: Failure) -> dict[str, Any]:
@@ -270,7 +256,7 @@ def encode_failure(failure: Failure) -> dict[str, Any]:
 
 def decode_failure(body: Mapping[str, Any]) -> Failure:
     """Return the failure that `encode_failure` wrote."""
-    return Failure(**{**body, "log_tail": tuple(body.get("log_tail", ()))})
+    return decode_fields(Failure, body)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from tensorsparkml.control.coordinator.mailbox import Mailbox
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.keys import Guard, may_call
 from tensorsparkml.control.messages import (
+    DIRECTIVES,
     Commit,
     Directive,
     EndInference,
@@ -32,14 +33,15 @@ from tensorsparkml.control.messages import (
     LastFeeds,
     Peer,
     Stop,
-    encode_directive,
 )
 from tensorsparkml.control.names import check_segment
+from tensorsparkml.control.protocol.codec import decode_fields
+from tensorsparkml.control.protocol.events import EVENTS, Lines, LogEvent, NodeWarning
 from tensorsparkml.control.rpc import Handler, RpcServer, tcp_location
 from tensorsparkml.control.verdict import to_error
 from tensorsparkml.driver.addresses import resolve
 from tensorsparkml.driver.log_relay import LogRelay
-from tensorsparkml.driver.node_log import log_tensorboard, relay_epoch, relay_lines, relay_warning
+from tensorsparkml.driver.node_log import log_tensorboard, relay_event, relay_warning
 from tensorsparkml.driver.wakeups import Wakeups
 from tensorsparkml.errors import LaunchError, TensorSparkMLError
 
@@ -286,7 +288,7 @@ class Coordinator:
             mailbox.acknowledge(seen)
             self._news.wait_for(rank, lambda: mailbox.has_news(seen) or self._closing, body["wait"])
             directives = mailbox.after(seen)
-        return {"directives": [encode_directive(directive) for directive in directives]}
+        return {"directives": [DIRECTIVES.encode(directive) for directive in directives]}
 
     def _on_report(self, body: dict[str, Any]) -> None:
         rank, number = body["rank"], body.get("number")
@@ -300,29 +302,22 @@ class Coordinator:
             for event in events:
                 self._take(rank, name, event)
 
-    def _take(self, rank: int, name: str, event: dict[str, Any]) -> None:
-        match event["kind"]:
-            case "lines":
-                self._relay.put(partial(relay_lines, name, event["lines"]))
-                return
-            case "warning":
-                self._relay.put(partial(relay_warning, name, event["message"]))
-                return
-            case "epoch":
-                self._relay.put(partial(relay_epoch, name, event))
-            case "tensorboard":
-                self.tensorboard_at(event["url"])
+    def _take(self, rank: int, name: str, body: dict[str, Any]) -> None:
         try:
-            self._send(apply_event(self._state, rank, event, time.monotonic()))
+            event = EVENTS.decode(body)
+            if isinstance(event, LogEvent):
+                self._relay.put(partial(relay_event, name, event))
+            if not isinstance(event, Lines | NodeWarning):
+                self._send(apply_event(self._state, rank, event, time.monotonic()))
         except Exception as error:
             # The report does not come again: whoever waits for the event would wait for ever.
-            message = f"the driver cannot apply {event['kind']!r} of {name}: {error!r}"
+            message = f"the driver cannot apply {body.get('kind')!r} of {name}: {error!r}"
             self.fail(Failure("NodeError", message, name))
             self._relay.put(partial(logger.error, "%s", message, exc_info=error))
 
     def _on_commit(self, body: dict[str, Any]) -> None:
         check_segment(body["segment"])
-        self.commit(Commit(**body))
+        self.commit(decode_fields(Commit, body))
 
     def _on_fed(self, body: dict[str, Any]) -> None:
         with self._changed:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import assert_never
 
+from tensorsparkml.control.protocol.events import (
+    EpochEnded,
+    Lines,
+    LogEvent,
+    NodeWarning,
+    TensorBoardAt,
+)
 from tensorsparkml.driver.progress_display import beside_bars, progress_logger
 
 logger = logging.getLogger(__name__)
@@ -32,21 +39,32 @@ def log_tensorboard(url: str) -> None:
         logger.info("TensorBoard is at %s", url)
 
 
-def relay_epoch(node: str, event: Mapping[str, Any]) -> None:
+def relay_epoch(node: str, event: EpochEnded) -> None:
     """Log one line about an epoch that a node has trained."""
     if progress_logger.isEnabledFor(logging.INFO):
         with beside_bars():
             progress_logger.info("[%s] %s", node, describe_epoch(event))
 
 
-def describe_epoch(event: Mapping[str, Any]) -> str:
-    """Return one line about an epoch.
+def relay_event(node: str, event: LogEvent) -> None:
+    """Log an event of a node."""
+    match event:
+        case Lines(lines):
+            relay_lines(node, lines)
+        case NodeWarning(message):
+            relay_warning(node, message)
+        case EpochEnded():
+            relay_epoch(node, event)
+        case TensorBoardAt(url):
+            if url is not None:
+                log_tensorboard(url)
+        case _:
+            assert_never(event)
 
-    Args:
-        event: `epoch` counted from 1, `epochs` or None, `logs` by metric name, `seconds`, and
-            `rows` that all nodes read in that time.
-    """
-    of = f"/{event['epochs']}" if event.get("epochs") else ""
-    metrics = " ".join(f"{name} {value:.4f}" for name, value in event["logs"].items())
-    speed = event["rows"] / event["seconds"] if event["seconds"] else 0.0
-    return f"epoch {event['epoch']}{of}: {metrics} ({event['rows']:,} rows, {speed:,.0f} rows/s)"
+
+def describe_epoch(event: EpochEnded) -> str:
+    """Return one line about an epoch."""
+    of = f"/{event.epochs}" if event.epochs else ""
+    metrics = " ".join(f"{name} {value:.4f}" for name, value in event.logs.items())
+    speed = event.rows / event.seconds if event.seconds else 0.0
+    return f"epoch {event.epoch}{of}: {metrics} ({event.rows:,} rows, {speed:,.0f} rows/s)"

@@ -6,11 +6,11 @@ Times are seconds of any monotonic clock; the caller passes `now`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tensorsparkml.control.cluster_state import ClusterState
+from tensorsparkml.control.protocol.events import EpochEnded
 
 _WINDOW_SECONDS = 10.0
 _MOST_NODES_SHOWN = 8
@@ -43,7 +43,7 @@ class Snapshot:
 
     feeds: tuple[FeedCounts, ...]
     spool_bytes: tuple[int, ...]
-    epoch: Mapping[str, Any] | None
+    epoch: EpochEnded | None
 
 
 def take_snapshot(state: ClusterState) -> Snapshot:

@@ -7,10 +7,11 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from tensorsparkml.control.protocol.events import EpochEnded
 from tensorsparkml.driver.progress import FeedStatus, Meters, Snapshot
 
 progress_logger = logging.getLogger("tensorsparkml.progress")
@@ -95,10 +96,10 @@ class Bars:
         return self._bars[name]
 
 
-def _describe(epoch: Mapping[str, Any]) -> str:
-    of = f"/{epoch['epochs']}" if epoch.get("epochs") else ""
-    metrics = "".join(f" {name} {value:.4g}" for name, value in epoch["logs"].items())
-    return f"epoch {epoch['epoch']}{of}:{metrics}"
+def _describe(epoch: EpochEnded) -> str:
+    of = f"/{epoch.epochs}" if epoch.epochs else ""
+    metrics = "".join(f" {name} {value:.4g}" for name, value in epoch.logs.items())
+    return f"epoch {epoch.epoch}{of}:{metrics}"
 
 
 def choose_display() -> Display:

@@ -27,11 +27,19 @@ from tensorsparkml.control.messages import (
     Peer,
     Remove,
     Stop,
-    decode_failure,
-    encode_failure,
 )
 from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.processes import MARK, node_mark
+from tensorsparkml.control.protocol.events import (
+    TRAINER_EVENTS,
+    AwaitsEnd,
+    Failed,
+    Finished,
+    Given,
+    Started,
+    Starving,
+    Unawaited,
+)
 from tensorsparkml.control.rpc import RpcClient, RpcServer, tcp_location, unix_location
 from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.data.spool import Spool
@@ -150,18 +158,10 @@ class Node:
             self.plan.keys.guard(of_node(self.rank)),
             {
                 "window": self._on_window,
-                "progress": lambda body: self._reporter.progress(**body),
-                "share": lambda body: self._reporter.send("share", **body),
-                "begin": lambda body: self._reporter.send("begin", **body),
+                "report": self._on_report,
                 "begun": lambda body: self._spool.begun(**body),
-                "dropped": lambda body: self._reporter.send("dropped", **body),
-                "epoch": lambda body: self._reporter.send("epoch", **body),
-                "joint_call": lambda body: self._reporter.send("joint_call", **body),
-                "joint_call_ended": lambda _: self._reporter.send("joint_call_ended"),
                 "beat": lambda _: self._trainer_watch.heard(),
                 "began": lambda _: self._events.put(MainBegan()),
-                "finished": self._on_finished,
-                "failed": self._on_failed,
                 "take": self._relay.take,
                 "training_ended": self._on_training_ended,
             },
@@ -206,8 +206,8 @@ class Node:
         )
         logger.info("%s: trainer runs as process %d", name, self._trainer.process_id)
         on_started()
-        processes = [os.getpid(), self._trainer.process_id]
-        self._reporter.send("started", peer=asdict(peers[self.rank]), processes=processes)
+        processes = os.getpid(), self._trainer.process_id
+        self._reporter.send(Started(peers[self.rank], processes))
         self._start_thread("mailbox", self._mailbox.run)
         self._start_thread("orders", self._watch_orders)
         self._start_thread("watch", self._watch)
@@ -261,7 +261,7 @@ class Node:
             case AskingOver():
                 if not self._awaits_end and not self._finished:
                     self._stopping = True
-                    self._reporter.send("unawaited")
+                    self._reporter.send(Unawaited())
                     self._trainer.kill()
             case Stop():
                 self._stopping = True
@@ -304,34 +304,38 @@ class Node:
 
     def _report_failure(self, failure: Failure) -> None:
         named = replace(failure, node=self._peers[self.rank].name, log_tail=self._log.tail())
-        self._reporter.send("failed", failure=encode_failure(named))
+        self._reporter.send(Failed(named))
 
     # Calls of the trainer
+
+    def _on_report(self, body: dict[str, Any]) -> None:
+        """Pass on an event of the trainer."""
+        match event := TRAINER_EVENTS.decode(body):
+            case Failed(failure):
+                # Reported when the process has ended, and with it its output.
+                self._reported = failure
+            case Finished():
+                self._finished = True
+                self._reporter.send(event)
+                self._desk.close(
+                    "its main has returned; loop over ctx.inference(...) to its end, which comes "
+                    "when the driver leaves the with block"
+                )
+            case _:
+                self._reporter.send(event)
 
     def _on_window(self, body: dict[str, Any]) -> dict[str, Any]:
         feed, segments, held_by_all = body["feed"], body["segments"], body["held_by_all"]
         if self._spool.starves(feed, segments, held_by_all):
-            self._reporter.send("starving", feed=feed, segments=segments)
+            self._reporter.send(Starving(feed, segments))
         return self._spool.window(feed, segments, held_by_all, body["wait_seconds"])
-
-    def _on_finished(self, body: dict[str, Any]) -> None:
-        self._finished = True
-        self._reporter.send("finished", result=body["result"])
-        self._desk.close(
-            "its main has returned; loop over ctx.inference(...) to its end, which comes when the "
-            "driver leaves the with block"
-        )
 
     def _on_training_ended(self, body: dict[str, Any]) -> dict[str, Any]:
         """Say whether training has ended; who asks returns by itself when it has."""
         if not self._awaits_end:
             self._awaits_end = True
-            self._reporter.send("awaits_end")
+            self._reporter.send(AwaitsEnd())
         return {"ended": self._training_ended.wait(body["wait_seconds"])}
-
-    def _on_failed(self, body: dict[str, Any]) -> None:
-        # Reported when the process has ended, and with it its output.
-        self._reported = decode_failure(body["failure"])
 
     # Directives
 
@@ -368,7 +372,7 @@ class Node:
             )
             self._report_failure(failure)
         else:
-            self._reporter.send("given", feed=directive.feed, segment=directive.segment)
+            self._reporter.send(Given(directive.feed, directive.segment))
 
     # Threads that watch
 
@@ -382,8 +386,8 @@ class Node:
             self._link.look()
             if (reason := self._link.gone) is not None:
                 self._events.put(DriverGone(reason))
-            for kind, fields in self._trainer_watch.look(self._trainer.process_id):
-                self._reporter.send(kind, **fields)
+            for event in self._trainer_watch.look(self._trainer.process_id):
+                self._reporter.send(event)
 
     def _watch_orders(self) -> None:
         released = read_frame(self._orders) is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.protocol.events import NodeWarning, TensorBoardAt
 from tensorsparkml.executor.log_copies import LogCopies
 from tensorsparkml.executor.reporting import Reporter
 from tensorsparkml.executor.tensorboard import TensorBoard
@@ -47,11 +48,11 @@ class NodeLogs:
             self._copies.finish()
 
     def _serving(self, url: str) -> None:
-        self._reporter.send("tensorboard", url=url)
+        self._reporter.send(TensorBoardAt(url))
 
     def _ended(self, message: str) -> None:
-        self._reporter.send("tensorboard", url=None)
+        self._reporter.send(TensorBoardAt(None))
         self._warn(message)
 
     def _warn(self, message: str) -> None:
-        self._reporter.send("warning", message=message)
+        self._reporter.send(NodeWarning(message))

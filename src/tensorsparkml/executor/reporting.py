@@ -8,14 +8,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow.flight as flight
 
 from tensorsparkml.control.driver_watch import DriverWatch, Reach
 from tensorsparkml.control.heartbeat import News
-from tensorsparkml.control.messages import Directive, decode_directive
+from tensorsparkml.control.messages import DIRECTIVES, Directive
+from tensorsparkml.control.protocol.events import EVENTS, Event, Gone, Lines, Progress
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.executor.logs import NodeLog
 
@@ -123,7 +123,7 @@ class Mailbox:
             self._link.heard()
             for body in reply["directives"]:
                 seen += 1
-                self._deliver(decode_directive(body))
+                self._deliver(DIRECTIVES.decode(body))
 
     def stop(self) -> None:
         """End `run` after its current call."""
@@ -154,8 +154,8 @@ class Reporter:
         self._link = link
         self._lines_seconds = lines_seconds
         self._lock = threading.Lock()
-        self._events: list[dict[str, Any]] = []
-        self._progress: dict[str, dict[str, Any]] = {}  # by feed; only the last one matters
+        self._events: list[Event] = []
+        self._progress: dict[str, Progress] = {}  # by feed; only the last one matters
         self._passes: dict[str, tuple[int, bool]] = {}
         self._urgent = threading.Event()  # something else than lines and progress waits
         self._last = False
@@ -165,47 +165,42 @@ class Reporter:
         """Begin to send."""
         self._thread.start()
 
-    def send(self, kind: str, **fields: Any) -> None:
-        """Queue one event, which is sent at once."""
-        with self._lock:
-            self._append({"kind": kind, **fields})
-        self._wake()
+    def send(self, event: Event) -> None:
+        """Queue one event, which is sent at once.
 
-    def progress(self, feed: str, passes: int, rows: int, terminated: bool) -> None:
-        """Queue how far a feed is read; ends of passes and of the feed are sent at once."""
-        event = {
-            "kind": "progress",
-            "feed": feed,
-            "passes": passes,
-            "rows": rows,
-            "terminated": terminated,
-        }
+        Progress within a pass waits for more of it; the ends of passes and of a feed do not.
+        """
         with self._lock:
-            ended = self._passes.get(feed, (0, False)) != (passes, terminated)
-            self._passes[feed] = passes, terminated
-            if ended:
-                self._progress.pop(feed, None)
-                self._append(event)
+            if isinstance(event, Progress) and not self._ends(event):
+                self._progress[event.feed] = event
+                urgent = False
             else:
-                self._progress[feed] = event
-        if ended:
+                self._append(event)
+                urgent = True
+        if urgent:
             self._urgent.set()
         self._log.news.set()
 
-    def _append(self, event: dict[str, Any]) -> None:
+    def _ends(self, event: Progress) -> bool:
+        """Whether a pass, or the feed, has ended since the last progress of the feed."""
+        now = event.progress.passes, event.progress.terminated
+        before = self._passes.get(event.feed, (0, False))
+        self._passes[event.feed] = now
+        return now != before
+
+    def _append(self, event: Event) -> None:
         """Queue an event behind the progress that was made before it."""
+        if isinstance(event, Progress):
+            self._progress.pop(event.feed, None)  # it is part of this
         self._events += [*self._progress.values(), event]
         self._progress.clear()
 
     def finish(self) -> None:
         """Send what is queued, and the node's farewell, unless the driver counts as gone."""
         self._last = True
-        self._wake()
-        self._thread.join()
-
-    def _wake(self) -> None:
         self._urgent.set()
         self._log.news.set()
+        self._thread.join()
 
     def _run(self) -> None:
         for number in itertools.count(1):
@@ -216,26 +211,28 @@ class Reporter:
             last = self._last
             events = self._drain()
             if last:
-                events.append({"kind": "gone"})
-            self._deliver({"rank": self._rank, "number": number, "events": events})
+                events.append(Gone())
+            self._deliver(number, events)
             if last:
                 return
 
-    def _deliver(self, report: dict[str, Any]) -> None:
+    def _deliver(self, number: int, events: list[Event]) -> None:
+        encoded = [EVENTS.encode(event) for event in events]
+        report = {"rank": self._rank, "number": number, "events": encoded}
         while self._link.gone is None:
             try:
                 self._client.call("report", report, timeout=_CALL_SECONDS)
                 self._link.heard()
                 return
             except flight.FlightError as error:
-                logger.warning("report %d did not arrive: %s", report["number"], error)
+                logger.warning("report %d did not arrive: %s", number, error)
                 self._link.failed()
                 time.sleep(_RETRY_SECONDS)
 
-    def _drain(self) -> list[dict[str, Any]]:
+    def _drain(self) -> list[Event]:
         # Lines first: what a node printed before it failed is in the log before the failure.
         lines = self._log.take()
-        events: list[dict[str, Any]] = [{"kind": "lines", "lines": lines}] if lines else []
+        events: list[Event] = [Lines(tuple(lines))] if lines else []
         with self._lock:
             events += [*self._events, *self._progress.values()]
             self._events.clear()

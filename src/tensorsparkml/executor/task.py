@@ -23,6 +23,7 @@ from tensorsparkml.control.keys import FEEDER, of_node
 from tensorsparkml.control.last_words import report_end
 from tensorsparkml.control.messages import Commit, Failure, Peer, decode_failure, encode_failure
 from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.protocol.events import EVENTS, Event, Failed
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.control.verdict import from_exception
 from tensorsparkml.data.transport import NodeGoneError
@@ -184,7 +185,7 @@ def _feed_directly(
         client.call("fed", {"feed": feed}, timeout=_COMMIT_SECONDS)
     except FeedError as error:
         failure = from_exception(error, kind="FeedError", message=error.message)
-        _report(plan, rank, [{"kind": "failed", "failure": encode_failure(failure)}])
+        _report(plan, rank, Failed(failure))
     except (NodeGoneError, flight.FlightError):
         # An agent or the coordinator is gone. Who supervises them reports that; to fail here
         # as well would only hide it.
@@ -201,10 +202,11 @@ def _report_lost_agent(plan: ClusterPlan, peer: Peer, ended: str) -> None:
     report_end(plan.coordinator, credentials, peer.rank, failure, plan.lease_seconds)
 
 
-def _report(plan: ClusterPlan, rank: int, events: list[dict[str, Any]]) -> None:
+def _report(plan: ClusterPlan, rank: int, event: Event) -> None:
     client = RpcClient(plan.coordinator, plan.keys.credentials(of_node(rank)))
     try:
-        client.call("report", {"rank": rank, "events": events}, timeout=_COMMIT_SECONDS)
+        body = {"rank": rank, "events": [EVENTS.encode(event)]}
+        client.call("report", body, timeout=_COMMIT_SECONDS)
     except flight.FlightError:
         pass  # the driver is gone too, so nobody is left to be told
     finally:

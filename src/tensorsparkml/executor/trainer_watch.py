@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from typing import Any
 
 import psutil
 
 from tensorsparkml.control.heartbeat import Heartbeat, News
+from tensorsparkml.control.protocol.events import NodeWarning, TrainerHeard, TrainerSilent
 
 # A third of this is the silence from which on a trainer is named. It never ends a trainer: native
 # code may hold Python's lock for as long as it likes.
@@ -30,8 +30,8 @@ class TrainerWatch:
             self._began = True
             self._heartbeat.heard(time.monotonic())
 
-    def look(self, process_id: int) -> list[tuple[str, dict[str, Any]]]:
-        """Return what to report: kinds of events, and their fields.
+    def look(self, process_id: int) -> list[TrainerSilent | TrainerHeard | NodeWarning]:
+        """Return the events to report.
 
         Args:
             process_id: The trainer's.
@@ -42,7 +42,7 @@ class TrainerWatch:
             look = self._heartbeat.look(time.monotonic())
         if look.news is News.HEARD:
             message = f"the TensorFlow process responds again, after {look.silence:.0f} s"
-            return [("trainer_heard", {}), ("warning", {"message": message})]
+            return [TrainerHeard(), NodeWarning(message)]
         if look.news is not News.SILENT:
             return []
         state = "unknown"
@@ -51,7 +51,4 @@ class TrainerWatch:
         message = (
             f"the TensorFlow process has not responded for {look.silence:.0f} s (state: {state})"
         )
-        return [
-            ("trainer_silent", {"seconds": look.silence, "state": state}),
-            ("warning", {"message": message}),
-        ]
+        return [TrainerSilent(look.silence, state), NodeWarning(message)]

@@ -12,7 +12,19 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from tensorsparkml.control.keys import Credentials
-from tensorsparkml.control.messages import Failure, FeedProgress, encode_failure
+from tensorsparkml.control.messages import Failure, FeedProgress
+from tensorsparkml.control.protocol.events import (
+    TRAINER_EVENTS,
+    Dropped,
+    Failed,
+    Finished,
+    JointCallBegan,
+    JointCallEnded,
+    PassRequested,
+    Progress,
+    ShareCounted,
+    TrainerEvent,
+)
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.data.exchange import BROKEN
 
@@ -34,6 +46,10 @@ class AgentClient:
         self._client = RpcClient(location, credentials)
         self._lock = threading.Lock()
 
+    def report(self, event: TrainerEvent) -> None:
+        """Tell the driver, by the agent, what has happened."""
+        self._call("report", TRAINER_EVENTS.encode(event))
+
     def window(self, feed: str, segments: int, held_by_all: int) -> dict[str, Any]:
         """Wait for more of a feed; see `Spool.window`."""
         body = {
@@ -47,13 +63,7 @@ class AgentClient:
 
     def progress(self, feed: str, progress: FeedProgress) -> None:
         """Tell how far the program has read a feed."""
-        body = {
-            "feed": feed,
-            "passes": progress.passes,
-            "rows": progress.rows,
-            "terminated": progress.terminated,
-        }
-        self._call("progress", body)
+        self.report(Progress(feed, progress))
 
     def begin_pass(
         self, feed: str, number: int, whole: bool, wanted: Callable[[], bool]
@@ -66,7 +76,7 @@ class AgentClient:
             whole: Whether nothing of the current delivery was dropped.
             wanted: Whether to go on waiting; otherwise there is none.
         """
-        self._call("begin", {"feed": feed, "number": number, "whole": whole})
+        self.report(PassRequested(feed, number, whole))
         body = {"feed": feed, "number": number, "wait_seconds": _WINDOW_SECONDS}
         while not (reply := self._client.call("begun", body, timeout=_CALL_SECONDS)):
             if not wanted():
@@ -76,11 +86,11 @@ class AgentClient:
 
     def dropped(self, delivery: str, rows: int) -> None:
         """Tell that rows which were read are gone from the spool."""
-        self._call("dropped", {"feed": delivery, "rows": rows})
+        self.report(Dropped(delivery, rows))
 
     def share(self, feed: str, rows: int) -> None:
         """Tell how many rows of a feed that files hold are this node's."""
-        self._call("share", {"feed": feed, "rows": rows})
+        self.report(ShareCounted(feed, rows))
 
     def take(self, feed: str, held: list[int]) -> dict[str, Any]:
         """Wait for a partition that asks for inference; see `InferenceDesk.take`."""
@@ -106,17 +116,13 @@ class AgentClient:
             if reply["ended"] or time.monotonic() >= deadline:
                 return bool(reply["ended"])
 
-    def epoch(self, event: dict[str, Any]) -> None:
-        """Tell how an epoch of training went."""
-        self._call("epoch", event)
-
     def joint_call(self, number: int, name: str) -> None:
         """Tell that main makes a call that the mains of all nodes must make, such as `fit`."""
-        self._call("joint_call", {"number": number, "name": name})
+        self.report(JointCallBegan(number, name))
 
     def joint_call_ended(self) -> None:
         """Tell that main is in no such call any more."""
-        self._call("joint_call_ended", {})
+        self.report(JointCallEnded())
 
     def beat(self) -> bool:
         """Tell that this process runs, and return whether the agent has answered."""
@@ -132,11 +138,11 @@ class AgentClient:
 
     def finished(self, result: str) -> None:
         """Hand over main's result, pickled and in Base64."""
-        self._call("finished", {"result": result})
+        self.report(Finished(result))
 
     def failed(self, failure: Failure) -> None:
         """Hand over why main failed."""
-        self._call("failed", {"failure": encode_failure(failure)})
+        self.report(Failed(failure))
 
     def _call(self, name: str, body: dict[str, Any]) -> None:
         with self._lock:

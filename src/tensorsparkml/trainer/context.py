@@ -260,7 +260,7 @@ class Context(FileContext):
         """
         from tensorsparkml.trainer import callbacks as keras_callbacks
 
-        wanted = [epoch_report(self._agent.epoch, self._rows_read)] if self.is_chief else []
+        wanted = [epoch_report(self._agent.report, self._rows_read)] if self.is_chief else []
         if checkpoint is not None:
             wanted.append(
                 keras_callbacks.model_checkpoint(self.is_chief, self.absolute_path(checkpoint))

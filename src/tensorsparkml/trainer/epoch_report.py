@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tensorsparkml.control.protocol.events import EpochEnded
 from tensorsparkml.trainer.keras_versions import program_keras
 
 
-def epoch_report(send: Callable[[dict[str, Any]], None], rows_read: Callable[[], int]) -> Any:
+def epoch_report(send: Callable[[EpochEnded], None], rows_read: Callable[[], int]) -> Any:
     """Return a callback that sends epoch, metrics, seconds and rows at the end of each epoch.
 
     Args:
@@ -23,14 +24,15 @@ def epoch_report(send: Callable[[dict[str, Any]], None], rows_read: Callable[[],
             self._rows = rows_read()
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            epochs = self.params.get("epochs")
             send(
-                {
-                    "epoch": epoch + 1,
-                    "epochs": self.params.get("epochs"),
-                    "logs": {name: float(value) for name, value in (logs or {}).items()},
-                    "seconds": time.monotonic() - self._began,
-                    "rows": rows_read() - self._rows,
-                }
+                EpochEnded(
+                    epoch=int(epoch) + 1,
+                    epochs=None if epochs is None else int(epochs),
+                    logs={name: float(value) for name, value in (logs or {}).items()},
+                    seconds=time.monotonic() - self._began,
+                    rows=rows_read() - self._rows,
+                )
             )
 
     return EpochReport()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -16,7 +16,15 @@ from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.coordinator.events import apply_event
 from tensorsparkml.control.coordinator.mailbox import Mailbox
 from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
-from tensorsparkml.control.messages import Commit, Failure, Give, Peer, encode_failure
+from tensorsparkml.control.messages import Commit, Failure, FeedProgress, Give, Peer
+from tensorsparkml.control.protocol.events import (
+    Failed,
+    Finished,
+    Given,
+    Progress,
+    Started,
+    StateEvent,
+)
 from tensorsparkml.roles import make_roles
 
 COMMITS = 3  # for each node
@@ -38,10 +46,10 @@ class Cluster:
         self.mailboxes = [Mailbox() for _ in range(self.nodes)]
         self.received = [0] * self.nodes
 
-    def report(self, rank: int, kind: str, **fields: object) -> None:
+    def report(self, rank: int, event: StateEvent) -> None:
         """Let a node report an event."""
         self.events += 1
-        self.send(apply_event(self.state, rank, {"kind": kind, **fields}, self.now))
+        self.send(apply_event(self.state, rank, event, self.now))
 
     def send(self, addressed: Addressed) -> None:
         """Wake the nodes that get directives, and let them take these and report what follows."""
@@ -57,7 +65,7 @@ class Cluster:
             mailbox.acknowledge(self.received[rank])
             for directive in taken:
                 if isinstance(directive, Give):
-                    self.report(rank, "given", feed=directive.feed, segment=directive.segment)
+                    self.report(rank, Given(directive.feed, directive.segment))
 
     def commit(self, number: int, rows: dict[int, int]) -> None:
         """Give some nodes rows of the feed."""
@@ -68,7 +76,7 @@ class Cluster:
     def start(self) -> None:
         """Start all nodes."""
         for rank, (role, index) in enumerate(self.roles.nodes):
-            self.report(rank, "started", peer=asdict(Peer(rank, role, index, "h", 1, 2, "/s")))
+            self.report(rank, Started(Peer(rank, role, index, "h", 1, 2, "/s")))
         assert self.state.all_started
 
     def train(self) -> None:
@@ -82,10 +90,9 @@ class Cluster:
         self.send(self.state.close_feed("train"))
         assert ledger.closed and len(set(ledger.rows)) == 1
         for rank in range(self.nodes):
-            progress = {"feed": "train", "passes": 1, "rows": 10, "terminated": True}
-            self.report(rank, "progress", **progress)
+            self.report(rank, Progress("train", FeedProgress(1, 10, True)))
         for rank in range(self.nodes):
-            self.report(rank, "finished", result=base64.b64encode(b"1").decode())
+            self.report(rank, Finished(base64.b64encode(b"1").decode()))
         assert self.state.all_finished
 
 
@@ -114,8 +121,8 @@ def test_failures_of_all_nodes_stop_each_once(nodes: int) -> None:
     cluster.start()
     for rank, name in enumerate(cluster.roles.names):
         failure = Failure("MainError", "main raised", name, consequence=rank > 0)
-        cluster.report(rank, "failed", failure=encode_failure(failure))
-        cluster.report(rank, "failed", failure=encode_failure(failure))
+        cluster.report(rank, Failed(failure))
+        cluster.report(rank, Failed(failure))
     assert cluster.directives == {"Stop": nodes}
     assert cluster.wakeups == nodes
     assert len(cluster.state.failures) == nodes

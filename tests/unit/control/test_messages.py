@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import get_args
+import re
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -12,48 +13,120 @@ from hypothesis import strategies as st
 
 from tensorsparkml.control.keys import Keys
 from tensorsparkml.control.messages import (
+    DIRECTIVES,
     Directive,
     Failure,
     FeedProgress,
     Give,
     Peer,
     Publish,
-    decode_directive,
     decode_failure,
-    encode_directive,
     encode_failure,
 )
 from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.protocol.events import (
+    EVENTS,
+    TRAINER_EVENTS,
+    Event,
+    Gone,
+    Started,
+    TrainerSilent,
+)
 from tensorsparkml.roles import node_name
 
 directives: st.SearchStrategy[Directive] = st.one_of(
     *(st.from_type(kind) for kind in get_args(Directive))
 )
+events: st.SearchStrategy[Event] = st.one_of(*(st.from_type(kind) for kind in get_args(Event)))
 plans = st.from_type(ClusterPlan).filter(lambda plan: plan.lease_seconds == plan.lease_seconds)
+
+MESSAGES = [*get_args(Directive), *get_args(Event), Peer, Failure, FeedProgress, ClusterPlan]
+STARTED = EVENTS.encode(Started(Peer(0, "chief", 0, "h", 1, 2, "/s"), (7, 8)))
 
 
 @given(directives)
 def test_a_directive_survives(directive: Directive) -> None:
-    body = json.loads(json.dumps(encode_directive(directive)))
-    assert decode_directive(body) == directive
+    body = json.loads(json.dumps(DIRECTIVES.encode(directive)))
+    assert DIRECTIVES.decode(body) == directive
     assert body["kind"] == type(directive).__name__
 
 
+@given(events)
+def test_an_event_survives(event: Event) -> None:
+    body = json.loads(json.dumps(EVENTS.encode(event)))
+    decoded = EVENTS.decode(body)
+    assert type(decoded) is type(event)
+    assert repr(decoded) == repr(event)  # NaN differs from itself
+
+
 def test_decoding_leaves_the_body_as_it_is() -> None:
-    body = encode_directive(Publish("train", "0", 3))
-    assert decode_directive(body) == decode_directive(body)
+    body = DIRECTIVES.encode(Publish("train", "0", 3))
+    assert DIRECTIVES.decode(body) == DIRECTIVES.decode(body)
 
 
 def test_directives_with_the_same_fields_stay_apart() -> None:
     # Give has Publish's fields and one more.
     give = Give("train", "0", 1, 3)
-    assert isinstance(decode_directive(encode_directive(give)), Give)
+    assert isinstance(DIRECTIVES.decode(DIRECTIVES.encode(give)), Give)
 
 
-@pytest.mark.parametrize("body", [{"kind": "Reboot"}, {}, {"kind": "End", "reason": "?"}])
-def test_what_is_no_directive_is_refused(body: dict[str, str]) -> None:
-    with pytest.raises((KeyError, TypeError)):
-        decode_directive(body)
+def test_an_event_that_a_trainer_may_not_report_is_unknown_to_its_agent() -> None:
+    body = EVENTS.encode(Gone())
+    assert EVENTS.decode(body) == Gone()
+    with pytest.raises(ValueError, match="unknown kind of message 'Gone'"):
+        TRAINER_EVENTS.decode(body)
+
+
+def test_whole_numbers_are_numbers_too() -> None:
+    body = {"kind": "TrainerSilent", "seconds": 10, "state": "stopped"}
+    assert EVENTS.decode(body) == TrainerSilent(10.0, "stopped")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"kind": "Reboot"}, "unknown kind of message 'Reboot'; known are Open, Drop,"),
+        ({}, "unknown kind of message None"),
+        ({"kind": "End", "reason": "?"}, "End has no field reason"),
+        ({"kind": "Stop"}, "Stop lacks the field reason"),
+        ({"kind": "Stop", "reason": None}, "Stop.reason must be str, not None"),
+        ({"kind": "LastFeeds", "feeds": "train"}, "LastFeeds.feeds must be a list, not 'train'"),
+        ({"kind": "LastFeeds", "feeds": ["a", 1]}, "LastFeeds.feeds must be str, not 1"),
+    ],
+)
+def test_what_is_no_directive_is_refused(body: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        DIRECTIVES.decode(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"kind": "Publish", "feed": "f", "segment": "s", "rows": 1}, "unknown kind of message"),
+        ({**STARTED, "peer": 3}, "Started.peer must be an object, not 3"),
+        (
+            {**STARTED, "peer": {**STARTED["peer"], "rank": "0"}},
+            "Started.peer.rank must be int, not '0'",
+        ),
+        (
+            {**STARTED, "peer": {**STARTED["peer"], "rank": True}},
+            "Started.peer.rank must be int, not True",
+        ),
+        ({**STARTED, "processes": [1.5]}, "Started.processes must be int, not 1.5"),
+        (
+            {"kind": "EpochEnded", "epoch": 1, "epochs": 2, "logs": [], "seconds": 1.0, "rows": 3},
+            "EpochEnded.logs must be an object, not []",
+        ),
+        ({"kind": "TensorBoardAt", "url": 1}, "TensorBoardAt.url must be str, not 1"),
+        (
+            {"kind": "Progress", "feed": "f", "progress": {"passed": 1}},
+            "Progress.progress has no field passed",
+        ),
+    ],
+)
+def test_what_is_no_event_is_refused(body: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        EVENTS.decode(body)
 
 
 @given(st.from_type(Failure))
@@ -82,7 +155,9 @@ def test_a_plan_does_not_show_its_secrets(plan: ClusterPlan) -> None:
         assert "cluster_id" in text
 
 
-@pytest.mark.parametrize("kind", [*get_args(Directive), Peer, Failure, FeedProgress, ClusterPlan])
+@pytest.mark.parametrize(
+    "kind", [*get_args(Directive), *get_args(Event), Peer, Failure, FeedProgress, ClusterPlan]
+)
 def test_messages_cannot_be_changed(kind: type) -> None:
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
 

@@ -13,6 +13,7 @@ from tests.unit.example_keys import COORDINATOR, FEEDERS, NODES
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.keys import Credentials
+from tensorsparkml.control.protocol.events import EVENTS, Finished
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.roles import make_roles
@@ -43,7 +44,7 @@ def call(coordinator: Coordinator, caller: Credentials, action: str, **body: Any
 
 def finished(rank: int) -> dict[str, Any]:
     result = base64.b64encode(b"forged").decode()
-    return {"rank": rank, "events": [{"kind": "finished", "result": result}]}
+    return {"rank": rank, "events": [EVENTS.encode(Finished(result))]}
 
 
 def test_only_a_node_itself_reports_its_result(coordinator: Coordinator) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.feed_ledger import FeedLedger
 from tensorsparkml.control.messages import Commit, FeedProgress
+from tensorsparkml.control.protocol.events import EpochEnded
 from tensorsparkml.driver import progress_display
 from tensorsparkml.driver.progress import (
     FeedCounts,
@@ -26,6 +27,8 @@ from tensorsparkml.driver.progress import (
 from tensorsparkml.driver.progress_display import Bars, Lines, ProgressMonitor, beside_bars
 from tensorsparkml.roles import make_roles
 
+EPOCH = EpochEnded(epoch=2, epochs=8, logs={"loss": 0.123456}, seconds=1.0, rows=100)
+
 
 def test_a_snapshot_has_every_feed_and_node() -> None:
     state = ClusterState(make_roles(2), lease_seconds=6.0)
@@ -35,11 +38,11 @@ def test_a_snapshot_has_every_feed_and_node() -> None:
     for name in ("validation", "train"):
         state.feeds[name].commit(Commit(name, "0", "0-0", (5, 4), (500, 400)))
     state.consumed(1, "train", FeedProgress(rows=3))
-    state.epoch_ended({"epoch": 1})
+    state.epoch_ended(EPOCH)
     assert take_snapshot(state) == Snapshot(
         (FeedCounts("validation", (5, 4), (0, 0)), FeedCounts("train", (5, 4), (0, 3))),
         (1000, 800),
-        {"epoch": 1},
+        EPOCH,
     )
 
 
@@ -143,9 +146,6 @@ class Terminal:
 
     def isatty(self) -> bool:
         return True
-
-
-EPOCH = {"epoch": 2, "epochs": 8, "logs": {"loss": 0.123456}}
 
 
 def test_bars_show_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

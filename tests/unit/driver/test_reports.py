@@ -14,6 +14,14 @@ from tests.unit.example_keys import COORDINATOR, KEYS
 
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.keys import of_node
+from tensorsparkml.control.protocol.events import (
+    EVENTS,
+    AwaitsEnd,
+    Dropped,
+    Event,
+    Finished,
+    Lines,
+)
 from tensorsparkml.control.rpc import RpcClient
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.roles import make_roles
@@ -59,12 +67,12 @@ def handler() -> Iterator[Handler]:
     logger.setLevel(level)
 
 
-def report(number: int, *events: dict[str, Any]) -> dict[str, Any]:
-    return {"rank": 0, "number": number, "events": list(events)}
+def report(number: int, *events: Event) -> dict[str, Any]:
+    return {"rank": 0, "number": number, "events": [EVENTS.encode(event) for event in events]}
 
 
-LINES = {"kind": "lines", "lines": ["one", "two"]}
-FINISHED = {"kind": "finished", "result": RESULT}
+LINES = Lines(("one", "two"))
+FINISHED = Finished(RESULT)
 
 
 def test_a_handler_that_raises_loses_no_event(
@@ -112,7 +120,7 @@ def test_a_report_that_is_repeated_while_it_is_handled_counts_once(
         original(state, rank)
 
     monkeypatch.setattr(ClusterState, "awaits_end", awaits_end)
-    body = report(1, {"kind": "awaits_end"})
+    body = report(1, AwaitsEnd())
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: client.call("report", body, timeout=SECONDS), range(2)))
     assert applied == [0]
@@ -121,10 +129,28 @@ def test_a_report_that_is_repeated_while_it_is_handled_counts_once(
 def test_an_event_that_cannot_be_applied_fails_the_cluster(
     coordinator: Coordinator, client: RpcClient
 ) -> None:
-    client.call("report", report(1, {"kind": "dropped", "feed": "no", "rows": 1}), timeout=SECONDS)
+    client.call("report", report(1, Dropped("no", 1)), timeout=SECONDS)
     error = coordinator.failure(SECONDS)
     assert error is not None and error.node == "chief:0"
-    assert "cannot apply 'dropped'" in error.message
+    assert "cannot apply 'Dropped'" in error.message
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        ({"kind": "Exploded"}, "cannot apply 'Exploded' of chief:0: ValueError(\"unknown kind"),
+        ({"kind": "Dropped", "rows": 1}, "Dropped lacks the field feed"),
+    ],
+)
+def test_a_report_that_holds_no_event_fails_the_cluster_and_counts(
+    coordinator: Coordinator, client: RpcClient, event: dict[str, Any], text: str
+) -> None:
+    body = {"rank": 0, "number": 1, "events": [event, EVENTS.encode(FINISHED)]}
+    client.call("report", body, timeout=SECONDS)  # which is not repeated
+    error = coordinator.failure(SECONDS)
+    assert error is not None and error.node == "chief:0"
+    assert text in error.message
+    assert coordinator.results() == [b"result"]
 
 
 def test_time_passes_though_no_thread_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,13 +14,37 @@ import pyarrow.flight as flight
 import pytest
 
 from tensorsparkml.control.driver_watch import Reach
-from tensorsparkml.control.messages import Directive, End, Publish, Release, encode_directive
+from tensorsparkml.control.messages import (
+    DIRECTIVES,
+    Directive,
+    End,
+    Failure,
+    FeedProgress,
+    Publish,
+    Release,
+)
+from tensorsparkml.control.protocol.events import (
+    EVENTS,
+    AwaitsEnd,
+    Event,
+    Failed,
+    Finished,
+    Gone,
+    Lines,
+    PassRequested,
+    Progress,
+)
 from tensorsparkml.executor import reporting
 from tensorsparkml.executor.logs import NodeLog
 from tensorsparkml.executor.reporting import DriverLink, Mailbox, Reporter, try_port
 
 SECONDS = 300.0
 LINES_SECONDS = 0.1
+FAILED = Failed(Failure("MainError", "main raised"))
+
+
+def progress(feed: str, passes: int, rows: int, *, terminated: bool = False) -> Progress:
+    return Progress(feed, FeedProgress(passes, rows, terminated))
 
 
 class Clock:
@@ -77,7 +101,7 @@ def run_mailbox(*replies: Any, reach: Reach = Reach.ACCEPTED) -> Any:
 
 
 def directives(*found: Directive) -> dict[str, Any]:
-    return {"directives": [encode_directive(directive) for directive in found]}
+    return {"directives": [DIRECTIVES.encode(directive) for directive in found]}
 
 
 def test_directives_are_delivered_in_order_each_once() -> None:
@@ -122,25 +146,25 @@ def test_a_port_is_tried() -> None:
     assert try_port("grpc+tcp://no-such-host.invalid:1") is Reach.UNREACHABLE
 
 
-def events_of(coordinator: Coordinator) -> list[dict[str, Any]]:
+def events_of(coordinator: Coordinator) -> list[Event]:
     assert {name for name, _ in coordinator.calls} == {"report"}
     assert {body["rank"] for _, body in coordinator.calls} == {1}
-    return [event for _, body in coordinator.calls for event in body["events"]]
+    return [EVENTS.decode(event) for _, body in coordinator.calls for event in body["events"]]
 
 
 def test_lines_come_before_events_and_the_farewell_last(log: NodeLog) -> None:
     coordinator = Coordinator()
     reporter = Reporter(coordinator, 1, log, link_of(), LINES_SECONDS)  # type: ignore[arg-type]
     log.follow(io.BytesIO(b"one\ntwo\n"))
-    reporter.send("failed", failure={"kind": "MainError"})
-    reporter.send("progress", rows=3)
+    reporter.send(FAILED)
+    reporter.send(progress("train", 0, 3))
     reporter.start()
     reporter.finish()
     assert events_of(coordinator) == [
-        {"kind": "lines", "lines": ["one", "two"]},
-        {"kind": "failed", "failure": {"kind": "MainError"}},
-        {"kind": "progress", "rows": 3},
-        {"kind": "gone"},
+        Lines(("one", "two")),
+        FAILED,
+        progress("train", 0, 3),
+        Gone(),
     ]
 
 
@@ -152,11 +176,12 @@ def test_lines_wait_for_others_and_events_for_nothing(log: NodeLog) -> None:
         log.follow(io.BytesIO(b"line %d\n" % number))
     assert coordinator.calls == []
     coordinator._on_last = sent.set
-    reporter.send("started")
+    reporter.send(AwaitsEnd())
     assert sent.wait(SECONDS)
-    [(_, report)] = coordinator.calls
-    assert [event["kind"] for event in report["events"]] == ["lines", "started"]
-    assert len(report["events"][0]["lines"]) == 100
+    assert events_of(coordinator) == [
+        Lines(tuple(f"line {number}" for number in range(100))),
+        AwaitsEnd(),
+    ]
     reporter.finish()
     assert len(coordinator.calls) == 2
 
@@ -166,20 +191,22 @@ def test_progress_within_a_pass_waits_and_the_end_of_a_pass_does_not(log: NodeLo
     reporter = Reporter(coordinator, 1, log, link_of(), SECONDS)  # type: ignore[arg-type]
     reporter.start()
     for rows in range(100):
-        reporter.progress("train", 0, rows, False)
-        reporter.progress("other", 0, rows, False)
+        reporter.send(progress("train", 0, rows))
+        reporter.send(progress("other", 0, rows))
     assert coordinator.calls == []
     coordinator._on_last = sent.set
-    reporter.progress("train", 1, 100, False)
+    reporter.send(progress("train", 1, 100))
     assert sent.wait(SECONDS)
-    reporter.progress("train", 1, 120, False)
-    reporter.progress("train", 1, 120, True)
+    reporter.send(progress("train", 1, 120))
+    reporter.send(progress("train", 1, 120, terminated=True))
     reporter.finish()
-    events = events_of(coordinator)
-    seen = [(event["feed"], event["rows"], event["terminated"]) for event in events[:-1]]
     # Progress that a later event of the same feed makes worthless is left out.
-    assert seen == [("other", 99, False), ("train", 100, False), ("train", 120, True)]
-    assert events[-1] == {"kind": "gone"}
+    assert events_of(coordinator) == [
+        progress("other", 0, 99),
+        progress("train", 1, 100),
+        progress("train", 1, 120, terminated=True),
+        Gone(),
+    ]
 
 
 def test_a_node_without_news_says_goodbye_too(log: NodeLog) -> None:
@@ -187,19 +214,19 @@ def test_a_node_without_news_says_goodbye_too(log: NodeLog) -> None:
     reporter = Reporter(coordinator, 1, log, link_of(), LINES_SECONDS)  # type: ignore[arg-type]
     reporter.start()
     reporter.finish()
-    assert events_of(coordinator) == [{"kind": "gone"}]
+    assert events_of(coordinator) == [Gone()]
 
 
 def test_a_report_that_did_not_arrive_is_sent_again(log: NodeLog) -> None:
     coordinator = Coordinator(*[flight.FlightUnavailableError("gone")] * 2)
     reporter = Reporter(coordinator, 1, log, link_of(), LINES_SECONDS)  # type: ignore[arg-type]
-    reporter.send("finished", result="")
+    reporter.send(Finished(""))
     reporter.start()
     reporter.finish()
     sent = [(body["number"], body["events"]) for _, body in coordinator.calls]
     assert sent[0] == sent[1] == sent[2]
-    assert sent[0][1][0] == {"kind": "finished", "result": ""}
-    assert sent[-1][1][-1] == {"kind": "gone"}
+    assert sent[0][1][0] == EVENTS.encode(Finished(""))
+    assert sent[-1][1][-1] == EVENTS.encode(Gone())
 
 
 def test_a_coordinator_that_is_gone_does_not_keep_the_reporter(clock: Clock, log: NodeLog) -> None:
@@ -208,7 +235,7 @@ def test_a_coordinator_that_is_gone_does_not_keep_the_reporter(clock: Clock, log
     for clock.now in range(100, 110):
         link.look()
     reporter = Reporter(coordinator, 1, log, link, LINES_SECONDS)  # type: ignore[arg-type]
-    reporter.send("started")
+    reporter.send(AwaitsEnd())
     reporter.start()
     reporter.finish()
     assert coordinator.calls == []
@@ -217,11 +244,16 @@ def test_a_coordinator_that_is_gone_does_not_keep_the_reporter(clock: Clock, log
 def test_progress_keeps_its_place_among_the_events(log: NodeLog) -> None:
     coordinator = Coordinator()
     reporter = Reporter(coordinator, 1, log, link_of(), LINES_SECONDS)  # type: ignore[arg-type]
-    reporter.progress("train", 1, 10, False)  # the end of a pass
-    reporter.progress("train", 1, 15, False)
-    reporter.send("begin", feed="train")
-    reporter.progress("train", 1, 18, False)
+    reporter.send(progress("train", 1, 10))  # the end of a pass
+    reporter.send(progress("train", 1, 15))
+    reporter.send(PassRequested("train", 2, whole=True))
+    reporter.send(progress("train", 1, 18))
     reporter.start()
     reporter.finish()
-    *found, _ = events_of(coordinator)
-    assert [event.get("rows", event["kind"]) for event in found] == [10, 15, "begin", 18]
+    assert events_of(coordinator) == [
+        progress("train", 1, 10),
+        progress("train", 1, 15),
+        PassRequested("train", 2, whole=True),
+        progress("train", 1, 18),
+        Gone(),
+    ]

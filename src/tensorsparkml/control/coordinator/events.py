@@ -3,57 +3,79 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from typing import Any
+from typing import assert_never
 
 from tensorsparkml.control.cluster_state import ClusterState
 from tensorsparkml.control.feed_ledger import Addressed
-from tensorsparkml.control.messages import FeedProgress, Peer, decode_failure
+from tensorsparkml.control.protocol.events import (
+    AwaitsEnd,
+    Dropped,
+    EpochEnded,
+    Failed,
+    Finished,
+    Given,
+    Gone,
+    JointCallBegan,
+    JointCallEnded,
+    PassRequested,
+    Progress,
+    ShareCounted,
+    Started,
+    Starving,
+    StateEvent,
+    TensorBoardAt,
+    TrainerHeard,
+    TrainerSilent,
+    Unawaited,
+)
 
 
-def apply_event(state: ClusterState, rank: int, event: Mapping[str, Any], now: float) -> Addressed:
+def apply_event(state: ClusterState, rank: int, event: StateEvent, now: float) -> Addressed:
     """Change the state as an event of a node says, and return the directives that follow.
 
     Args:
         state: The cluster.
         rank: Rank of the node.
-        event: Its kind, and what belongs to it.
+        event: What has happened there.
         now: Seconds of any monotonic clock.
     """
-    match event["kind"]:
-        case "started":
-            state.started(rank, Peer(**event["peer"]), event.get("processes", ()))
-        case "finished":
-            return state.finished(rank, base64.b64decode(event["result"]))
-        case "failed":
-            return state.failed(decode_failure(event["failure"]), now)
-        case "gone":
+    match event:
+        case Started(peer, processes):
+            state.started(rank, peer, processes)
+        case Finished(result):
+            return state.finished(rank, base64.b64decode(result))
+        case Failed(failure):
+            return state.failed(failure, now)
+        case Gone():
             state.gone(rank)
-        case "epoch":
-            state.epoch_ended(event)
-        case "joint_call":
-            state.joint_calls.begun(rank, event["number"], event["name"])
-        case "joint_call_ended":
-            state.joint_calls.ended(rank)
-        case "trainer_silent":
-            state.trainer_silent(rank, event["seconds"], event["state"], now)
-        case "trainer_heard":
+        case TrainerSilent(seconds, process_state):
+            state.trainer_silent(rank, seconds, process_state, now)
+        case TrainerHeard():
             state.trainer_heard(rank)
-        case "awaits_end":
+        case AwaitsEnd():
             state.awaits_end(rank)
-        case "unawaited":
+        case Unawaited():
             state.unawaited(rank)
-        case "share":
-            state.feeds[event["feed"]].shared(rank, event["rows"])
-        case "given":
-            return state.given(event["feed"], event["segment"])
-        case "progress":
-            progress = FeedProgress(event["passes"], event["rows"], event["terminated"])
-            return state.consumed(rank, event["feed"], progress)
-        case "begin":
-            return state.begins_pass(rank, event["feed"], event["number"], event["whole"])
-        case "dropped":
-            state.feeds[event["feed"]].dropped(rank, event["rows"])
-        case "starving":
-            state.feeds[event["feed"]].starving(rank, event["segments"])
+        case JointCallBegan(number, name):
+            state.joint_calls.begun(rank, number, name)
+        case JointCallEnded():
+            state.joint_calls.ended(rank)
+        case EpochEnded():
+            state.epoch_ended(event)
+        case TensorBoardAt(url):
+            state.tensorboard_at(url)
+        case ShareCounted(feed, rows):
+            state.feeds[feed].shared(rank, rows)
+        case Given(feed, segment):
+            return state.given(feed, segment)
+        case Progress(feed, progress):
+            return state.consumed(rank, feed, progress)
+        case PassRequested(feed, number, whole):
+            return state.begins_pass(rank, feed, number, whole)
+        case Dropped(feed, rows):
+            state.feeds[feed].dropped(rank, rows)
+        case Starving(feed, segments):
+            state.feeds[feed].starving(rank, segments)
+        case _:
+            assert_never(event)
     return []
