@@ -22,11 +22,11 @@ import psutil
 from benchmarks.report import AtLeast, Comparison, Limit, Series, Under, number, table
 from benchmarks.session import Session
 from tensorsparkml._version import __version__
-from tensorsparkml.control.cluster_state import ClusterState
-from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.keys import Keys
-from tensorsparkml.control.messages import Commit
-from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.coordinator.cluster_state import ClusterState
+from tensorsparkml.control.feeds.feed_ledger import FeedLedger
+from tensorsparkml.control.protocol.feeds import Commit
+from tensorsparkml.control.protocol.keys import Keys
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.driver.certificate import make_certificate
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.roles import make_roles

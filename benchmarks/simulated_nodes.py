@@ -17,12 +17,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tensorsparkml.control.driver_watch import Reach
-from tensorsparkml.control.keys import of_node
-from tensorsparkml.control.messages import Directive, Failure, Give, Peer
-from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.liveness.driver_watch import Reach
+from tensorsparkml.control.protocol.directives import Directive, Give
 from tensorsparkml.control.protocol.events import Failed, Given, Started
-from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.control.protocol.failures import Failure
+from tensorsparkml.control.protocol.keys import of_node
+from tensorsparkml.control.protocol.peers import Peer
+from tensorsparkml.control.protocol.plan import ClusterPlan
+from tensorsparkml.control.protocol.rpc import RpcClient
 from tensorsparkml.executor.logs import NodeLog
 from tensorsparkml.executor.rendezvous import meet
 from tensorsparkml.executor.reporting import DriverLink, Mailbox, Reporter

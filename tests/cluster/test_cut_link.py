@@ -11,9 +11,9 @@ import pytest
 from node_processes import node_processes, wait_until
 
 from tensorsparkml._version import __version__
-from tensorsparkml.control.cluster_state import ClusterState
-from tensorsparkml.control.keys import Keys
-from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.coordinator.cluster_state import ClusterState
+from tensorsparkml.control.protocol.keys import Keys
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.driver.certificate import make_certificate
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.errors import AgentLostError
@@ -28,7 +28,7 @@ MARGIN_SECONDS = 10.0
 LAUNCH = """
 import sys
 from functools import partial
-from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.executor.rendezvous import meet
 from tensorsparkml.executor.task import run_task
 plan = ClusterPlan.decode(open(sys.argv[1], "rb").read())

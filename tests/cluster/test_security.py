@@ -12,7 +12,7 @@ import pytest
 from node_processes import node_processes
 
 import tensorsparkml as tsm
-from tensorsparkml.control.rpc import SERVER_NAME
+from tensorsparkml.control.protocol.rpc import SERVER_NAME
 
 
 @pytest.fixture

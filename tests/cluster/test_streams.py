@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 import tensorsparkml as tsm
 from tensorsparkml import errors
-from tensorsparkml.control.feed_ledger import FeedLedger
+from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.driver.feeding import OpenFeed
 from tensorsparkml.driver.row_sources import row_source
 from tensorsparkml.driver.spark_failures import interruption

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from two_processes import Node, run_processes
 
-from tensorsparkml.data.lockstep import ClosedFeed, plan_pass
+from tensorsparkml.control.feeds.lockstep import ClosedFeed, plan_pass
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(2500)]  # for fixtures, which start processes
 ROWS, EPOCHS = 5, 3  # with batches of one row, two nodes have three and two of the rows

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from tensorsparkml.control.keys import Credentials
-from tensorsparkml.control.messages import FeedProgress, Peer
+from tensorsparkml.control.protocol.feeds import FeedProgress
+from tensorsparkml.control.protocol.keys import Credentials
+from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.data.column_options import Column, Matrix
 from tensorsparkml.data.file_listing import find_files
 from tensorsparkml.data.parquet_files import ParquetFiles

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from ways_to_run import FILE_NAMES, WAYS, pickle_main_of
 
-from tensorsparkml.control.messages import Failure
-from tensorsparkml.control.results import decode_result
+from tensorsparkml.control.protocol.failures import Failure
+from tensorsparkml.control.protocol.results import decode_result
 from tensorsparkml.program.pickling import load_main
 from tensorsparkml.trainer.process import run_main
 

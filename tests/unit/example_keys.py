@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tensorsparkml.control.keys import FEEDER, Keys, of_node
+from tensorsparkml.control.protocol.keys import FEEDER, Keys, of_node
 from tensorsparkml.driver.certificate import make_certificate
 
 KEYS = Keys(secret="5e884898da280471")

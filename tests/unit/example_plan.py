@@ -7,7 +7,7 @@ from typing import Any
 from tests.unit.example_keys import KEYS
 
 from tensorsparkml._version import __version__
-from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.roles import make_roles
 
 _PLAN = ClusterPlan(

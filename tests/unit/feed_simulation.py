@@ -13,12 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from tensorsparkml.control.feed_ledger import Addressed, FeedLedger, SpoolLimit
-from tensorsparkml.control.messages import (
-    Commit,
-    FeedProgress,
-    Give,
-)
+from tensorsparkml.control.feeds.feed_ledger import Addressed, FeedLedger, SpoolLimit
+from tensorsparkml.control.protocol.directives import Give
+from tensorsparkml.control.protocol.feeds import Commit, FeedProgress
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.data.spool import Spool
 from tensorsparkml.trainer.data_feed import DataFeed

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 
-from tensorsparkml.control.frames import read_frame
+from tensorsparkml.control.protocol.pipe_frames import read_frame
 
 
 def main() -> None:

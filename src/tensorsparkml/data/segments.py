@@ -21,7 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tensorsparkml.control.names import check_feed, check_segment
+from tensorsparkml.control.protocol.names import check_feed, check_segment
 from tensorsparkml.errors import FeedError
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from tensorsparkml.control.deliveries import feed_of
-from tensorsparkml.control.messages import (
+from tensorsparkml.control.feeds.deliveries import feed_of
+from tensorsparkml.control.protocol.directives import (
     BeginPass,
     Close,
     Drop,

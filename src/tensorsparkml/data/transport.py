@@ -11,10 +11,16 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from tensorsparkml.control.keys import Credentials, Guard
 from tensorsparkml.control.machine import machine_id
-from tensorsparkml.control.messages import Peer
-from tensorsparkml.control.rpc import ExchangeHandler, Handler, RpcClient, RpcServer, tcp_location
+from tensorsparkml.control.protocol.keys import Credentials, Guard
+from tensorsparkml.control.protocol.peers import Peer
+from tensorsparkml.control.protocol.rpc import (
+    ExchangeHandler,
+    Handler,
+    RpcClient,
+    RpcServer,
+    tcp_location,
+)
 from tensorsparkml.data.segments import LocatedBatch, Origin, SegmentWriter, segment_path
 from tensorsparkml.data.spool import Spool
 from tensorsparkml.errors import FeedError

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tensorsparkml.config import ClusterConfig
-from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.errors import MissingPackageError
 from tensorsparkml.executor.tensorboard import TensorBoard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tensorsparkml.control.rpc import SERVER_NAME
+from tensorsparkml.control.protocol.rpc import SERVER_NAME
 from tensorsparkml.errors import MissingPackageError
 
 # The certificate is of use as long as its cluster is there, so clocks that differ must not matter.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from tensorsparkml.checks import checked, optional, seconds
 from tensorsparkml.config import ClusterSettings, make_config
-from tensorsparkml.control.cluster_spec import addresses
-from tensorsparkml.control.feed_ledger import FeedLedger
+from tensorsparkml.control.feeds.feed_ledger import FeedLedger
+from tensorsparkml.control.protocol.tf_config import addresses
 from tensorsparkml.driver.board import wait_for_board
 from tensorsparkml.driver.feeding import (
     FED,

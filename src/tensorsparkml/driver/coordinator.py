@@ -18,27 +18,26 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from tensorsparkml.control.cluster_state import ClusterState, Phase
-from tensorsparkml.control.coordinator.events import apply_event
+from tensorsparkml.control.coordinator.cluster_state import ClusterState, Phase
+from tensorsparkml.control.coordinator.event_handling import apply_event
 from tensorsparkml.control.coordinator.gathering import Gathering
 from tensorsparkml.control.coordinator.mailbox import Mailbox
-from tensorsparkml.control.feed_ledger import Addressed, FeedLedger
-from tensorsparkml.control.keys import Guard, may_call
-from tensorsparkml.control.messages import (
+from tensorsparkml.control.feeds.feed_ledger import Addressed, FeedLedger
+from tensorsparkml.control.protocol.codec import decode_fields
+from tensorsparkml.control.protocol.directives import (
     DIRECTIVES,
-    Commit,
     Directive,
     EndInference,
-    Failure,
     LastFeeds,
-    Peer,
     Stop,
 )
-from tensorsparkml.control.names import check_segment
-from tensorsparkml.control.protocol.codec import decode_fields
 from tensorsparkml.control.protocol.events import EVENTS, Lines, LogEvent, NodeWarning
-from tensorsparkml.control.rpc import Handler, RpcServer, tcp_location
-from tensorsparkml.control.verdict import to_error
+from tensorsparkml.control.protocol.failures import Failure, to_error
+from tensorsparkml.control.protocol.feeds import Commit
+from tensorsparkml.control.protocol.keys import Guard, may_call
+from tensorsparkml.control.protocol.names import check_segment
+from tensorsparkml.control.protocol.peers import Peer
+from tensorsparkml.control.protocol.rpc import Handler, RpcServer, tcp_location
 from tensorsparkml.driver.addresses import resolve
 from tensorsparkml.driver.log_relay import LogRelay
 from tensorsparkml.driver.node_log import log_tensorboard, relay_event, relay_warning

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tensorsparkml.checks import Check, integer, optional, some_names, switch
-from tensorsparkml.control.feed_ledger import FeedLedger, SpoolLimit
-from tensorsparkml.control.keys import FEEDER
-from tensorsparkml.control.messages import Commit, Failure, Peer
-from tensorsparkml.control.names import feed_name, feed_names
-from tensorsparkml.control.plan import ClusterPlan
-from tensorsparkml.control.verdict import from_exception
+from tensorsparkml.control.feeds.feed_ledger import FeedLedger, SpoolLimit
+from tensorsparkml.control.protocol.failures import Failure, from_exception
+from tensorsparkml.control.protocol.feeds import Commit
+from tensorsparkml.control.protocol.keys import FEEDER
+from tensorsparkml.control.protocol.names import feed_name, feed_names
+from tensorsparkml.control.protocol.peers import Peer
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.data.shuffling import check_seed
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.row_sources import RowSource, Send

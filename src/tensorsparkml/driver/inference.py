@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.checks import refuse, shown
-from tensorsparkml.control.keys import Credentials
-from tensorsparkml.control.messages import Peer
+from tensorsparkml.control.protocol.keys import Credentials
+from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.spark_columns import check_names, map_in_arrow, missing_column, repeated
 from tensorsparkml.driver.spark_internals import cancel_jobs

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from tensorsparkml.checks import checked, names
-from tensorsparkml.control.keys import FEEDER
-from tensorsparkml.control.names import feed_name
+from tensorsparkml.control.protocol.keys import FEEDER
+from tensorsparkml.control.protocol.names import feed_name
 from tensorsparkml.driver.inference import JobGuard, infer_elements, infer_rows, results_schema
 from tensorsparkml.driver.row_sources import spark_rows
 from tensorsparkml.driver.startup import RunningCluster

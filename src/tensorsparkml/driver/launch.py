@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from tensorsparkml.control.messages import Failure, decode_failure
-from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.protocol.codec import decode_fields
+from tensorsparkml.control.protocol.failures import Failure
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.driver.spark_columns import map_in_arrow
 from tensorsparkml.driver.spark_job import SparkJob, collect_dataframe
 
@@ -29,6 +30,7 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
         import json
         import os
         import sys
+        from dataclasses import asdict
         from functools import partial
 
         import pyarrow as pa
@@ -41,8 +43,7 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
         context = BarrierTaskContext.get()
         rank = context.partitionId()
         try:
-            from tensorsparkml.control.messages import encode_failure
-            from tensorsparkml.control.plan import ClusterPlan
+            from tensorsparkml.control.protocol.plan import ClusterPlan
             from tensorsparkml.executor.rendezvous import meet
             from tensorsparkml.executor.task import run_task
         except ImportError as error:
@@ -57,7 +58,7 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
         assigned = None if gpus is None else gpus.addresses
         failure = run_task(plan, main, rank, host, assigned, partial(meet, plan, rank), batches)
         if failure is not None:
-            yield pa.record_batch({"failure": [json.dumps(encode_failure(failure))]})
+            yield pa.record_batch({"failure": [json.dumps(asdict(failure))]})
 
     return task
 
@@ -91,6 +92,6 @@ def launch_job(
         tasks = map_in_arrow(data, task, _SCHEMA, barrier=True, spread=spread)
 
     def decode(rows: list[Row], error: Exception | None) -> None:
-        on_end([decode_failure(json.loads(row.failure)) for row in rows], error)
+        on_end([decode_fields(Failure, json.loads(row.failure)) for row in rows], error)
 
     return SparkJob(collect_dataframe(tasks), f"tensorsparkml-{plan.cluster_id}-launch", decode)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from tensorsparkml.control.messages import Failure
-from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.protocol.failures import Failure
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.executor.rendezvous import meet
 from tensorsparkml.executor.task import run_task
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tensorsparkml.checks import refuse
-from tensorsparkml.control.results import decode_result
+from tensorsparkml.control.protocol.results import decode_result
 from tensorsparkml.errors import UnpicklableError
 from tensorsparkml.program.pickling import by_value, dumps
 

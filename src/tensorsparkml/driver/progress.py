@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tensorsparkml.control.cluster_state import ClusterState
+from tensorsparkml.control.coordinator.cluster_state import ClusterState
 from tensorsparkml.control.protocol.events import EpochEnded
 
 _WINDOW_SECONDS = 10.0

@@ -6,9 +6,9 @@ import logging
 import threading
 from collections.abc import Callable
 
-from tensorsparkml.control.cluster_state import ClusterState
-from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.coordinator.cluster_state import ClusterState
+from tensorsparkml.control.feeds.feed_ledger import FeedLedger
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import deliver
 from tensorsparkml.driver.row_sources import RowSource

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tensorsparkml.control.messages import Failure
-from tensorsparkml.control.verdict import from_exception
+from tensorsparkml.control.protocol.failures import Failure, from_exception
 from tensorsparkml.data.transport import NodeGoneError
 from tensorsparkml.errors import TensorSparkMLError
 

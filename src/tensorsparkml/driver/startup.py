@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, cast
 
 from tensorsparkml._version import __version__
 from tensorsparkml.config import ClusterConfig
-from tensorsparkml.control.cluster_state import ClusterState
-from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.keys import Keys
-from tensorsparkml.control.messages import Failure
-from tensorsparkml.control.plan import ClusterPlan
-from tensorsparkml.control.verdict import to_error
+from tensorsparkml.control.coordinator.cluster_state import ClusterState
+from tensorsparkml.control.feeds.feed_ledger import FeedLedger
+from tensorsparkml.control.protocol.failures import Failure, to_error
+from tensorsparkml.control.protocol.keys import Keys
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.driver import slots
 from tensorsparkml.driver.board import DriverBoard, absolute_log_dir
 from tensorsparkml.driver.certificate import make_certificate

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from tensorsparkml.checks import checked, optional, seconds
-from tensorsparkml.control.cluster_state import ClusterState
+from tensorsparkml.control.coordinator.cluster_state import ClusterState
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import FeedReport, OpenFeed
 from tensorsparkml.driver.row_sources import RowSource

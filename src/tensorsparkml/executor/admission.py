@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tensorsparkml.control.keys import Credentials
-from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.control.protocol.keys import Credentials
+from tensorsparkml.control.protocol.rpc import RpcClient
 
 _WAIT_SECONDS = 2.0  # how long the coordinator holds a call
 _CALL_SECONDS = 60.0  # also where the driver does not run for a while

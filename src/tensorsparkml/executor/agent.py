@@ -16,10 +16,10 @@ import sys
 import threading
 import traceback
 
-from tensorsparkml.control.frames import read_frame
-from tensorsparkml.control.messages import Peer
-from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.processes import kill_descendants
+from tensorsparkml.control.protocol.peers import Peer
+from tensorsparkml.control.protocol.pipe_frames import read_frame
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.executor.folders import NodeFolders
 from tensorsparkml.executor.logs import AgentLogHandler
 from tensorsparkml.executor.node import Node

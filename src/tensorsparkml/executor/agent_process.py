@@ -10,9 +10,9 @@ import sys
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
-from tensorsparkml.control.frames import write_frame
-from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.processes import kill_marked, node_mark
+from tensorsparkml.control.protocol.pipe_frames import write_frame
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.executor.folders import NodeFolders
 from tensorsparkml.executor.process_tree import executor_process
 from tensorsparkml.executor.supervisor import python_environment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tensorsparkml.control.messages import End, Stop
+from tensorsparkml.control.protocol.directives import End, Stop
 
 
 @dataclass(frozen=True)

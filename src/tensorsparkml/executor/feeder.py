@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
-from tensorsparkml.control.keys import Credentials
-from tensorsparkml.control.messages import Commit, Peer
+from tensorsparkml.control.protocol.feeds import Commit
+from tensorsparkml.control.protocol.keys import Credentials
+from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.data.transport import Segment, SpoolClient
 from tensorsparkml.executor.placement import Place

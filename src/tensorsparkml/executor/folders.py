@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.executor.log_copies import node_log_dir
 from tensorsparkml.storage import local_path

@@ -14,9 +14,9 @@ import cloudpickle
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from tensorsparkml.control.keys import Credentials
-from tensorsparkml.control.messages import Peer
-from tensorsparkml.control.rpc import RpcClient, tcp_location
+from tensorsparkml.control.protocol.keys import Credentials
+from tensorsparkml.control.protocol.peers import Peer
+from tensorsparkml.control.protocol.rpc import RpcClient, tcp_location
 from tensorsparkml.data.exchange import (
     BROKEN,
     COMPLETE,

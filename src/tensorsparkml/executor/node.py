@@ -14,22 +14,16 @@ from typing import Any, BinaryIO
 import psutil
 import pyarrow as pa
 
-from tensorsparkml.control.cluster_spec import node_environment
-from tensorsparkml.control.frames import read_frame
-from tensorsparkml.control.keys import DATASETS, FEEDER, of_node
-from tensorsparkml.control.messages import (
+from tensorsparkml.control.processes import MARK, node_mark
+from tensorsparkml.control.protocol.directives import (
     Directive,
     End,
     EndInference,
-    Failure,
     Give,
     LastFeeds,
-    Peer,
     Remove,
     Stop,
 )
-from tensorsparkml.control.plan import ClusterPlan
-from tensorsparkml.control.processes import MARK, node_mark
 from tensorsparkml.control.protocol.events import (
     TRAINER_EVENTS,
     AwaitsEnd,
@@ -40,8 +34,13 @@ from tensorsparkml.control.protocol.events import (
     Starving,
     Unawaited,
 )
-from tensorsparkml.control.rpc import RpcClient, RpcServer, tcp_location, unix_location
-from tensorsparkml.control.verdict import from_exception
+from tensorsparkml.control.protocol.failures import Failure, from_exception
+from tensorsparkml.control.protocol.keys import DATASETS, FEEDER, of_node
+from tensorsparkml.control.protocol.peers import Peer
+from tensorsparkml.control.protocol.pipe_frames import read_frame
+from tensorsparkml.control.protocol.plan import ClusterPlan
+from tensorsparkml.control.protocol.rpc import RpcClient, RpcServer, tcp_location, unix_location
+from tensorsparkml.control.protocol.tf_config import node_environment
 from tensorsparkml.data.spool import Spool
 from tensorsparkml.data.transport import NodeGoneError, SpoolServer, send_segment
 from tensorsparkml.errors import FeedError

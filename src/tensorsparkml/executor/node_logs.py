@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.protocol.events import NodeWarning, TensorBoardAt
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.executor.log_copies import LogCopies
 from tensorsparkml.executor.reporting import Reporter
 from tensorsparkml.executor.tensorboard import TensorBoard

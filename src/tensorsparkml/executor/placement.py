@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tensorsparkml.control.keys import Credentials
-from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.control.protocol.keys import Credentials
+from tensorsparkml.control.protocol.rpc import RpcClient
 
 _CALL_SECONDS = 60.0  # also where the driver does not run for a while
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow.flight as flight
 
-from tensorsparkml.control.keys import of_node
-from tensorsparkml.control.plan import ClusterPlan
-from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.control.protocol.keys import of_node
+from tensorsparkml.control.protocol.plan import ClusterPlan
+from tensorsparkml.control.protocol.rpc import RpcClient
 
 _WAIT_SECONDS = 5.0  # how long the coordinator holds a call
 _CALL_SECONDS = 30.0  # also where the driver does not run for a while

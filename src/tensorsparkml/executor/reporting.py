@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 import pyarrow.flight as flight
 
-from tensorsparkml.control.driver_watch import DriverWatch, Reach
-from tensorsparkml.control.heartbeat import News
-from tensorsparkml.control.messages import DIRECTIVES, Directive
+from tensorsparkml.control.liveness.driver_watch import DriverWatch, Reach
+from tensorsparkml.control.liveness.heartbeat import News
+from tensorsparkml.control.protocol.directives import DIRECTIVES, Directive
 from tensorsparkml.control.protocol.events import EVENTS, Event, Gone, Lines, Progress
-from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.control.protocol.rpc import RpcClient
 from tensorsparkml.executor.logs import NodeLog
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tensorsparkml.control.messages import Failure
-from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.protocol.failures import Failure
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.errors import NotEnoughGpusError
 from tensorsparkml.executor.gpu_driver import free_gpu_memory
 from tensorsparkml.executor.gpus import (

@@ -15,9 +15,9 @@ from typing import BinaryIO, cast
 
 import psutil
 
-from tensorsparkml.control.frames import write_frame
-from tensorsparkml.control.messages import Failure
 from tensorsparkml.control.processes import MARK, kill_descendants, kill_marked
+from tensorsparkml.control.protocol.failures import Failure
+from tensorsparkml.control.protocol.pipe_frames import write_frame
 from tensorsparkml.executor.logs import NodeLog
 from tensorsparkml.executor.process_tree import (
     adopts_orphans,

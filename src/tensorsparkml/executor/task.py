@@ -19,13 +19,15 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from tensorsparkml._version import __version__
-from tensorsparkml.control.keys import FEEDER, of_node
-from tensorsparkml.control.last_words import report_end
-from tensorsparkml.control.messages import Commit, Failure, Peer, decode_failure, encode_failure
-from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.liveness.last_words import report_end
+from tensorsparkml.control.protocol.codec import decode_fields
 from tensorsparkml.control.protocol.events import EVENTS, Event, Failed
-from tensorsparkml.control.rpc import RpcClient
-from tensorsparkml.control.verdict import from_exception
+from tensorsparkml.control.protocol.failures import Failure, from_exception
+from tensorsparkml.control.protocol.feeds import Commit
+from tensorsparkml.control.protocol.keys import FEEDER, of_node
+from tensorsparkml.control.protocol.peers import Peer
+from tensorsparkml.control.protocol.plan import ClusterPlan
+from tensorsparkml.control.protocol.rpc import RpcClient
 from tensorsparkml.data.transport import NodeGoneError
 from tensorsparkml.errors import FeedError, TensorSparkMLError
 from tensorsparkml.executor.admission import wait_for_room
@@ -117,7 +119,7 @@ def run_task(
             agent = None
     try:
         met = meet(
-            {"failure": encode_failure(failure)}
+            {"failure": asdict(failure)}
             if failure
             else {"address": address, "gpus": find_gpus(plan, rank, gpus)}
         )
@@ -150,7 +152,7 @@ def first_failure(plan: ClusterPlan, met: Sequence[Mapping[str, Any]]) -> Failur
     """Return the failure of the lowest rank among what all tasks found, or None."""
     for rank, content in enumerate(met):
         if "failure" in content:
-            failure = decode_failure(content["failure"])
+            failure = decode_fields(Failure, content["failure"])
             return replace(failure, node=plan.name(rank))
     return None
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import psutil
 
-from tensorsparkml.control.heartbeat import Heartbeat, News
+from tensorsparkml.control.liveness.heartbeat import Heartbeat, News
 from tensorsparkml.control.protocol.events import NodeWarning, TrainerHeard, TrainerSilent
 
 # A third of this is the silence from which on a trainer is named. It never ends a trainer: native

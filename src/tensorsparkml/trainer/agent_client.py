@@ -11,8 +11,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from tensorsparkml.control.keys import Credentials
-from tensorsparkml.control.messages import Failure, FeedProgress
 from tensorsparkml.control.protocol.events import (
     TRAINER_EVENTS,
     Dropped,
@@ -25,7 +23,10 @@ from tensorsparkml.control.protocol.events import (
     ShareCounted,
     TrainerEvent,
 )
-from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.control.protocol.failures import Failure
+from tensorsparkml.control.protocol.feeds import FeedProgress
+from tensorsparkml.control.protocol.keys import Credentials
+from tensorsparkml.control.protocol.rpc import RpcClient
 from tensorsparkml.data.exchange import BROKEN
 
 # None: an agent that ends breaks its Unix socket, and one that is stopped may go on later.

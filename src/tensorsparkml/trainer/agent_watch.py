@@ -10,10 +10,10 @@ import time
 from contextlib import suppress
 from typing import NoReturn
 
-from tensorsparkml.control.heartbeat import Heartbeat, News
-from tensorsparkml.control.last_words import report_end
-from tensorsparkml.control.messages import Failure
+from tensorsparkml.control.liveness.heartbeat import Heartbeat, News
+from tensorsparkml.control.liveness.last_words import report_end
 from tensorsparkml.control.processes import kill_descendants, kill_marked
+from tensorsparkml.control.protocol.failures import Failure
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.context import Settings
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tensorsparkml.checks import checked, integer, optional, path, seconds, switch
-from tensorsparkml.control.cluster_spec import addresses, cluster_spec
-from tensorsparkml.control.keys import Credentials
-from tensorsparkml.control.messages import Peer
-from tensorsparkml.control.names import COPIES, feed_name
+from tensorsparkml.control.protocol.keys import Credentials
+from tensorsparkml.control.protocol.names import COPIES, feed_name
+from tensorsparkml.control.protocol.peers import Peer
+from tensorsparkml.control.protocol.tf_config import addresses, cluster_spec
 from tensorsparkml.data.column_checks import conversions, selection
 from tensorsparkml.data.column_options import Column, Selection, selected
 from tensorsparkml.errors import ConfigurationError, DataError

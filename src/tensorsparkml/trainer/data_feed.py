@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tensorsparkml.checks import checked, integer
+from tensorsparkml.control.feeds.lockstep import PassCursor
 from tensorsparkml.data.assembly import Assembler
 from tensorsparkml.data.column_options import Column, Selection
-from tensorsparkml.data.lockstep import PassCursor
 from tensorsparkml.trainer.source import Source
 
 

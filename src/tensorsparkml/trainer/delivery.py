@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tensorsparkml.data.lockstep import ClosedFeed, PassCursor, Step
+from tensorsparkml.control.feeds.lockstep import ClosedFeed, PassCursor, Step
 from tensorsparkml.data.segments import LocatedBatch, RowReader
 from tensorsparkml.data.shuffled_share import PassOrder, shuffled_arrivals, shuffled_share
 from tensorsparkml.trainer.agent_client import AgentClient

@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow.flight as flight
 
-from tensorsparkml.control.keys import Credentials
-from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.control.protocol.keys import Credentials
+from tensorsparkml.control.protocol.rpc import RpcClient
 from tensorsparkml.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from tensorsparkml.control.messages import FeedProgress
+from tensorsparkml.control.feeds.lockstep import PassCursor
+from tensorsparkml.control.protocol.feeds import FeedProgress
 from tensorsparkml.data.column_options import Column, Wanted
-from tensorsparkml.data.lockstep import PassCursor
 from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.data.shuffling import WINDOW_ROWS

@@ -8,9 +8,9 @@ from functools import partial
 
 import numpy as np
 
+from tensorsparkml.control.feeds.lockstep import ClosedFeed, PassCursor
 from tensorsparkml.data.column_options import Column, Wanted
 from tensorsparkml.data.file_shares import share
-from tensorsparkml.data.lockstep import ClosedFeed, PassCursor
 from tensorsparkml.data.parquet_files import ParquetFiles
 from tensorsparkml.data.row_stream import RowStream, shuffle_rows
 from tensorsparkml.data.segments import LocatedBatch

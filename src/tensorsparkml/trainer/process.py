@@ -18,13 +18,11 @@ import traceback
 from collections.abc import Callable
 from typing import Any, BinaryIO, NoReturn
 
-from tensorsparkml.control.cluster_spec import cluster_spec
-from tensorsparkml.control.cluster_state import first_line
-from tensorsparkml.control.frames import read_frame
-from tensorsparkml.control.messages import Failure
 from tensorsparkml.control.processes import MARK
-from tensorsparkml.control.results import encode_result
-from tensorsparkml.control.verdict import from_exception
+from tensorsparkml.control.protocol.failures import Failure, first_line, from_exception
+from tensorsparkml.control.protocol.pipe_frames import read_frame
+from tensorsparkml.control.protocol.results import encode_result
+from tensorsparkml.control.protocol.tf_config import cluster_spec
 from tensorsparkml.program.pickling import load_main
 from tensorsparkml.program.source import is_unknown
 from tensorsparkml.roles import WORKER

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from tensorsparkml.control.messages import FeedProgress
+from tensorsparkml.control.protocol.feeds import FeedProgress
 
 _REPORT_SECONDS = 1.0  # between two reports of rows, each of which costs a call
 

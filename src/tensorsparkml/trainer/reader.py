@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from tensorsparkml.control.messages import FeedProgress
-from tensorsparkml.data.lockstep import PassCursor
+from tensorsparkml.control.feeds.lockstep import PassCursor
+from tensorsparkml.control.protocol.feeds import FeedProgress
 from tensorsparkml.data.row_stream import RowStream
 from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.errors import SpentFeedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from tensorsparkml.data.lockstep import PassCursor
+from tensorsparkml.control.feeds.lockstep import PassCursor
 from tensorsparkml.data.segments import LocatedBatch
 from tensorsparkml.trainer.reader import Rows
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tensorsparkml.control.feeds.lockstep import ClosedFeed, PassPlan, plan_pass
 from tensorsparkml.data.file_shares import share
-from tensorsparkml.data.lockstep import ClosedFeed, PassPlan, plan_pass
 from tensorsparkml.data.shuffling import shuffled, window_seed
 from tensorsparkml.data.tfrecord_files import TFRecordFiles
 from tensorsparkml.errors import DataError

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from tensorsparkml.control.messages import Failure, decode_failure, encode_failure
+from dataclasses import asdict
+
+from tensorsparkml.control.protocol.codec import decode_fields
+from tensorsparkml.control.protocol.failures import Failure, from_exception, to_error
 from tensorsparkml.control.text import printable, shorten
-from tensorsparkml.control.verdict import from_exception, to_error
 
 
 def test_short_text_stays_as_it_is() -> None:
@@ -26,7 +28,7 @@ def test_an_exception_of_any_size_becomes_an_error_that_can_be_read() -> None:
         raise ValueError("x" * 50_000_000)
     except ValueError as error:
         failure = from_exception(error, kind="MainError", message=f"main raised {error}")
-    travelled: Failure = decode_failure(encode_failure(failure))
+    travelled = decode_fields(Failure, asdict(failure))
     text = str(to_error(travelled, []))
     assert len(text) < 100_000
     assert "bytes left out" in text

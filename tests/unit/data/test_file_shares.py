@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tensorsparkml.control.feeds.lockstep import ClosedFeed, PassCursor, Step, plan_pass
 from tensorsparkml.data.file_shares import (
     Part,
     Piece,
@@ -16,7 +17,6 @@ from tensorsparkml.data.file_shares import (
     share,
     share_rows,
 )
-from tensorsparkml.data.lockstep import ClosedFeed, PassCursor, Step, plan_pass
 
 FILES = st.lists(st.lists(st.integers(0, 20), max_size=5), max_size=6)
 

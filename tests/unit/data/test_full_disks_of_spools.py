@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from tests.unit.example_keys import AGENT, FEEDERS
 
-from tensorsparkml.control.messages import Peer
-from tensorsparkml.control.rpc import tcp_location
+from tensorsparkml.control.protocol.peers import Peer
+from tensorsparkml.control.protocol.rpc import tcp_location
 from tensorsparkml.data import segments
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.data.spool import Spool

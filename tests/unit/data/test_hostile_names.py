@@ -10,8 +10,8 @@ import pyarrow.flight as flight
 import pytest
 from tests.unit.example_keys import AGENT, FEEDERS
 
-from tensorsparkml.control.messages import Publish
-from tensorsparkml.control.rpc import RpcClient, tcp_location
+from tensorsparkml.control.protocol.directives import Publish
+from tensorsparkml.control.protocol.rpc import RpcClient, tcp_location
 from tensorsparkml.data.segments import segment_path
 from tensorsparkml.data.spool import Spool
 from tensorsparkml.data.transport import SpoolServer

@@ -13,11 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.messages import (
+from tensorsparkml.control.feeds.feed_ledger import FeedLedger
+from tensorsparkml.control.protocol.directives import (
     BeginPass,
     Close,
-    Commit,
     Drop,
     Give,
     Open,
@@ -26,6 +25,7 @@ from tensorsparkml.control.messages import (
     Release,
     Remove,
 )
+from tensorsparkml.control.protocol.feeds import Commit
 from tensorsparkml.data import spool as spool_module
 from tensorsparkml.data.segments import LocatedBatch, Origin, RowReader
 from tensorsparkml.data.spool import Spool

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.example_keys import KEYS, with_certificate
 
-from tensorsparkml.control.keys import FEEDER, Credentials, Keys
-from tensorsparkml.control.messages import Peer, Publish
-from tensorsparkml.control.rpc import tcp_location
+from tensorsparkml.control.protocol.directives import Publish
+from tensorsparkml.control.protocol.keys import FEEDER, Credentials, Keys
+from tensorsparkml.control.protocol.peers import Peer
+from tensorsparkml.control.protocol.rpc import tcp_location
 from tensorsparkml.data.segments import LocatedBatch, Origin, RowReader
 from tensorsparkml.data.spool import Spool
 from tensorsparkml.data.transport import (

@@ -10,8 +10,8 @@ import pytest
 from tests.unit.example_plan import example_plan
 
 from tensorsparkml.config import ClusterConfig
-from tensorsparkml.control.keys import FEEDER, Keys, of_node
-from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.protocol.keys import FEEDER, Keys, of_node
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.driver.certificate import make_certificate
 from tensorsparkml.errors import ConfigurationError, MissingPackageError
 

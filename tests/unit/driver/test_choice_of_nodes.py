@@ -2,8 +2,8 @@
 
 from tests.unit.example_keys import COORDINATOR, FEEDERS
 
-from tensorsparkml.control.cluster_state import ClusterState
-from tensorsparkml.control.feed_ledger import FeedLedger
+from tensorsparkml.control.coordinator.cluster_state import ClusterState
+from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.executor.placement import ask_coordinator
 from tensorsparkml.roles import make_roles

@@ -11,9 +11,9 @@ import pytest
 from tests.unit.example_keys import KEYS, with_certificate
 from tests.unit.example_plan import example_plan
 
-from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.keys import FEEDER, of_node
-from tensorsparkml.control.plan import ClusterPlan
+from tensorsparkml.control.feeds.feed_ledger import FeedLedger
+from tensorsparkml.control.protocol.keys import FEEDER, of_node
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.driver.feeding import sending
 from tensorsparkml.driver.inference import _row_task
 from tensorsparkml.driver.launch import launch_task

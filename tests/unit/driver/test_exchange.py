@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tests.unit.example_keys import COORDINATOR, NODES
 
-from tensorsparkml.control.cluster_state import ClusterState
+from tensorsparkml.control.coordinator.cluster_state import ClusterState
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.roles import make_roles

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tensorsparkml.control.names import feed_name
+from tensorsparkml.control.protocol.names import feed_name
 from tensorsparkml.errors import ConfigurationError
 
 

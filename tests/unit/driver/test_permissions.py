@@ -10,11 +10,11 @@ import pyarrow.flight as flight
 import pytest
 from tests.unit.example_keys import COORDINATOR, FEEDERS, NODES
 
-from tensorsparkml.control.cluster_state import ClusterState
-from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.keys import Credentials
+from tensorsparkml.control.coordinator.cluster_state import ClusterState
+from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.events import EVENTS, Finished
-from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.control.protocol.keys import Credentials
+from tensorsparkml.control.protocol.rpc import RpcClient
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.roles import make_roles
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorsparkml.control.cluster_state import ClusterState
-from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.messages import Commit, FeedProgress
+from tensorsparkml.control.coordinator.cluster_state import ClusterState
+from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.events import EpochEnded
+from tensorsparkml.control.protocol.feeds import Commit, FeedProgress
 from tensorsparkml.driver import progress_display
 from tensorsparkml.driver.progress import (
     FeedCounts,

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.example_keys import COORDINATOR
 from tests.unit.example_plan import example_plan
 
-from tensorsparkml.control.cluster_state import ClusterState
+from tensorsparkml.control.coordinator.cluster_state import ClusterState
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.executor.rendezvous import meet
 from tensorsparkml.roles import make_roles

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from tests.unit.example_keys import COORDINATOR, KEYS
 
-from tensorsparkml.control.cluster_state import ClusterState
-from tensorsparkml.control.keys import of_node
+from tensorsparkml.control.coordinator.cluster_state import ClusterState
 from tensorsparkml.control.protocol.events import (
     EVENTS,
     AwaitsEnd,
@@ -22,7 +21,8 @@ from tensorsparkml.control.protocol.events import (
     Finished,
     Lines,
 )
-from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.control.protocol.keys import of_node
+from tensorsparkml.control.protocol.rpc import RpcClient
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.roles import make_roles
 

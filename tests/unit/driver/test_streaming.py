@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from tests.unit.example_keys import COORDINATOR
 
-from tensorsparkml.control.cluster_state import ClusterState
-from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.messages import Failure, FeedProgress
+from tensorsparkml.control.coordinator.cluster_state import ClusterState
+from tensorsparkml.control.feeds.feed_ledger import FeedLedger
+from tensorsparkml.control.protocol.failures import Failure
+from tensorsparkml.control.protocol.feeds import FeedProgress
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import FeedReport, feed_report
 from tensorsparkml.driver.spark_job import Action, SparkJob

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from tests.unit.example_keys import COORDINATOR, KEYS
 
-from tensorsparkml.control.cluster_state import ClusterState
+from tensorsparkml.control.coordinator.cluster_state import ClusterState
 from tensorsparkml.control.coordinator.mailbox import Mailbox
-from tensorsparkml.control.feed_ledger import FeedLedger
-from tensorsparkml.control.keys import of_node
-from tensorsparkml.control.messages import Commit, Failure
-from tensorsparkml.control.rpc import RpcClient
+from tensorsparkml.control.feeds.feed_ledger import FeedLedger
+from tensorsparkml.control.protocol.failures import Failure
+from tensorsparkml.control.protocol.feeds import Commit
+from tensorsparkml.control.protocol.keys import of_node
+from tensorsparkml.control.protocol.rpc import RpcClient
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.roles import make_roles
 

@@ -12,8 +12,8 @@ import psutil
 import pytest
 from tests.unit.example_plan import example_plan
 
-from tensorsparkml.control.plan import ClusterPlan
 from tensorsparkml.control.processes import MARK, node_mark
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.executor import agent_process
 from tensorsparkml.executor.agent_process import AgentProcess

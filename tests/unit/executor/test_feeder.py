@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.example_keys import AGENT, FEEDERS
 
-from tensorsparkml.control.messages import Commit, Peer, Publish
-from tensorsparkml.control.rpc import RpcServer, tcp_location
+from tensorsparkml.control.protocol.directives import Publish
+from tensorsparkml.control.protocol.feeds import Commit
+from tensorsparkml.control.protocol.peers import Peer
+from tensorsparkml.control.protocol.rpc import RpcServer, tcp_location
 from tensorsparkml.data.segments import LocatedBatch, RowReader
 from tensorsparkml.data.spool import Spool
 from tensorsparkml.data.transport import SpoolServer

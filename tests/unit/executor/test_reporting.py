@@ -13,16 +13,8 @@ from typing import Any
 import pyarrow.flight as flight
 import pytest
 
-from tensorsparkml.control.driver_watch import Reach
-from tensorsparkml.control.messages import (
-    DIRECTIVES,
-    Directive,
-    End,
-    Failure,
-    FeedProgress,
-    Publish,
-    Release,
-)
+from tensorsparkml.control.liveness.driver_watch import Reach
+from tensorsparkml.control.protocol.directives import DIRECTIVES, Directive, End, Publish, Release
 from tensorsparkml.control.protocol.events import (
     EVENTS,
     AwaitsEnd,
@@ -34,6 +26,8 @@ from tensorsparkml.control.protocol.events import (
     PassRequested,
     Progress,
 )
+from tensorsparkml.control.protocol.failures import Failure
+from tensorsparkml.control.protocol.feeds import FeedProgress
 from tensorsparkml.executor import reporting
 from tensorsparkml.executor.logs import NodeLog
 from tensorsparkml.executor.reporting import DriverLink, Mailbox, Reporter, try_port

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.example_plan import example_plan
 
-from tensorsparkml.control.messages import Failure
+from tensorsparkml.control.protocol.failures import Failure
 from tensorsparkml.executor.resources import find_gpus, node_resources
 
 PLAN = example_plan()

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from tests.unit.example_plan import example_plan
 
 from tensorsparkml._version import __version__
-from tensorsparkml.control.messages import Failure, encode_failure
+from tensorsparkml.control.protocol.failures import Failure
 from tensorsparkml.executor.folders import root_below
 from tensorsparkml.executor.task import find_problem, first_failure, run_task
 
@@ -50,7 +50,7 @@ def test_packages_that_are_missing_are_named(missing: str) -> None:
 
 def test_all_tasks_learn_of_the_failure_of_the_lowest_rank() -> None:
     bad = [Failure("MissingPackageError", f"rank {rank} lacks x") for rank in range(3)]
-    met = [{"address": {}}, *({"failure": encode_failure(failure)} for failure in bad[1:])]
+    met = [{"address": {}}, *({"failure": asdict(failure)} for failure in bad[1:])]
     assert first_failure(PLAN, met) == replace(bad[1], node="worker:0")
 
 

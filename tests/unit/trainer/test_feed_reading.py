@@ -11,10 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.feed_simulation import Simulation
 
-from tensorsparkml.control.feed_ledger import SpoolLimit
-from tensorsparkml.control.messages import (
-    FeedProgress,
-)
+from tensorsparkml.control.feeds.feed_ledger import SpoolLimit
+from tensorsparkml.control.protocol.feeds import FeedProgress
 from tensorsparkml.errors import EmptyFeedError, MissingColumnError, SpentFeedError
 from tensorsparkml.trainer.reader import FeedReader
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 from tests.unit.example_keys import AGENT, FEEDERS, KEYS, NODES
 
-from tensorsparkml.control.keys import Credentials, of_node
-from tensorsparkml.control.messages import Peer
-from tensorsparkml.control.rpc import RpcServer, tcp_location, unix_location
+from tensorsparkml.control.protocol.keys import Credentials, of_node
+from tensorsparkml.control.protocol.peers import Peer
+from tensorsparkml.control.protocol.rpc import RpcServer, tcp_location, unix_location
 from tensorsparkml.data.exchange import ELEMENTS, Request
 from tensorsparkml.data.spool import Spool
 from tensorsparkml.data.transport import SpoolServer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from tensorsparkml.control.messages import FeedProgress
+from tensorsparkml.control.protocol.feeds import FeedProgress
 from tensorsparkml.trainer.progress import ProgressReporter
 
 

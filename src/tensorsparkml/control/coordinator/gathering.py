@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tensorsparkml.control.rpc import encode_reply
+from tensorsparkml.control.protocol.rpc import encode_reply
 
 
 class Gathering:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from itertools import islice
 
-from tensorsparkml.control.messages import Directive
+from tensorsparkml.control.protocol.directives import Directive
 
 
 class Mailbox:

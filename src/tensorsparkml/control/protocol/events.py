@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from tensorsparkml.control.messages import Failure, FeedProgress, Peer
 from tensorsparkml.control.protocol.codec import Codec
+from tensorsparkml.control.protocol.failures import Failure
+from tensorsparkml.control.protocol.feeds import FeedProgress
+from tensorsparkml.control.protocol.peers import Peer
 
 # The node's processes
 

@@ -1,0 +1,1 @@
+"""How rows become shares, deliveries and steps of the nodes: pure, without sockets or clocks."""

@@ -1,0 +1,39 @@
+"""What feeders and readers tell about a feed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Rows that a feeder has written to the nodes' spools, unseen, and that may now count.
+
+    Attributes:
+        feed: Name of the feed.
+        key: What the rows are; the same for every attempt to feed them.
+        segment: Name under which each node's spool holds its part.
+        rows: Rows of the segment on each rank.
+        bytes: Size of these rows in memory on each rank.
+    """
+
+    feed: str
+    key: str
+    segment: str
+    rows: tuple[int, ...]
+    bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FeedProgress:
+    """How far a node's program has read a feed.
+
+    Attributes:
+        passes: Complete passes.
+        rows: Rows read since the feed began, over all passes.
+        terminated: Whether the program wants no more of it.
+    """
+
+    passes: int = 0
+    rows: int = 0
+    terminated: bool = False
