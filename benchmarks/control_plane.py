@@ -23,6 +23,7 @@ from benchmarks.report import AtLeast, Comparison, Limit, Series, Under, number,
 from benchmarks.session import Session
 from tensorsparkml._version import __version__
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
+from tensorsparkml.control.coordinator.conditions import AllStarted
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.feeds import Commit
 from tensorsparkml.control.protocol.keys import Keys
@@ -187,7 +188,7 @@ def measure(nodes: int) -> Figures:
 def _measure_start(cluster: SimulatedCluster) -> float:
     begin = time.monotonic()
     cluster.ask_all("start")
-    if not cluster.coordinator.require(lambda state: state.all_started, _START_SECONDS):
+    if not cluster.coordinator.require(AllStarted(), _START_SECONDS):
         raise TimeoutError(f"{cluster.nodes} nodes have not started in {_START_SECONDS:.0f} s")
     return time.monotonic() - begin
 

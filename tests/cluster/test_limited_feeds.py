@@ -64,7 +64,7 @@ def test_rows_that_fit_come_once(spark):
         read_passes, spark=spark, num_workers=2, spool_bytes=100 * ROWS * ROW_BYTES
     ) as cluster:
         report = cluster.train(large(spark), epochs=2)
-        assert list(cluster._running.coordinator.look(lambda state: state.feeds)) == ["train"]
+        assert list(cluster._running._state.feeds) == ["train"]
     check(cluster.results, passes=2)
     assert report.complete
 

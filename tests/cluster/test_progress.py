@@ -14,7 +14,6 @@ import pytest
 from node_processes import wait_until
 
 import tensorsparkml as tsm
-from tensorsparkml.driver.progress import take_snapshot
 
 ROWS = 1000
 
@@ -64,7 +63,7 @@ def feed_rows(spark, tmp_path, **settings):
     with tsm.Cluster(read_all, str(may_end), spark=spark, num_workers=2, **settings) as cluster:
         cluster.train(spark.range(ROWS))
         coordinator = cluster._require_running().coordinator
-        assert wait_until(lambda: all(coordinator.look(take_snapshot).spool_bytes))
+        assert wait_until(lambda: all(coordinator.snapshot().spool_bytes))
         may_end.touch()
     assert cluster.results == [ROWS // 2] * 2
 

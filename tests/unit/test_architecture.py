@@ -103,7 +103,7 @@ class Source:
 
     @property
     def module(self) -> str:
-        """Its name below the package: `control.rpc`, or the folder's for its `__init__`."""
+        """Its name below the package: `driver.slots`, or the folder's for its `__init__`."""
         name = self.path.removesuffix(".py").replace("/", ".")
         return name.removesuffix(".__init__")
 

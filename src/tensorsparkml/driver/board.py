@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tensorsparkml.config import ClusterConfig
+from tensorsparkml.control.coordinator.conditions import TensorBoardKnown
 from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.errors import MissingPackageError
@@ -31,8 +32,8 @@ def wait_for_board(coordinator: Coordinator, seconds: float) -> str | None:
         coordinator: Knows it, or is told.
         seconds: How long it may take.
     """
-    coordinator.wait_for(lambda state: state.tensorboard_known or bool(state.failures), seconds)
-    return coordinator.look(lambda state: state.tensorboard_url)
+    coordinator.wait_for(TensorBoardKnown(), seconds)
+    return coordinator.snapshot().tensorboard_url
 
 
 class DriverBoard:

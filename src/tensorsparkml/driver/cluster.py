@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from tensorsparkml.checks import checked, optional, seconds
 from tensorsparkml.config import ClusterSettings, make_config
+from tensorsparkml.control.coordinator.conditions import AllFinished, FeedDone
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.tf_config import addresses
 from tensorsparkml.driver.board import wait_for_board
@@ -126,7 +127,7 @@ class Cluster(InferenceCalls):
     @property
     def addresses(self) -> dict[str, str]:
         """Address for the TensorFlow server of each node, by name, once all nodes run."""
-        return addresses(self._require_running().coordinator.peers())
+        return addresses(self._require_running().coordinator.snapshot().peers)
 
     @property
     def tensorboard_url(self) -> str | None:
@@ -205,7 +206,7 @@ class Cluster(InferenceCalls):
             kept = new_ledger("validation", self.config.roles.readers)
             self._deliver(running, validation, columns, kept)
         complete = self._deliver(running, data, columns, ledger)
-        running.coordinator.require(lambda state: state.feed_done(feed, epochs))
+        running.coordinator.require(FeedDone(feed, epochs))
         if complete is None:
             complete = all(progress.passes >= epochs for progress in ledger.progress)
         return feed_report(ledger, complete)
@@ -301,7 +302,7 @@ class Cluster(InferenceCalls):
             NodeError: A node failed.
         """
         running = self._require_running()
-        return running.coordinator.require(lambda state: state.all_finished, seconds)
+        return running.coordinator.require(AllFinished(), seconds)
 
     @checked(timeout=optional(seconds))
     def shutdown(self, timeout: float | None = None) -> None:
@@ -378,9 +379,9 @@ class Cluster(InferenceCalls):
 
     def _await_mains(self, running: RunningCluster, timeout: float | None) -> None:
         if timeout is None:
-            running.coordinator.require(lambda state: state.all_finished)
+            running.coordinator.require(AllFinished())
         elif not self.wait(timeout):
-            ended = running.coordinator.finished()
+            ended = running.coordinator.snapshot().finished
             late = [name for name in self.nodes if name not in ended]
             raise NodeError(
                 f"main on {', '.join(late)} was still running {timeout:g} s after its feeds ended; "

@@ -13,15 +13,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.flight as flight
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState, Phase
+from tensorsparkml.control.coordinator.conditions import AllFinished, Condition, holds
 from tensorsparkml.control.coordinator.event_handling import apply_event
 from tensorsparkml.control.coordinator.gathering import Gathering
 from tensorsparkml.control.coordinator.mailbox import Mailbox
+from tensorsparkml.control.coordinator.snapshot import ClusterSnapshot, take_snapshot
 from tensorsparkml.control.feeds.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.protocol.codec import decode_fields
 from tensorsparkml.control.protocol.directives import (
@@ -45,13 +47,16 @@ from tensorsparkml.driver.wakeups import Wakeups
 from tensorsparkml.errors import LaunchError, TensorSparkMLError
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 _SETTLE_LIMIT_SECONDS = 5.0
 _TICK_SECONDS = 0.25
 _SHUTDOWN_SECONDS = 1.0
 _LOG_SECONDS = 5.0  # for handlers of the user's to take the last lines
-_FOREVER = 10.0 * 365 * 86_400  # seconds
+FOREVER = 10.0 * 365 * 86_400  # seconds
+
+
+def _never() -> bool:
+    return False
 
 
 class Coordinator:
@@ -107,49 +112,62 @@ class Coordinator:
 
     # For the user's thread
 
-    def wait_for(self, condition: Callable[[ClusterState], bool], timeout: float) -> bool:
-        """Wait until a condition on the state holds, and return whether it does.
+    def wait_for(
+        self,
+        condition: Condition | None,
+        timeout: float = FOREVER,
+        until: Callable[[], bool] = _never,
+    ) -> bool:
+        """Wait until a condition holds, and return whether it does, or `until` says so.
 
         Args:
-            condition: Looked at after every change.
+            condition: On the cluster's state; None to wait for `until` alone.
             timeout: Seconds.
+            until: Whether to wait no longer, for a reason of the driver's own; see `wake`.
         """
-        with self._changed:
-            return self._changed.wait_for(lambda: condition(self._state), timeout)
+        return self._wait(lambda: until() or holds(condition, self._state), timeout)
 
-    def require(self, condition: Callable[[ClusterState], bool], timeout: float = _FOREVER) -> bool:
-        """Wait until a condition on the state holds, and return whether it does.
+    def require(
+        self,
+        condition: Condition | None,
+        timeout: float = FOREVER,
+        until: Callable[[], bool] = _never,
+    ) -> bool:
+        """Wait until a condition holds, and return whether it does, or `until` says so.
 
         Args:
             condition: See `wait_for`.
             timeout: Seconds.
+            until: See `wait_for`.
 
         Raises:
             TensorSparkMLError: Something failed first. Other nodes had a moment to report what
                 they suffered from it.
         """
-        reached = self.wait_for(lambda state: bool(state.failures) or condition(state), timeout)
-        if self._state.failures:
-            self.wait_for(lambda state: state.settled(time.monotonic()), _SETTLE_LIMIT_SECONDS)
+        state = self._state
+        reached = self._wait(lambda: self.failed or until() or holds(condition, state), timeout)
+        if self.failed:
+            self._wait(lambda: state.settled(time.monotonic()), _SETTLE_LIMIT_SECONDS)
             with self._changed:
-                root, others = self._state.verdict()
+                root, others = state.verdict()
             raise to_error(root, others)
         return reached
 
     def wake(self) -> None:
-        """Let threads that wait look at once, because what they wait for is not in the state."""
+        """Let threads that wait look at once, because what `until` tells has changed."""
         with self._changed:
             self._changed.notify_all()
 
-    def look(self, at: Callable[[ClusterState], T]) -> T:
-        """Return what a function finds in the state."""
+    @property
+    def failed(self) -> bool:
+        """Whether something has failed."""
         with self._changed:
-            return at(self._state)
+            return bool(self._state.failures)
 
-    def peers(self) -> list[Peer]:
-        """Return where the nodes are that have started, by rank."""
+    def snapshot(self) -> ClusterSnapshot:
+        """Return what is known of all nodes and feeds."""
         with self._changed:
-            return self._state.peers
+            return take_snapshot(self._state)
 
     def readers(self) -> list[Peer]:
         """Return where the nodes are that share the feeds, by rank."""
@@ -214,15 +232,10 @@ class Coordinator:
             timeout: Seconds to wait while any main still runs.
         """
         try:
-            self.require(lambda state: state.all_finished, timeout)
+            self.require(AllFinished(), timeout)
         except TensorSparkMLError as error:
             return error
         return None
-
-    def finished(self) -> list[str]:
-        """Return the names of the nodes whose mains have returned."""
-        with self._changed:
-            return [node.name for node in self._state.nodes if node.phase is Phase.FINISHED]
 
     def tensorboard_at(self, url: str | None) -> None:
         """Record and log where TensorBoard serves, or that it has ended."""
@@ -276,6 +289,11 @@ class Coordinator:
                     self._send(tick.addressed)
             for node, message in tick.warnings:
                 self._relay.put(partial(relay_warning, node or "driver", message))
+
+    def _wait(self, ready: Callable[[], bool], timeout: float) -> bool:
+        """Wait until something is so, which is looked at after every change."""
+        with self._changed:
+            return self._changed.wait_for(ready, timeout)
 
     # Calls of agents and feeders
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tensorsparkml.checks import Check, integer, optional, some_names, switch
+from tensorsparkml.control.coordinator.conditions import FeedClosed, FeedUnwanted
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger, SpoolLimit
 from tensorsparkml.control.protocol.failures import Failure, from_exception
 from tensorsparkml.control.protocol.feeds import Commit
@@ -203,11 +204,6 @@ class OpenFeed:
         self._results: TaskResults | None = None
         coordinator.open_feed(ledger)
 
-    @property
-    def closed(self) -> bool:
-        """Whether every node has its share."""
-        return self._ledger.closed
-
     def job(
         self, rows: RowSource, on_end: Callable[[Exception | None], None], part: str = ""
     ) -> SparkJob:
@@ -252,9 +248,7 @@ class OpenFeed:
         job = self.job(rows, on_end, part)
         job.start()
         try:
-            coordinator.require(
-                lambda state: ending() or state.feed_unwanted(self.name) or bool(outcome)
-            )
+            coordinator.require(FeedUnwanted(self.name), until=lambda: ending() or bool(outcome))
             return outcome == [None]
         finally:
             if not job.cancel(_CANCEL_SECONDS):
@@ -299,9 +293,7 @@ def deliver(
     feed = OpenFeed(coordinator, plan, ledger)
     complete = feed.deliver(rows, ending=ending)
     feed.close()
-    coordinator.require(
-        lambda state: ending() or state.feed_unwanted(feed.name) or not complete or feed.closed
-    )
+    coordinator.require(FeedClosed(feed.name), until=lambda: ending() or not complete)
     return feed.report(complete)
 
 

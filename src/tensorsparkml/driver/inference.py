@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.checks import refuse, shown
+from tensorsparkml.control.coordinator.conditions import AnyFailure
 from tensorsparkml.control.protocol.keys import Credentials
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.driver.coordinator import Coordinator
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _CANCEL_SECONDS = 0.5  # between two attempts to cancel
 _REPORT_SECONDS = 2.0  # for the report of a node whose failure Spark's tasks have noticed
-_FOREVER = 10.0 * 365 * 86_400  # seconds
 
 Task = Callable[[Iterator[Any]], Iterator[Any]]
 
@@ -71,7 +71,7 @@ class JobGuard:
             return None
         if (failure := self._coordinator.failure(_REPORT_SECONDS)) is not None:
             return failure
-        if finished := self._coordinator.finished():
+        if finished := self._coordinator.snapshot().finished:
             return InferenceError(
                 f"main of {', '.join(finished)} returned while Spark still asked for inference; "
                 "loop over ctx.inference(...) to its end, which comes when the driver leaves the "
@@ -80,9 +80,7 @@ class JobGuard:
         return None
 
     def _watch(self) -> None:
-        self._coordinator.wait_for(
-            lambda state: bool(state.failures) or self._released.is_set(), _FOREVER
-        )
+        self._coordinator.wait_for(AnyFailure(), until=self._released.is_set)
         failure = self._coordinator.failure(0.0)
         cause = "" if failure is None else f": [{failure.node or 'driver'}] {failure.message}"
         reason = f"by {self._tag}{cause}"

@@ -9,51 +9,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tensorsparkml.control.coordinator.cluster_state import ClusterState
-from tensorsparkml.control.protocol.events import EpochEnded
+from tensorsparkml.control.coordinator.snapshot import ClusterSnapshot, FeedCounts
 
 _WINDOW_SECONDS = 10.0
 _MOST_NODES_SHOWN = 8
-
-
-@dataclass(frozen=True)
-class FeedCounts:
-    """What the coordinator knows of a feed at one moment.
-
-    Attributes:
-        name: Name of the feed.
-        fed: Rows on each node, by rank.
-        read: Rows that each node's program has read, over all passes, by rank.
-    """
-
-    name: str
-    fed: tuple[int, ...]
-    read: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What the coordinator knows at one moment.
-
-    Attributes:
-        feeds: The feeds, in the order in which they were opened.
-        spool_bytes: Size of the rows on each node's disk, by rank.
-        epoch: What a node has reported about its last epoch, or None.
-    """
-
-    feeds: tuple[FeedCounts, ...]
-    spool_bytes: tuple[int, ...]
-    epoch: EpochEnded | None
-
-
-def take_snapshot(state: ClusterState) -> Snapshot:
-    """Return how far the feeds are."""
-    feeds = (
-        FeedCounts(name, tuple(ledger.rows), tuple(node.rows for node in ledger.progress))
-        for name, ledger in state.feeds.items()
-        if ledger.is_first
-    )
-    return Snapshot(tuple(feeds), state.stored_bytes(), state.last_epoch)
 
 
 class Rate:
@@ -143,7 +102,7 @@ class Meters:
     def __init__(self) -> None:
         self._meters: dict[str, FeedMeter] = {}
 
-    def update(self, now: float, snapshot: Snapshot) -> list[FeedStatus]:
+    def update(self, now: float, snapshot: ClusterSnapshot) -> list[FeedStatus]:
         """Record what is known now and return how far each feed is."""
         return [
             self._meters.setdefault(counts.name, FeedMeter()).update(

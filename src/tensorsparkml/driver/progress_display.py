@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from tensorsparkml.control.coordinator.snapshot import ClusterSnapshot
 from tensorsparkml.control.protocol.events import EpochEnded
-from tensorsparkml.driver.progress import FeedStatus, Meters, Snapshot
+from tensorsparkml.driver.progress import FeedStatus, Meters
 
 progress_logger = logging.getLogger("tensorsparkml.progress")
 
@@ -24,7 +25,7 @@ _END_SECONDS = 2.0  # for the last look
 class Display(Protocol):
     """What shows how far the feeds are."""
 
-    def show(self, now: float, feeds: Sequence[FeedStatus], snapshot: Snapshot) -> None:
+    def show(self, now: float, feeds: Sequence[FeedStatus], snapshot: ClusterSnapshot) -> None:
         """Show the state of now."""
 
     def close(self, feeds: Sequence[FeedStatus]) -> None:
@@ -37,7 +38,7 @@ class Lines:
     def __init__(self) -> None:
         self._logged: dict[str, tuple[float, FeedStatus]] = {}
 
-    def show(self, now: float, feeds: Sequence[FeedStatus], snapshot: Snapshot) -> None:
+    def show(self, now: float, feeds: Sequence[FeedStatus], snapshot: ClusterSnapshot) -> None:
         """Log the feeds whose last line is old enough."""
         for status in feeds:
             since, last = self._logged.setdefault(status.counts.name, (now, status))
@@ -65,7 +66,7 @@ class Bars:
         self._make: Callable[..., Any] = tqdm
         self._bars: dict[str, Any] = {}
 
-    def show(self, now: float, feeds: Sequence[FeedStatus], snapshot: Snapshot) -> None:
+    def show(self, now: float, feeds: Sequence[FeedStatus], snapshot: ClusterSnapshot) -> None:
         """Move the bars."""
         epoch = f", {_describe(snapshot.epoch)}" if snapshot.epoch else ""
         for status in feeds:
@@ -116,7 +117,7 @@ class ProgressMonitor:
         display: Shows it.
     """
 
-    def __init__(self, look: Callable[[], Snapshot], display: Display) -> None:
+    def __init__(self, look: Callable[[], ClusterSnapshot], display: Display) -> None:
         self._look = look
         self._display = display
         self._meters = Meters()

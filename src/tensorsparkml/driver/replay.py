@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 
-from tensorsparkml.control.coordinator.cluster_state import ClusterState
+from tensorsparkml.control.coordinator.conditions import DeliveryWanted
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.driver.coordinator import Coordinator
@@ -53,7 +52,9 @@ class Replay:
         delivered = 0
         try:
             while True:
-                self._coordinator.require(self._wanted(delivered))
+                self._coordinator.require(
+                    DeliveryWanted(self._ledger.name, delivered), until=self._ending.is_set
+                )
                 if self._ending.is_set():
                     return
                 delivered = self._ledger.current_delivery
@@ -63,6 +64,3 @@ class Replay:
         except TensorSparkMLError as error:
             # Whoever waits for the cluster is told, because it is in the cluster's state.
             logger.debug("feed %r is not delivered again: %s", self._ledger.name, error)
-
-    def _wanted(self, delivered: int) -> Callable[[ClusterState], bool]:
-        return lambda _: self._ending.is_set() or self._ledger.current_delivery > delivered

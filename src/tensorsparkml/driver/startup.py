@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from tensorsparkml._version import __version__
 from tensorsparkml.config import ClusterConfig
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
+from tensorsparkml.control.coordinator.conditions import AllConfirmed, AllGone, AllStarted
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.failures import Failure, to_error
 from tensorsparkml.control.protocol.keys import Keys
@@ -25,7 +26,6 @@ from tensorsparkml.driver.coordinator import Coordinator
 from tensorsparkml.driver.feeding import read_files, source_uris
 from tensorsparkml.driver.launch import launch_job
 from tensorsparkml.driver.local_nodes import start_local_nodes
-from tensorsparkml.driver.progress import take_snapshot
 from tensorsparkml.driver.progress_display import ProgressMonitor, choose_display
 from tensorsparkml.driver.spark_failures import launch_failure
 from tensorsparkml.driver.spark_internals import default_filesystem
@@ -119,9 +119,7 @@ class RunningCluster:
             self.abort()
             raise
         if config.progress:
-            self._progress = ProgressMonitor(
-                lambda: self.coordinator.look(take_snapshot), choose_display()
-            )
+            self._progress = ProgressMonitor(self.coordinator.snapshot, choose_display())
         kept = "held" if hold else "released"
         logger.info("cluster %s: %d nodes run, slots are %s", self._id, self.plan.nodes, kept)
 
@@ -152,16 +150,16 @@ class RunningCluster:
         if self._progress is not None:
             self._progress.stop()
         self._board.stop()
-        self.coordinator.wait_for(lambda state: state.all_gone, _STOP_SECONDS)
+        self.coordinator.wait_for(AllGone(), _STOP_SECONDS)
         # The trainer of an agent that hangs kills it, at about the time at which the driver knows.
-        ended = self.coordinator.wait_for(lambda state: not state.unconfirmed, _HUNG_SECONDS)
+        ended = self.coordinator.wait_for(AllConfirmed(), _HUNG_SECONDS)
         job = self._job
         if job is not None and not (ended and job.join(patience)):
             # A launch task ends with its agent, so the task of one that hangs may not.
             seconds = _JOB_SECONDS if ended else _HUNG_TASK_SECONDS
             if not job.cancel(seconds):
                 logger.warning("cluster %s: Spark has not ended the launch job", self._id)
-        if left := self.coordinator.look(lambda state: state.unconfirmed):
+        if left := self.coordinator.snapshot().unconfirmed:
             logger.warning(
                 "cluster %s: the end of these nodes is not confirmed, and processes of theirs may "
                 "be left: %s",
@@ -220,7 +218,7 @@ class RunningCluster:
         )
 
     def _wait_for_start(self, seconds: float) -> None:
-        if not self.coordinator.require(lambda state: state.all_started, seconds):
+        if not self.coordinator.require(AllStarted(), seconds):
             raise LaunchError(
                 f"after {seconds:g} s not every node runs; look at the executors' logs and at "
                 "Spark's UI for tasks that wait, or raise start_seconds"
@@ -235,7 +233,7 @@ class RunningCluster:
                 error, self.plan.roles.names, direct=self._direct is not None
             )
             self.coordinator.fail(self._launch_failure)
-        elif self.plan.hold and not self.coordinator.wait_for(lambda s: s.all_started, timeout=0):
+        elif self.plan.hold and not self.coordinator.wait_for(AllStarted(), timeout=0):
             message = "Spark ended the tasks that start the nodes before every node ran"
             self.coordinator.fail(Failure("LaunchError", message))
         elif self.plan.hold:
@@ -243,7 +241,6 @@ class RunningCluster:
 
     def _check_left(self) -> None:
         """Fail the nodes whose launch tasks have ended, as tasks do when they cannot report why."""
-        launched = range(self.plan.launched)
-        for name in self.coordinator.look(lambda state: state.running(launched)):
+        for name in self.coordinator.snapshot().running(range(self.plan.launched)):
             message = "its launch task has ended, and with it the agent, without a report"
             self.coordinator.fail(Failure("AgentLostError", message, name))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from tensorsparkml.checks import checked, optional, seconds
-from tensorsparkml.control.coordinator.cluster_state import ClusterState
-from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.control.coordinator.conditions import FeedDone
+from tensorsparkml.driver.coordinator import FOREVER, Coordinator
 from tensorsparkml.driver.feeding import FeedReport, OpenFeed
 from tensorsparkml.driver.row_sources import RowSource
 from tensorsparkml.driver.spark_failures import feed_failure, interruption
@@ -90,7 +91,7 @@ class StreamFeed:
             TensorSparkMLError: The stream or a node has failed.
         """
         self._stopping.set()
-        self._coordinator.require(lambda _: self._ended.is_set())
+        self._coordinator.require(None, until=self._ended.is_set)
 
     @checked(seconds=optional(seconds))
     def wait(self, seconds: float | None = None) -> bool:
@@ -103,13 +104,12 @@ class StreamFeed:
             FeedError: The stream has failed.
             NodeError: A node has failed.
         """
-
-        def done(state: ClusterState) -> bool:
-            return self._ended.is_set() and state.feed_done(self._feed.name, passes=1)
-
-        if seconds is None:
-            return self._coordinator.require(done)
-        return self._coordinator.require(done, seconds)
+        timeout = FOREVER if seconds is None else seconds
+        deadline = time.monotonic() + timeout
+        ended = self._coordinator.require(None, timeout, until=self._ended.is_set)
+        return ended and self._coordinator.require(
+            FeedDone(self._feed.name, passes=1), deadline - time.monotonic()
+        )
 
     def abandon(self) -> None:
         """Let the stream end at once; whoever calls needs none of it."""
@@ -160,7 +160,7 @@ class StreamFeed:
                 cause = self._job_error or error
                 self._coordinator.fail(feed_failure(cause, self._feed.name))
         finally:
-            if not self._coordinator.look(lambda state: state.failures):
+            if not self._coordinator.failed:
                 self._feed.close()
             self._ended.set()
             self._coordinator.wake()
@@ -186,9 +186,8 @@ class StreamFeed:
 
     def _over(self) -> bool:
         """Whether nobody needs another row."""
-        failed = self._coordinator.look(lambda state: bool(state.failures))
         unwanted = self._coordinator.feed_unwanted(self._feed.name)
-        return failed or unwanted or self._abandoned.is_set()
+        return self._coordinator.failed or unwanted or self._abandoned.is_set()
 
     def _cancel(self) -> None:
         job = self._job

@@ -12,18 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
+from tensorsparkml.control.coordinator.snapshot import ClusterSnapshot, FeedCounts, take_snapshot
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.events import EpochEnded
 from tensorsparkml.control.protocol.feeds import Commit, FeedProgress
 from tensorsparkml.driver import progress_display
-from tensorsparkml.driver.progress import (
-    FeedCounts,
-    FeedStatus,
-    Meters,
-    Rate,
-    Snapshot,
-    take_snapshot,
-)
+from tensorsparkml.driver.progress import FeedStatus, Meters, Rate
 from tensorsparkml.driver.progress_display import Bars, Lines, ProgressMonitor, beside_bars
 from tensorsparkml.roles import make_roles
 
@@ -32,18 +26,20 @@ EPOCH = EpochEnded(epoch=2, epochs=8, logs={"loss": 0.123456}, seconds=1.0, rows
 
 def test_a_snapshot_has_every_feed_and_node() -> None:
     state = ClusterState(make_roles(2), lease_seconds=6.0)
-    assert take_snapshot(state) == Snapshot((), (0, 0), None)
+    assert take_snapshot(state).spool_bytes == (0, 0)
     for name in ("validation", "train"):
         state.open_feed(FeedLedger(name, 2))
     for name in ("validation", "train"):
         state.feeds[name].commit(Commit(name, "0", "0-0", (5, 4), (500, 400)))
     state.consumed(1, "train", FeedProgress(rows=3))
     state.epoch_ended(EPOCH)
-    assert take_snapshot(state) == Snapshot(
-        (FeedCounts("validation", (5, 4), (0, 0)), FeedCounts("train", (5, 4), (0, 3))),
-        (1000, 800),
-        EPOCH,
+    found = take_snapshot(state)
+    assert found.feeds == (
+        FeedCounts("validation", (5, 4), (0, 0)),
+        FeedCounts("train", (5, 4), (0, 3)),
     )
+    assert found.spool_bytes == (1000, 800)
+    assert found.epoch == EPOCH
 
 
 def test_a_rate_is_that_of_the_window() -> None:
@@ -107,12 +103,12 @@ def test_meters_keep_feeds_apart() -> None:
     meters = Meters()
     for now, rows in ((0.0, 0), (2.0, 100)):
         feeds = (FeedCounts("a", (rows,), (0,)), FeedCounts("b", (0,), (2 * rows,)))
-        found = meters.update(now, Snapshot(feeds, (8,), None))
+        found = meters.update(now, ClusterSnapshot(feeds=feeds, spool_bytes=(8,)))
     assert [(one.fed_per_second, one.read_per_second) for one in found] == [(50, 0), (0, 100)]
     assert [one.spool_bytes for one in found] == [(8,), (8,)]
 
 
-NOTHING = Snapshot((), (), None)
+NOTHING = ClusterSnapshot()
 
 
 def test_lines_come_now_and_then_where_there_is_news(caplog: pytest.LogCaptureFixture) -> None:
@@ -153,7 +149,7 @@ def test_bars_show_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", terminal)
     bars = Bars()
     feeds = [status((50, 50), (60, 65), (9, 9))]
-    bars.show(0.0, feeds, Snapshot((), (), EPOCH))
+    bars.show(0.0, feeds, ClusterSnapshot(epoch=EPOCH))
     bars.close(feeds)
     last = terminal.text.strip().split("\r")[-1]
     assert last.startswith("train, pass 2:  25%|")
@@ -198,7 +194,7 @@ class Watched:
         self.shown = threading.Event()
         self.last: int | None = None
 
-    def show(self, now: float, feeds: Any, snapshot: Snapshot) -> None:
+    def show(self, now: float, feeds: Any, snapshot: ClusterSnapshot) -> None:
         if self.error is not None:
             raise self.error
         self.seen.append(sum(feeds[0].counts.fed))
@@ -212,7 +208,8 @@ def test_the_monitor_shows_changes_and_the_end() -> None:
     fed = 1
     display = Watched()
     monitor = ProgressMonitor(
-        lambda: Snapshot((FeedCounts("train", (fed,), (0,)),), (0,), None), display
+        lambda: ClusterSnapshot(feeds=(FeedCounts("train", (fed,), (0,)),), spool_bytes=(0,)),
+        display,
     )
     assert display.shown.wait(60)
     fed = 7
@@ -222,7 +219,7 @@ def test_the_monitor_shows_changes_and_the_end() -> None:
 
 
 def test_a_terminal_that_is_gone_ends_only_the_display() -> None:
-    snapshot = Snapshot((FeedCounts("train", (1,), (0,)),), (0,), None)
+    snapshot = ClusterSnapshot(feeds=(FeedCounts("train", (1,), (0,)),), spool_bytes=(0,))
     monitor = ProgressMonitor(lambda: snapshot, Watched(BrokenPipeError()))
     monitor.stop()
     assert not monitor._thread.is_alive()

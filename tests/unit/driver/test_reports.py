@@ -13,6 +13,7 @@ import pytest
 from tests.unit.example_keys import COORDINATOR, KEYS
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
+from tensorsparkml.control.coordinator.conditions import AllFinished
 from tensorsparkml.control.protocol.events import (
     EVENTS,
     AwaitsEnd,
@@ -89,7 +90,7 @@ def test_a_handler_that_raises_loses_no_event(
 
     handler.act = fail
     client.call("report", report(1, LINES, FINISHED), timeout=SECONDS)
-    assert coordinator.wait_for(lambda state: state.all_finished, SECONDS)
+    assert coordinator.wait_for(AllFinished(), SECONDS)
     client.call("report", report(2, LINES), timeout=SECONDS)
     coordinator.close()
     assert [str(error) for error in shown] == ["the log server is down"]  # not hidden, and once
@@ -102,7 +103,7 @@ def test_a_handler_that_blocks_keeps_no_report(
     handler.act = lambda record: released.wait(SECONDS)
     try:
         client.call("report", report(1, LINES, FINISHED), timeout=SECONDS)
-        assert coordinator.wait_for(lambda state: state.all_finished, SECONDS)
+        assert coordinator.wait_for(AllFinished(), SECONDS)
         assert not released.is_set()
     finally:
         released.set()

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.example_keys import COORDINATOR, KEYS
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
+from tensorsparkml.control.coordinator.conditions import AllStarted, AnyFailure
 from tensorsparkml.control.coordinator.mailbox import Mailbox
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.failures import Failure
@@ -30,11 +31,11 @@ def test_ticks_and_polls_that_change_nothing_wake_nobody() -> None:
     looks = [0, 0, 0]
 
     def wait(thread: int) -> None:
-        def condition(_: ClusterState) -> bool:
+        def until() -> bool:
             looks[thread] += 1
             return False
 
-        assert not coordinator.wait_for(condition, timeout=1.0)
+        assert not coordinator.wait_for(AllStarted(), timeout=1.0, until=until)
 
     threads = [threading.Thread(target=wait, args=(thread,)) for thread in range(len(looks))]
     for thread in threads:
@@ -56,12 +57,12 @@ def test_a_change_wakes_all_threads_that_wait(monkeypatch: pytest.MonkeyPatch, c
     coordinator = Coordinator(state, COORDINATOR, "127.0.0.1", "127.0.0.1")
     looked, happened = threading.Semaphore(0), threading.Event()
 
-    def condition(state: ClusterState) -> bool:
+    def until() -> bool:
         looked.release()
-        return bool(state.failures) or happened.is_set()
+        return happened.is_set()
 
     threads = [
-        threading.Thread(target=coordinator.wait_for, args=(condition, 1e6), daemon=True)
+        threading.Thread(target=coordinator.wait_for, args=(AnyFailure(), 1e6, until), daemon=True)
         for _ in range(3)
     ]
     for thread in threads:

@@ -314,11 +314,6 @@ class ClusterState:
         return all(node.peer is not None for node in self.nodes)
 
     @property
-    def peers(self) -> list[Peer]:
-        """Where the nodes are that have started, by rank."""
-        return [node.peer for node in self.nodes if node.peer is not None]
-
-    @property
     def readers(self) -> list[Peer]:
         """Where the nodes are that share the feeds, by rank."""
         return [node.peer for node in self._readers if node.peer is not None]
@@ -339,20 +334,10 @@ class ClusterState:
         """Whether nothing of any node that ever started is left, or will ever be heard of."""
         return all(node.gone or node.lost or node.peer is None for node in self.nodes)
 
-    def running(self, ranks: Sequence[int]) -> list[str]:
-        """Return the names of the nodes, of some, whose mains have neither returned nor failed."""
-        nodes = [self.nodes[rank] for rank in ranks]
-        return [node.name for node in nodes if node.phase is Phase.RUNNING and not node.gone]
-
     @property
-    def unconfirmed(self) -> list[str]:
-        """The nodes of which something may be left: name, host and processes."""
-        return [
-            f"{node.name} on {node.peer.host} (processes "
-            f"{', '.join(map(str, node.processes)) or 'unknown'})"
-            for node in self.nodes
-            if node.peer is not None and not node.gone
-        ]
+    def all_confirmed(self) -> bool:
+        """Whether every node that ever started has reported that nothing of it is left."""
+        return all(node.gone or node.peer is None for node in self.nodes)
 
     def settled(self, now: float) -> bool:
         """Whether the root cause can be named: no further report is to be waited for."""

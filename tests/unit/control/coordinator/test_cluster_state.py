@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState, Phase, Tick
+from tensorsparkml.control.coordinator.snapshot import take_snapshot
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.directives import End, Give, Remove, Stop
 from tensorsparkml.control.protocol.failures import Failure, describe
@@ -295,10 +296,10 @@ def test_a_lost_agent_is_reported_once_and_may_still_say_that_nothing_is_left(
     assert [failure.node for failure in running.failures] == ["chief:0", "worker:0"]
     assert not any(tick.addressed for tick in watch(running, 200.25, 300.0))
     assert len(running.failures) == 2
-    assert running.all_gone and len(running.unconfirmed) == 2
+    assert running.all_gone and len(take_snapshot(running).unconfirmed) == 2
     running.gone(0)
     assert running.all_gone
-    assert running.unconfirmed == ["worker:0 on 10.0.0.2 (processes 7, 8)"]
+    assert take_snapshot(running).unconfirmed == ["worker:0 on 10.0.0.2 (processes 7, 8)"]
 
 
 def test_a_lost_agent_that_comes_back_finishes_nothing(running: ClusterState) -> None:
