@@ -1,1 +1,1 @@
-"""What driver, agents and feeders say to each other, and the pure rules behind it."""
+"""The control plane: messages between driver, agents and trainers, and the rules behind them."""

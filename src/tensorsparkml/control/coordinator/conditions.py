@@ -1,4 +1,4 @@
-"""What the driver waits for, as plain data: conditions on the cluster's state."""
+"""Conditions on the cluster's state for which the driver waits, as plain data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What agents report → changes of the cluster's state."""
+"""Events of agents → changes of the cluster's state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which calls the mains have begun that all of them must make, as the nodes compute together."""
+"""The calls of main that all nodes must make, because they compute together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the coordinator knows at one moment, as plain data that does not change."""
+"""Snapshots of the cluster's state, as plain data that does not change."""
 
 from __future__ import annotations
 

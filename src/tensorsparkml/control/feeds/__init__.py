@@ -1,1 +1,1 @@
-"""How rows become shares, deliveries and steps of the nodes: pure, without sockets or clocks."""
+"""The accounting of feeds: shares, deliveries and steps. No sockets and no clocks."""

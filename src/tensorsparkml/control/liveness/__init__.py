@@ -1,1 +1,1 @@
-"""Which processes of a cluster are still there, and what the last one says."""
+"""Heartbeats, and the report of a node's end."""

@@ -1,4 +1,4 @@
-"""When an agent may take it that the driver is gone. No sockets and no clocks."""
+"""The rule by which an agent considers the driver gone. No sockets and no clocks."""
 
 from __future__ import annotations
 

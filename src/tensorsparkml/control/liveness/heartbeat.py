@@ -1,4 +1,4 @@
-"""How long another process has been silent. No clocks: the caller passes `now` in seconds."""
+"""The silence of another process. No clocks: the caller passes `now` in seconds."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the processes of a cluster tell each other, and how it travels."""
+"""The messages between the processes of a cluster, and their transport."""

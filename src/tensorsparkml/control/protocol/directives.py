@@ -1,4 +1,4 @@
-"""Directives: what the coordinator tells one agent to do, in order, each exactly once."""
+"""Directives of the coordinator to one agent, which gets them in order, each exactly once."""
 
 from __future__ import annotations
 

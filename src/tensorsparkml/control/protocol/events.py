@@ -1,4 +1,4 @@
-"""Events: what happens on a node, as its agent reports it to the coordinator.
+"""Events of a node, which its agent reports to the coordinator.
 
 Agents report events in order. The coordinator logs some, and changes the cluster's state by the
 others.

@@ -1,4 +1,4 @@
-"""What feeders and readers tell about a feed."""
+"""Messages about a feed: commits of feeders, and the progress of readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often agents call the coordinator when they have no news.
+"""The rate at which agents call the coordinator when they have no news.
 
 All agents together make a bounded number of such calls per second, so that the coordinator's load
 does not grow with the cluster. What is news is sent at once, whatever the size of the cluster.

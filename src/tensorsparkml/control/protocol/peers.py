@@ -1,4 +1,4 @@
-"""Where the nodes of a cluster are."""
+"""The addresses of a node."""
 
 from __future__ import annotations
 

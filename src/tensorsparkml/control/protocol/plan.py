@@ -1,4 +1,4 @@
-"""What every process of a cluster is told when it starts."""
+"""The plan of a cluster, which every process gets when it starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What main returns, as bytes for the driver.
+"""The result of main, as bytes for the driver.
 
 Values that JSON expresses exactly travel as JSON, which runs nothing when it is read; all others
 are pickled.
