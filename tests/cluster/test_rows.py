@@ -151,3 +151,55 @@ def test_validation_rows_beside_the_feed(spark):
         report = cluster.train(spark.range(100), validation=spark.range(30))
     assert report.rows == 100
     assert cluster.results == [[100, 30, 30]]
+
+
+def count_rows(args, ctx):
+    counts = {}
+    for name in args:
+        feed, counts[name] = ctx.feed(name), 0
+        while not feed.should_stop():
+            counts[name] += len(feed.next_batch(10).get("id", []))
+    return counts
+
+
+def test_any_feeds_by_name_and_their_reports(spark, tmp_path):
+    path = str(tmp_path / "rows.parquet")
+    spark.range(12).write.parquet(path)
+    feeds = {"train": spark.range(20), "test": path, "few": spark.sparkContext.range(0, 4, 1, 2)}
+    found = tsm.run(
+        count_rows,
+        ["few", "train", "test"],
+        spark=spark,
+        num_workers=2,
+        packages=(),
+        datasets={**feeds, "few": feeds["few"].map(lambda number: {"id": number})},
+        epochs=2,
+    )
+    assert found == [{"few": 2, "train": 20, "test": 6}] * 2
+    rows = {name: (report.rows, report.rows_read) for name, report in found.reports.items()}
+    assert rows == {"train": (20, 40), "few": (4, 4), "test": (12, 12)}
+    assert all(report.complete for report in found.reports.values())
+
+
+def test_a_report_of_rows_that_the_launch_tasks_deliver(spark):
+    found = tsm.run(
+        count_rows, ["train"], spark=spark, data=spark.range(7), num_workers=2, packages=()
+    )
+    assert sorted(each["train"] for each in found) == [3, 4]
+    report = found.reports["train"]
+    assert (report.rows, report.rows_read, report.complete) == (7, 7, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"datasets": {"a": "x"}, "data": "x"}, "leave out data=… and validation=…"),
+        ({"datasets": {"a": "x"}, "validation": "x"}, "leave out data=… and validation=…"),
+        ({"validation": "x"}, "give data=…"),
+        ({"datasets": {"test": "x"}, "epochs": 2}, "are for the feed 'train'"),
+        ({"seed": 3}, "are for the feed 'train'"),
+    ],
+)
+def test_feeds_that_do_not_fit_together(spark, arguments, message):
+    with pytest.raises(tsm.errors.ConfigurationError, match=message):
+        tsm.run(count_rows, [], spark=spark, **arguments)

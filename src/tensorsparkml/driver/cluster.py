@@ -4,49 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
-from tensorsparkml.checks import checked, optional, seconds
+from tensorsparkml.checks import checked, names, optional, seconds
 from tensorsparkml.config import ClusterSettings, make_config
-from tensorsparkml.control.coordinator.conditions import AllFinished, FeedDone
+from tensorsparkml.control.coordinator.conditions import AllFinished
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
+from tensorsparkml.control.protocol.names import feed_name
 from tensorsparkml.control.protocol.tf_config import addresses
 from tensorsparkml.driver.board import wait_for_board
-from tensorsparkml.driver.feeding import (
-    FED,
-    NAMES,
-    PASSES,
-    FeedReport,
-    OpenFeed,
-    deliver,
-    feed_report,
-    new_ledger,
-    read_files,
-    source_uris,
-)
+from tensorsparkml.driver.cluster_feeds import ClusterFeeds, Files
+from tensorsparkml.driver.cluster_inference import ClusterInference
+from tensorsparkml.driver.feeding import FED, NAMES, PASSES, FeedReport, new_ledger
 from tensorsparkml.driver.growing import GrowingFeed
-from tensorsparkml.driver.inference_calls import InferenceCalls
+from tensorsparkml.driver.inference import results_schema
 from tensorsparkml.driver.pickling import main_function, pickle_main, unpickle_results
-from tensorsparkml.driver.replay import Replay
-from tensorsparkml.driver.row_sources import check_direct, direct_rows, feed_rows, row_source
+from tensorsparkml.driver.row_sources import check_direct, direct_rows, feed_rows, spark_rows
 from tensorsparkml.driver.session import session, usable_session
 from tensorsparkml.driver.startup import DIRECT_FEED, RunningCluster
-from tensorsparkml.driver.stream_sources import stream, stream_source
+from tensorsparkml.driver.stream_sources import stream
 from tensorsparkml.driver.streaming import StreamFeed
-from tensorsparkml.errors import ConfigurationError, NodeError
+from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pyspark import RDD
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.readwriter import DataStreamWriter
+    from pyspark.sql.types import StructType
     from pyspark.streaming import DStream
 
 
-# A URI of Parquet files, or several.
-Files = str | Sequence[str]
-
-
-class Cluster(InferenceCalls):
+class Cluster:
     """One run of a main function on the executors of a Spark application.
 
     ```python
@@ -55,8 +43,7 @@ class Cluster(InferenceCalls):
     print(cluster.results)
     ```
 
-    Entering starts the nodes; leaving waits until every main has returned, or, if the block
-    raised, ends the nodes at once.
+    Entering starts the nodes. Leaving waits for every main, or ends them if the block raised.
 
     Args:
         main: The program, `main(args, ctx)`. It runs on every node, in a process of its own.
@@ -102,22 +89,25 @@ class Cluster(InferenceCalls):
         self._ledger = self._new_ledger(
             DIRECT_FEED, epochs, shuffle=shuffle, seed=seed, cache=cache, replayable=False
         )
-        self._replays: list[Replay] = []
         self._fed = fed and direct is None
-        self._feeds = feeds
-        self._streams: list[StreamFeed] = []
-        self._growing: list[GrowingFeed] = []
+        self._feed_names = feeds
+        self._running: RunningCluster | None = None
+        self._feeds: ClusterFeeds | None = None
+        self._inference: ClusterInference | None = None
+        self._ended = False
         self._results: list[Any] | None = None
 
     @property
     def results(self) -> list[Any]:
-        """What each node's main returned, by rank, of those that run main.
-
-        There once the cluster has ended. None of a main that was not waited for.
-        """
+        """What each main returned, by rank, once the cluster has ended; None if not waited for."""
         if self._results is None:
             raise ConfigurationError("results are there once the cluster has ended")
         return self._results
+
+    @property
+    def reports(self) -> dict[str, FeedReport]:
+        """The outcome so far of each feed, by name."""
+        return {} if self._feeds is None else self._feeds.reports
 
     @property
     def nodes(self) -> list[str]:
@@ -150,8 +140,10 @@ class Cluster(InferenceCalls):
         self._running = RunningCluster(
             self._spark, self.config, self._main, self._direct, self._ledger, self._fed
         )
-        if self._feeds is not None:
-            self._running.coordinator.end_feeds(self._feeds)
+        self._feeds = ClusterFeeds(self._running, None if self._direct is None else self._ledger)
+        self._inference = ClusterInference(self._running, self._spark.sparkContext)
+        if self._feed_names is not None:
+            self._running.coordinator.end_feeds(self._feed_names)
 
     # Feeding
 
@@ -170,30 +162,28 @@ class Cluster(InferenceCalls):
     ) -> FeedReport:
         """Feed a DataFrame, an RDD or files to the nodes, and return when they have read it.
 
-        The rows are spread evenly over the nodes, whatever the partitions. Each reaches exactly
-        one node and stays there, so a program may read the feed as often as it likes.
+        Each row reaches exactly one node and stays there; shares are even, whatever the partitions.
 
         Args:
-            data: The rows: a DataFrame, or a URI (or several) of Parquet files, which the nodes
-                then read themselves, without Spark.
+            data: The rows: a DataFrame, an RDD, or a URI (or several) of Parquet files, which the
+                nodes then read without Spark.
             validation: Rows of the feed `validation`, delivered before those of `data`, so that
                 `model.fit` can read both: `validation_data=ctx.dataset("validation", …)`.
-            epochs: How many passes the nodes' `DataFeed` delivers, and how many passes to wait
-                for. `ctx.dataset` gives one pass each time it is iterated, whatever this says.
+            epochs: Number of passes that the nodes' `DataFeed` delivers, and to wait for.
+                `ctx.dataset` gives one pass each time it is iterated, whatever this says.
             shuffle: Whether the rows of `data` come in another order in every pass. In the first
                 one, each node shuffles the rows that have arrived.
-            seed: What the orders follow from: the same rows in the same partitions come in the
-                same orders. Nothing is read, then, before all rows have arrived.
+            seed: Seed of these orders: the same rows in the same partitions come in the same
+                orders. Nothing is read before all rows have arrived.
             cache: Whether the nodes keep the rows of `data` for further passes, as far as
                 `spool_bytes` allows. Otherwise Spark brings them again for every pass.
             feed: Name of the feed. A feed is fed once.
             columns: Columns to send, of DataFrames and of RDDs of dicts, Rows and named tuples.
-                For an RDD of tuples, lists, arrays or plain values, the names that their columns
-                get, instead of `_1`, `_2`, … or `value`.
+                For other RDDs, the names of their columns instead of `_1`, `_2`, … or `value`.
 
         Returns:
-            How many rows were delivered. It returns early, with `complete` False and the Spark
-            job cancelled, when every node's program has ended or wants no more.
+            The outcome. `complete` is False, and the Spark job cancelled, if every node's program
+            ended or needed no more rows before all were delivered.
 
         Raises:
             DataError: The rows of an RDD are not of one kind.
@@ -201,43 +191,27 @@ class Cluster(InferenceCalls):
             NodeError: A node failed.
         """
         ledger = self._new_ledger(feed, epochs, shuffle=shuffle, seed=seed, cache=cache)
-        running = self._require_running()
+        feeds = self._running_feeds()
         if validation is not None:
-            kept = new_ledger("validation", self.config.roles.readers)
-            self._deliver(running, validation, columns, kept)
-        complete = self._deliver(running, data, columns, ledger)
-        running.coordinator.require(FeedDone(feed, epochs))
-        if complete is None:
-            complete = all(progress.passes >= epochs for progress in ledger.progress)
-        return feed_report(ledger, complete)
+            feeds.keep(validation, columns, self._new_ledger("validation", limited=False))
+        return feeds.train(data, columns, ledger, epochs)
 
-    def _deliver(
+    @checked(data=feed_rows, **NAMES)
+    def deliver(
         self,
-        running: RunningCluster,
         data: DataFrame | RDD[Any] | Files,
-        columns: Sequence[str] | None,
-        ledger: FeedLedger,
-    ) -> bool | None:
-        """Return whether Spark delivered all rows, or None where the nodes read them from files."""
-        plan = running.plan
-        if uris := source_uris(data, plan.default_fs, plan.working_dir):
-            if columns is not None:
-                raise ConfigurationError(
-                    "columns are for rows of Spark; choose those of files with ctx.feed(columns=…)"
-                )
-            read_files(running.coordinator, uris, ledger)
-            return None
-        self._require_fed()
-        rows = row_source(data, columns)
-        if ledger.limited:
-            self._replays.append(Replay(running.coordinator, plan, rows, ledger))
-        return deliver(running.coordinator, plan, rows, ledger).complete
+        *,
+        feed: str,
+        columns: Sequence[str] | None = None,
+    ) -> FeedReport:
+        """Feed rows that the nodes keep, and return when they have arrived, read or not.
 
-    def _new_ledger(self, feed: str, epochs: int = 1, **options: Any) -> FeedLedger:
-        config = self.config
-        return new_ledger(
-            feed, config.roles.readers, epochs, spool_bytes=config.spool_bytes, **options
-        )
+        Args:
+            data: As for `train`, as are `columns` and what is raised.
+            feed: Name of the feed. A feed is fed once.
+            columns: Columns to send.
+        """
+        return self._running_feeds().keep(data, columns, self._new_ledger(feed, limited=False))
 
     @checked(data=stream, **NAMES)
     def train_stream(
@@ -249,45 +223,75 @@ class Cluster(InferenceCalls):
     ) -> StreamFeed:
         """Feed the micro-batches of a stream to the nodes as they come, and return at once.
 
-        The feed stays open until the stream ends, `stop` of what is returned is called, or every
-        node's program has ended or wants no more; then the stream is stopped. Leaving the with
-        block waits for that.
+        The feed stays open until the stream ends, its `stop` is called, or every node's program
+        has ended or needs no more rows. Leaving the with block waits for that.
 
         Args:
-            data: A streaming DataFrame; or its writer, for a trigger, a checkpoint or other
-                options: `df.writeStream.trigger(availableNow=True)`. Or a DStream, whose context
-                is started after this call, and is stopped with the feed.
+            data: A streaming DataFrame; or its writer, with options such as
+                `df.writeStream.trigger(availableNow=True)`; or a DStream, whose context is
+                started after this call and stopped with the feed.
             feed: Name of the feed. A feed is fed once.
             columns: As for `train`.
-
-        Returns:
-            The feed, with `stop()` and `wait()`.
         """
-        running = self._require_fed()
-        source = stream_source(data, columns)
         ledger = self._new_ledger(feed, cache=False, replayable=False)
-        opened = OpenFeed(running.coordinator, running.plan, ledger)
-        self._streams.append(StreamFeed(running.coordinator, opened, source))
-        return self._streams[-1]
+        return self._running_feeds().stream(data, columns, ledger)
 
     @checked(feed=NAMES["feed"])
     def open_feed(self, feed: str = "train") -> GrowingFeed:
-        """Open a feed to which rows are added as often as needed, and return it at once.
+        """Open a feed to which rows can be added until it is closed, or the with block is left.
 
-        It is one feed to the nodes, with batches that span what was added, until it is closed, or
-        the with block is left.
+        The nodes see one feed, with batches that span what was added.
 
         Args:
             feed: Name of the feed. A feed is opened once.
-
-        Returns:
-            The feed, with `add(data)` and `close()`.
         """
-        running = self._require_fed()
         ledger = self._new_ledger(feed, cache=False, replayable=False)
-        opened = OpenFeed(running.coordinator, running.plan, ledger)
-        self._growing.append(GrowingFeed(running.coordinator, opened))
-        return self._growing[-1]
+        return self._running_feeds().grow(ledger)
+
+    # Inference
+
+    @overload
+    def inference(
+        self,
+        data: DataFrame,
+        schema: str | StructType = ...,
+        *,
+        keep: Sequence[str] = ...,
+        feed: str = ...,
+    ) -> DataFrame: ...
+
+    @overload
+    def inference(self, data: RDD[Any], *, feed: str = ...) -> RDD[Any]: ...
+
+    @checked(data=spark_rows, keep=names, feed=feed_name, schema=results_schema)
+    def inference(
+        self,
+        data: DataFrame | RDD[Any],
+        schema: str | StructType = "prediction float",
+        *,
+        keep: Sequence[str] = (),
+        feed: str = "inference",
+    ) -> DataFrame | RDD[Any]:
+        """Return what the nodes reply to the rows, lazily, in their order and partitions.
+
+        Programs get the rows from `ctx.inference(...)`. Each action on the result runs them, and
+        must end before the with block does.
+
+        Args:
+            data: The rows. Elements of an RDD and their results may be anything that can be
+                pickled.
+            schema: Names and types of the columns that programs reply with, for a DataFrame.
+            keep: Columns of the DataFrame that stand before the results, unchanged; there must
+                then be one result for each row.
+            feed: Name by which programs ask for the rows.
+
+        Raises:
+            MissingColumnError: A column to keep does not exist.
+            ConfigurationError: The cluster does not run, or keeps no task slot for Spark's tasks.
+        """
+        self._require_running()
+        assert self._inference is not None and not isinstance(schema, str)  # its check has read it
+        return self._inference.infer(data, schema, keep, feed)
 
     # Shutdown
 
@@ -317,21 +321,19 @@ class Cluster(InferenceCalls):
         """
         if self._ended:
             return
-        self._release_guard()
+        self._release_jobs()
         running = self._require_running()
         running.coordinator.end_feeds()
         running.coordinator.end_inference()
+        feeds = self._running_feeds()
         try:
-            for growing in self._growing:
-                growing.close()
-            for stream in self._streams:
-                stream.wait()
-            self._await_mains(running, timeout)
+            feeds.finish()
+            running.wait_for_mains(timeout)
         except BaseException:
             self.stop()
             raise
         self._ended = True
-        self._end_replays()
+        feeds.end_replays()
         running.finish()
         results, nodes = running.coordinator.results(), self.nodes
         self._results = unpickle_results(
@@ -340,15 +342,12 @@ class Cluster(InferenceCalls):
 
     def stop(self) -> None:
         """End the nodes at once, whatever they are doing."""
-        self._release_guard()
-        if self._running is not None and not self._ended:
+        self._release_jobs()
+        if self._running is not None and self._feeds is not None and not self._ended:
             self._ended = True
-            for stream in self._streams:
-                stream.abandon()
-            self._end_replays()
+            self._feeds.abandon()
             self._running.abort()
-            for stream in self._streams:
-                stream.join()
+            self._feeds.join()
 
     def __enter__(self) -> Self:
         """Start the nodes."""
@@ -364,30 +363,36 @@ class Cluster(InferenceCalls):
         """Wait for the nodes, or end them if the block raised.
 
         Raises:
-            NodeError: A node failed; also where the block raised what Spark says of an inference
-                that failed because of it.
+            NodeError: A node failed, even where the block raised Spark's exception for that.
             InferenceError: A main returned while Spark asked for inference.
         """
-        self._release_guard()
+        self._release_jobs()
         if kind is None:
             self.shutdown()
         else:
-            cause = self._guard.explain(error) if self._guard is not None and error else None
+            cause = self._inference.explain(error) if self._inference and error else None
             self.stop()
             if cause is not None:
                 raise cause from error
 
-    def _await_mains(self, running: RunningCluster, timeout: float | None) -> None:
-        if timeout is None:
-            running.coordinator.require(AllFinished())
-        elif not self.wait(timeout):
-            ended = running.coordinator.snapshot().finished
-            late = [name for name in self.nodes if name not in ended]
-            raise NodeError(
-                f"main on {', '.join(late)} was still running {timeout:g} s after its feeds ended; "
-                "look for an endless loop in it, or raise the timeout"
-            )
+    def _new_ledger(
+        self, feed: str, epochs: int = 1, *, limited: bool = True, **options: Any
+    ) -> FeedLedger:
+        spool_bytes = self.config.spool_bytes if limited else None
+        return new_ledger(
+            feed, self.config.roles.readers, epochs, spool_bytes=spool_bytes, **options
+        )
 
-    def _end_replays(self) -> None:
-        for replay in self._replays:
-            replay.end()
+    def _release_jobs(self) -> None:
+        if self._inference is not None:
+            self._inference.release()
+
+    def _require_running(self) -> RunningCluster:
+        if self._running is None or self._ended:
+            raise ConfigurationError("this cluster does not run; use it in a with block")
+        return self._running
+
+    def _running_feeds(self) -> ClusterFeeds:
+        self._require_running()
+        assert self._feeds is not None
+        return self._feeds

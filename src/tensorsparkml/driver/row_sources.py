@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tensorsparkml.checks import paths
+from tensorsparkml.checks import named, paths
+from tensorsparkml.control.protocol.names import feed_name
 from tensorsparkml.driver.spark_columns import check_names, map_in_arrow, select_columns
 from tensorsparkml.driver.spark_job import Action, collect_dataframe, collect_rdd
 from tensorsparkml.errors import ConfigurationError
@@ -127,6 +128,14 @@ def spark_rows(name: str, value: Any) -> Any:
 def feed_rows(name: str, value: Any) -> Any:
     """Check for what feeds nodes: a DataFrame, an RDD, or URIs of files; see `checks`."""
     return paths(name, value) if _names_files(value) else spark_rows(name, value)
+
+
+def named_feeds(name: str, value: Any) -> dict[str, Any]:
+    """Check for what feeds nodes, by the names of the feeds; see `checks`."""
+    feeds: dict[str, Any] = named(feed_rows)(name, value)
+    for feed in feeds:
+        feed_name(f"a name in {name}", feed)
+    return feeds
 
 
 def direct_rows(name: str, value: Any) -> Any:

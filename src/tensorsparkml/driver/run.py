@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from tensorsparkml.checks import checked, optional
 from tensorsparkml.config import ClusterSettings
-from tensorsparkml.driver.cluster import Cluster, Files
-from tensorsparkml.driver.feeding import NAMES, PASSES
+from tensorsparkml.driver.cluster import Cluster
+from tensorsparkml.driver.cluster_feeds import Files
+from tensorsparkml.driver.feeding import NAMES, PASSES, FeedReport
 from tensorsparkml.driver.pickling import main_function
-from tensorsparkml.driver.row_sources import feed_rows, is_direct, row_source
+from tensorsparkml.driver.row_sources import feed_rows, is_direct, named_feeds, row_source
 from tensorsparkml.driver.session import session
 from tensorsparkml.driver.startup import DIRECT_FEED
 from tensorsparkml.errors import ConfigurationError
@@ -20,11 +21,24 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
+class RunResults(list[Any]):
+    """What each node's main returned, by rank.
+
+    Attributes:
+        reports: The outcome of each feed, by name.
+    """
+
+    def __init__(self, results: Iterable[Any], reports: Mapping[str, FeedReport]) -> None:
+        super().__init__(results)
+        self.reports = dict(reports)
+
+
 @checked(
     main=main_function,
     spark=session,
     data=optional(feed_rows),
     validation=optional(feed_rows),
+    datasets=optional(named_feeds),
     **PASSES,
     columns=NAMES["columns"],
 )
@@ -35,13 +49,14 @@ def run(
     spark: SparkSession | None = None,
     data: DataFrame | RDD[Any] | Files | None = None,
     validation: DataFrame | RDD[Any] | Files | None = None,
+    datasets: Mapping[str, DataFrame | RDD[Any] | Files] | None = None,
     epochs: int = 1,
     shuffle: bool = False,
     seed: int | None = None,
     cache: bool = True,
     columns: Sequence[str] | None = None,
     **settings: Unpack[ClusterSettings],
-) -> list[Any]:
+) -> RunResults:
     """Run a main function on the executors and return what each node's main returned, by rank.
 
     Args:
@@ -53,34 +68,60 @@ def run(
             so that no further task slot is needed. With `validation`, `seed` or `columns`, and for
             an RDD, separate jobs deliver the rows, as in `Cluster.train`.
         validation: Rows of the feed `validation`.
-        epochs: Number of passes over `data` that a `DataFeed` delivers.
-        shuffle: Whether the rows of `data` come in a new order in every pass.
+        datasets: Rows of any feeds by name, instead of `data` and `validation`. All but `train` are
+            delivered first, and kept.
+        epochs: Number of passes over the rows of `train` that a `DataFeed` delivers.
+        shuffle: Whether the rows of `train` come in a new order in every pass.
         seed: Seed of these orders: the same rows in the same partitions come in the same orders.
             Nothing is read before all rows have arrived.
-        cache: Whether the nodes keep the rows of `data` for further passes, as far as `spool_bytes`
-            allows. If not, Spark sends them again for every pass, and there is only one pass over
-            rows that the launch tasks deliver.
+        cache: Whether the nodes keep the rows of `train` for further passes, as far as
+            `spool_bytes` allows. If not, Spark sends them again for every pass, and there is only
+            one pass over rows that the launch tasks deliver.
         columns: Columns to send, of DataFrames and of RDDs of dicts, Rows and named tuples. For an
             RDD of tuples, lists, arrays or plain values, the names of its columns.
         settings: The fields of `ClusterConfig`: `num_workers`, `log_dir` and so on.
 
+    Returns:
+        A list of the results, with `reports`: a `FeedReport` of each feed, by name.
+
     Raises:
         TensorSparkMLError: Anything that went wrong; see `tensorsparkml.errors`.
     """
-    feeding: dict[str, Any] = {"epochs": epochs, "shuffle": shuffle, "seed": seed, "cache": cache}
-    if data is None and validation is not None:
-        raise ConfigurationError("validation=… is read beside the rows to train with; give data=…")
-    rows: Any = data
-    by_jobs = validation is not None or columns is not None or not is_direct(rows, seed)
-    for source in (rows, validation) if by_jobs else ():
+    passes: dict[str, Any] = {"epochs": epochs, "shuffle": shuffle, "seed": seed, "cache": cache}
+    kept = _feeds(data, validation, datasets)
+    names = list(kept)
+    train = kept.pop(DIRECT_FEED, None)
+    if train is None and passes != _PASSES:
+        raise ConfigurationError("epochs, shuffle, seed and cache are for the feed 'train'")
+    by_jobs = bool(kept) or columns is not None or not is_direct(train, seed)
+    for source in (train, *kept.values()) if by_jobs else ():
         if source is not None and not isinstance(source, list):
             row_source(source, columns)  # refuses its columns before nodes are started for it
-    direct = None if by_jobs else rows
-    given = {DIRECT_FEED: data, "validation": validation}
-    feeds = [name for name, source in given.items() if source is not None]
-    options = {"direct": direct, "fed": by_jobs, "feeds": feeds, **feeding}
+    direct = None if by_jobs else train
+    options = {"direct": direct, "fed": by_jobs, "feeds": names, **passes}
     cluster = Cluster(main, args, spark=spark, **options, **settings)
     with cluster:
-        if by_jobs:
-            cluster.train(rows, validation=validation, columns=columns, **feeding)
-    return cluster.results
+        for feed, rows in kept.items():
+            cluster.deliver(rows, feed=feed, columns=columns)
+        if by_jobs and train is not None:
+            cluster.train(train, columns=columns, **passes)
+    return RunResults(cluster.results, cluster.reports)
+
+
+_PASSES = {"epochs": 1, "shuffle": False, "seed": None, "cache": True}
+
+
+def _feeds(data: Any, validation: Any, datasets: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the rows of each feed, by name."""
+    if datasets is None:
+        if data is None and validation is not None:
+            raise ConfigurationError(
+                "validation=… is read beside the rows to train with; give data=…"
+            )
+        given = {DIRECT_FEED: data, "validation": validation}
+        return {feed: rows for feed, rows in given.items() if rows is not None}
+    if data is not None or validation is not None:
+        raise ConfigurationError(
+            "datasets=… names the rows of all feeds; leave out data=… and validation=…"
+        )
+    return dict(datasets)

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, cast
 from tensorsparkml._version import __version__
 from tensorsparkml.config import ClusterConfig
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
-from tensorsparkml.control.coordinator.conditions import AllConfirmed, AllGone, AllStarted
+from tensorsparkml.control.coordinator.conditions import (
+    AllConfirmed,
+    AllFinished,
+    AllGone,
+    AllStarted,
+)
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.failures import Failure, to_error
 from tensorsparkml.control.protocol.keys import Keys
@@ -30,7 +35,7 @@ from tensorsparkml.driver.progress_display import ProgressMonitor, choose_displa
 from tensorsparkml.driver.spark_failures import launch_failure
 from tensorsparkml.driver.spark_internals import default_filesystem
 from tensorsparkml.driver.spark_job import SparkJob
-from tensorsparkml.errors import LaunchError
+from tensorsparkml.errors import ConfigurationError, LaunchError, NodeError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -83,6 +88,7 @@ class RunningCluster:
         fed: bool,
     ) -> None:
         self._id = uuid.uuid4().hex[:12]
+        self._fed = fed
         self._host = spark.conf.get("spark.driver.host") or "127.0.0.1"
         self._bind_address = spark.conf.get("spark.driver.bindAddress", None) or self._host
         default_fs, working_dir = default_filesystem(spark), os.getcwd()
@@ -122,6 +128,37 @@ class RunningCluster:
             self._progress = ProgressMonitor(self.coordinator.snapshot, choose_display())
         kept = "held" if hold else "released"
         logger.info("cluster %s: %d nodes run, slots are %s", self._id, self.plan.nodes, kept)
+
+    def require_fed(self) -> None:
+        """Check that a task slot is kept for Spark's other tasks.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        if not self._fed:
+            raise ConfigurationError(
+                "this cluster keeps no task slot for other Spark tasks; use Cluster(...) without "
+                "direct data and without fed=False"
+            )
+
+    def wait_for_mains(self, timeout: float | None) -> None:
+        """Wait until every main that is waited for has returned.
+
+        Args:
+            timeout: Seconds; None for as long as they need.
+
+        Raises:
+            NodeError: A node failed, or a main has not returned in time.
+        """
+        if timeout is None:
+            self.coordinator.require(AllFinished())
+        elif not self.coordinator.require(AllFinished(), timeout):
+            ended = self.coordinator.snapshot().finished
+            late = [name for name in self.plan.roles.names if name not in ended]
+            raise NodeError(
+                f"main on {', '.join(late)} was still running {timeout:g} s after its feeds ended; "
+                "look for an endless loop in it, or raise the timeout"
+            )
 
     def abort(self) -> None:
         """End the nodes at once."""
