@@ -158,7 +158,7 @@ def test_what_no_node_wants_is_deleted_while_the_cluster_runs(spark):
     with tsm.Cluster(
         read_one_after_the_other, ["first", "second"], spark=spark, num_workers=2
     ) as cluster:
-        spools = [Path(peer.spool) for peer in cluster._running.coordinator.peers()]
+        spools = [Path(peer.spool) for peer in cluster._running.coordinator.readers()]
         rows = spark.sparkContext.parallelize(range(400), 4)
         cluster.train(rows, feed="first", epochs=2)
         assert wait_until(
