@@ -11,6 +11,7 @@ import tensorsparkml
 
 PUBLIC_NAMES = [
     "Cluster",
+    "ClusterConfig",
     "Column",
     "Context",
     "FeedReport",
