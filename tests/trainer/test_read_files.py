@@ -244,14 +244,14 @@ def test_an_error_names_the_row_of_a_file(ctx: Context, tmp_path: Path) -> None:
 
 
 def test_fewer_rows_than_nodes(ctx: Context, tmp_path: Path) -> None:
-    with pytest.raises(EmptyFeedError, match=r"a.parquet has 0 rows for 1 nodes"):
+    with pytest.raises(EmptyFeedError, match=r"a.parquet has 0 rows for 1 node"):
         ctx.read_parquet(write_parquet(tmp_path / "a.parquet", 0), batch_size=4)
-    with pytest.raises(EmptyFeedError, match=r"000.tfrecord has 0 rows for 1 nodes"):
+    with pytest.raises(EmptyFeedError, match=r"000.tfrecord has 0 rows for 1 node"):
         ctx.read_tfrecord(write_tfrecords(tmp_path / "t", [0]), batch_size=4)
 
 
 def test_no_batch_is_full(ctx: Context, tmp_path: Path) -> None:
-    expected = r"has 3 rows for 1 nodes, so no batch of 4 rows is full .* use batch_size=3 or less"
+    expected = r"has 3 rows for 1 node, so no batch of 4 rows is full .* use batch_size=3 or less"
     with pytest.raises(EmptyFeedError, match=expected):
         ctx.read_tfrecord(write_tfrecords(tmp_path / "t", [3]), batch_size=4, drop_remainder=True)
     parquet = write_parquet(tmp_path / "a.parquet", 3)

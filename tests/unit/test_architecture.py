@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "control": set(),
     "control.protocol": FOUNDATION | {"control.machine", "control.text"},
     "control.liveness": {"control.protocol"},
-    "control.feeds": {"errors", "control.protocol"},
+    "control.feeds": {"errors", "control.protocol", "control.text"},
     "control.coordinator": {"roles", "control.protocol", "control.liveness", "control.feeds"},
     "data": FOUNDATION | {"control.protocol", "control.machine", "control.feeds.deliveries"},
     "program": {"errors"},
@@ -41,7 +41,8 @@ MAY_IMPORT = {
     "executor": FOUNDATION | OF_EVERY_NODE | {"control.text", "data"},
     "trainer": FOUNDATION | OF_EVERY_NODE | {"control.feeds.lockstep", "data", "program"},
     "driver": FOUNDATION
-    | {"control.protocol", "control.feeds", "control.coordinator", "data", "executor", "program"},
+    | {"control.protocol", "control.feeds", "control.coordinator", "control.text"}
+    | {"data", "executor", "program"},
     "inference": FOUNDATION | {"data", "driver.spark_columns"},
     "__init__": {
         "errors",

@@ -1,4 +1,4 @@
-"""Text of users' programs, made fit for errors and logs: bounded, and without control bytes."""
+"""Text for errors and logs: bounded, without control bytes, with counts in the right number."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def shorten(text: str, most: int) -> str:
     head, tail = text[: most // 2], text[-(most // 2) :]
     left_out = len(text.encode(errors="replace")) - len((head + tail).encode(errors="replace"))
     return f"{head} … {left_out:,} bytes left out … {tail}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, such as `1 node` or `2 nodes`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def printable(line: str) -> str:

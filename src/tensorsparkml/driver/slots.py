@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tensorsparkml.config import SlotMode
+from tensorsparkml.control.text import counted
 from tensorsparkml.driver.spark_internals import task_slots
 from tensorsparkml.errors import ConfigurationError, NotEnoughSlotsError
 
@@ -42,17 +43,22 @@ def holds_slots(mode: SlotMode, nodes: int, feeds: bool, slots: int, taken: int)
     """
     free = slots - taken
     others = f", {taken} of which other clusters hold" if taken else ""
-    have = f"this Spark application has {slots} task slots{others}"
+    have = f"this Spark application has {counted(slots, 'task slot')}{others}"
     if free < nodes:
+        need = (
+            "1 node needs 1 task slot"
+            if nodes == 1
+            else (f"{nodes} nodes need {nodes} task slots at the same time")
+        )
         raise NotEnoughSlotsError(
-            f"{nodes} nodes need {nodes} task slots at the same time, but {have}; lower "
+            f"{need}, but {have}; lower "
             "num_workers, or raise spark.executor.instances, spark.executor.cores or "
             "spark.cores.max (one slot is spark.task.cpus cores)"
         )
     if mode == "hold" and feeds and free < nodes + 1:
         raise NotEnoughSlotsError(
-            f"{nodes} nodes that hold their slots need {nodes + 1}, one of them for the tasks "
-            f'that feed them, but {have}; use slots="release", or raise spark.executor.instances '
+            f'slots="hold" with {counted(nodes, "node")} needs {nodes + 1}, one of them for the '
+            f'tasks that feed, but {have}; use slots="release", or raise spark.executor.instances '
             "or spark.executor.cores"
         )
     if mode == "auto":

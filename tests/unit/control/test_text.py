@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import pytest
+
 from tensorsparkml.control.protocol.codec import decode_fields
 from tensorsparkml.control.protocol.failures import Failure, from_exception, to_error
-from tensorsparkml.control.text import printable, shorten
+from tensorsparkml.control.text import counted, printable, shorten
 
 
 def test_short_text_stays_as_it_is() -> None:
@@ -33,6 +35,11 @@ def test_an_exception_of_any_size_becomes_an_error_that_can_be_read() -> None:
     assert len(text) < 100_000
     assert "bytes left out" in text
     assert "test_text.py" in text  # the traceback's lines are there
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows")])
+def test_counts_are_in_the_singular_for_one(number: int, text: str) -> None:
+    assert counted(number, "row") == text
 
 
 def test_control_characters_are_escaped_and_styles_left_out() -> None:

@@ -73,7 +73,7 @@ def test_nodes_that_hold_every_slot_could_not_be_fed() -> None:
     with pytest.raises(NotEnoughSlotsError) as caught:
         holds_slots("hold", 4, True, slots=4, taken=0)
     message = caught.value.message
-    assert "4 nodes that hold their slots need 5" in message
+    assert "with 4 nodes needs 5" in message
     assert "has 4 task slots;" in message
     assert 'slots="release"' in message and "spark.executor.instances" in message
 

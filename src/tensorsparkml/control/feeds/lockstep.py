@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tensorsparkml.control.text import counted
 from tensorsparkml.errors import EmptyFeedError
 
 
@@ -86,6 +87,10 @@ class ClosedFeed:
         """Rows of the node that holds the most: at most one more than the smallest share."""
         return -(-self.total // self.nodes)
 
+    @property
+    def _rows_for_nodes(self) -> str:
+        return f"{counted(self.total, 'row')} for {counted(self.nodes, 'node')}"
+
     def require(self, least: int, name: str) -> None:
         """Refuse a feed of which some node has too few rows.
 
@@ -99,7 +104,7 @@ class ClosedFeed:
         if self.smallest_share < least:
             each = "one" if least == 1 else f"{least}, one for each of its replicas"
             raise EmptyFeedError(
-                f"{name} has {self.total} rows for {self.nodes} nodes; each node needs at least "
+                f"{name} has {self._rows_for_nodes}; each node needs at least "
                 f"{each}. Use fewer nodes, or check what filters the rows"
             )
 
@@ -115,7 +120,7 @@ class ClosedFeed:
         """
         if self.smallest_share < size:
             raise EmptyFeedError(
-                f"{name} has {self.total} rows for {self.nodes} nodes, so no batch of {size} rows "
+                f"{name} has {self._rows_for_nodes}, so no batch of {counted(size, 'row')} "
                 "is full on every node, and drop_remainder=True leaves all rows out; use "
                 f"batch_size={max(1, self.smallest_share)} or less, or no drop_remainder"
             )
