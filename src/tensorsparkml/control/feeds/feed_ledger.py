@@ -216,7 +216,9 @@ class FeedLedger:
     @property
     def overflows(self) -> bool:
         """Whether rows that must all be there before the first is read are too many to be kept."""
-        return self._ordered and self.full
+        if self._limit is None or not self._ordered:
+            return False
+        return sum(self._bytes) >= self._limit.bytes * len(self.rows)  # they will be evened out
 
     @property
     def admits(self) -> bool:
@@ -313,6 +315,7 @@ class FeedLedger:
             return []
         self._released = min(self.rows)
         self._behind = {rank for rank, rows in enumerate(self.rows) if rows == self._released}
+        self._starving.clear()  # who still has to wait will say so again
         return self._to_all(Release(self.name, self._released))
 
     def _held_bytes(self, rank: int) -> float:

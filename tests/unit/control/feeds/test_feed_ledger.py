@@ -263,6 +263,19 @@ def test_a_node_that_waits_for_rows_gets_some_whatever_the_others_hold() -> None
     assert not ledger.admits
 
 
+def test_a_node_that_may_read_on_does_not_count_as_waiting() -> None:
+    ledger = FeedLedger("train", 2, limit=limited(10))
+    fill(ledger, "0", [3, 0], [90, 0])
+    ledger.starving(0, segments=1)
+    ledger.starving(1, segments=0)
+    assert ledger.admits
+    # The first node gets nothing, but may now read what it has.
+    assert of_kind(fill(ledger, "1", [0, 3], [0, 90]), Release)
+    assert not ledger.admits
+    ledger.starving(0, segments=1)
+    assert ledger.admits
+
+
 def test_a_feed_without_a_limit_admits_everybody() -> None:
     ledger = FeedLedger("train", 1)
     fill(ledger, "0", [3], [10**15])
@@ -274,6 +287,15 @@ def test_rows_in_a_seeds_order_must_fit() -> None:
     fill(ledger, "0", [3], [99])
     assert not ledger.overflows
     fill(ledger, "1", [3], [1])
+    assert ledger.overflows
+
+
+def test_rows_in_a_seeds_order_must_fit_once_they_are_evened_out() -> None:
+    ledger = FeedLedger("train", 2, seed=7, ordered=True, limit=limited(100, cached=True))
+    fill(ledger, "0", [3, 0], [120, 0])
+    fill(ledger, "1", [0, 3], [0, 70])
+    assert not ledger.overflows
+    fill(ledger, "2", [0, 3], [0, 10])
     assert ledger.overflows
 
 
