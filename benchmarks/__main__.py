@@ -22,6 +22,7 @@ from benchmarks import (
     large_feed,
     later_pass,
     many_columns,
+    many_nodes,
     read_parquet,
     shutdown,
     tensorflowonspark,
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Run] = {
     "shutdown": shutdown.run,
     "large_feed": large_feed.run,
     "control_plane": control_plane.run,
+    "many_nodes": many_nodes.run,
 }
 _IDLE_SECONDS = 2.0  # before each benchmark, in which this run uses no CPU
 _PACKAGES = ("pyspark", "tensorflow-cpu", "tensorflow", "keras", "pyarrow", "numpy")

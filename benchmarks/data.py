@@ -113,6 +113,13 @@ WIDE_KINDS = {
 ALL_KINDS = KINDS | WIDE_KINDS
 
 
+def record_batches(kind: str, count: int) -> list[pa.RecordBatch]:
+    """So many record batches, as Spark cuts rows by default."""
+    rng = np.random.default_rng(1998)
+    tables = (KINDS[kind].make(rng, _RECORD_BATCH) for _ in range(count))
+    return [table.combine_chunks().to_batches()[0] for table in tables]
+
+
 def parquet_files(kind: str, rows: int) -> list[Path]:
     """Paths of Parquet files of equal size that hold so many rows together."""
     folder = CACHE / f"{kind}-{rows}"

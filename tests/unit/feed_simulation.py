@@ -112,7 +112,7 @@ class Simulation:
             rank, directive = pending.pop(0)
             match directive:
                 case Give():
-                    batches = self.spools[rank].last_rows(directive)
+                    batches = self.spools[rank].rows_to_give(directive)
                     self._write(directive.target, directive.segment, batches)
                     pending += self.ledger.given(directive.segment)
                 case _:

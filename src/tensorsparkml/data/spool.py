@@ -45,7 +45,6 @@ class _Share:
 
     segments: list[tuple[str, int]] = field(default_factory=list)
     reader: RowReader = field(default_factory=RowReader)
-    given: int = 0  # of the last rows, to other nodes
     opened: Open | None = None
     drop: Drop | None = None
     begun: BeginPass | None = None  # the last pass
@@ -116,12 +115,10 @@ class Spool:
             begun = share.begun
             return {"delivery": begun.delivery} if begun and begun.number >= number else None
 
-    def last_rows(self, directive: Give) -> list[LocatedBatch]:
-        """Return the rows that the node must give away: the last that it has not given yet."""
+    def rows_to_give(self, directive: Give) -> list[LocatedBatch]:
+        """Return rows that the node must give away."""
         with self._changed:
-            share = self._share(directive.feed)
-            share.given += directive.rows
-            return share.reader.read(share.reader.rows - share.given, directive.rows)
+            return self._share(directive.feed).reader.read(directive.start, directive.rows)
 
     def window(
         self, feed: str, segments: int, held_by_all: int, wait_seconds: float

@@ -140,6 +140,7 @@ def sending(
     peers: Sequence[Peer],
     ledger: FeedLedger,
     part: str,
+    job: int,
     results: TaskResults,
 ) -> Send:
     """Return the function with which feed tasks send a partition.
@@ -149,6 +150,7 @@ def sending(
         peers: The nodes.
         ledger: The feed.
         part: Begins the keys under which the partitions count; each counts once in the feed.
+        job: Number of the job among those of the feed; the nodes take turns over all of them.
         results: Gets what arrived, and what was wrong with the rows.
     """
     coordinator, feed, limited = plan.coordinator, ledger.name, ledger.limited
@@ -171,7 +173,7 @@ def sending(
         if limited and not wait_for_room(coordinator, credentials, feed):
             return
         place = ask_coordinator(coordinator, credentials, feed, f"{part}{partition}")
-        feeder = Feeder(credentials, peers, feed, partition, attempt, commit, place)
+        feeder = Feeder(credentials, peers, feed, partition, attempt, commit, place, job=job)
         try:
             feeder.run(batches)
         except (DataError, FeedError) as error:
@@ -202,6 +204,7 @@ class OpenFeed:
         self._plan = plan
         self._ledger = ledger
         self._results: TaskResults | None = None
+        self._jobs = 0
         coordinator.open_feed(ledger)
 
     def job(
@@ -217,7 +220,8 @@ class OpenFeed:
         """
         self._results = self._results or task_results(rows.context, self)
         peers, part_of_key = self._coordinator.readers(), part and f"{part}/"
-        send = sending(self._plan, peers, self._ledger, part_of_key, self._results)
+        number, self._jobs = self._jobs, self._jobs + 1
+        send = sending(self._plan, peers, self._ledger, part_of_key, number, self._results)
         tag = f"tensorsparkml-{self._plan.cluster_id}-feed-{self.name}"
         return SparkJob(rows.feeding(send), tag, lambda _, error: on_end(error))
 

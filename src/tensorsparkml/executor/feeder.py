@@ -1,8 +1,8 @@
 """The feeder: sends one Spark partition's record batches to the nodes' spools.
 
-Every record batch is cut into one slice for each of several nodes: for all, so that shares stay
-even however the partitions are sized, or for those of the feeder's own host, so that rows need not
-cross the network.
+Record batches are cut into slices for several nodes in turn: for all, so that shares stay even
+however the partitions are sized, or for those of the feeder's own host, so that rows need not cross
+the network.
 """
 
 from __future__ import annotations
@@ -17,29 +17,9 @@ from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.data.segments import LocatedBatch, Origin
 from tensorsparkml.data.transport import Segment, SpoolClient
 from tensorsparkml.executor.placement import Place
+from tensorsparkml.executor.slices import Slicer, first_node
 
 _PLACED_BYTES = 32 * 2**20  # for which nodes are chosen at once
-
-
-def cut(rows: int, nodes: int, first: int) -> list[tuple[int, int, int]]:
-    """Cut rows into one run per node, of sizes that differ by at most one.
-
-    Args:
-        rows: Number of rows.
-        nodes: Number of nodes.
-        first: The node that gets the first run, and an odd row; the caller rotates it.
-
-    Returns:
-        Place among the nodes, start and length of each run that has rows.
-    """
-    base, odd = divmod(rows, nodes)
-    runs, start = [], 0
-    for place in range(nodes):
-        length = base + (place < odd)
-        if length:
-            runs.append(((first + place) % nodes, start, length))
-        start += length
-    return runs
 
 
 class Feeder:
@@ -54,6 +34,7 @@ class Feeder:
         commit: Gets every part of the partition that has arrived.
         place: Chooses the nodes, where some, but not all, are on this host.
         commit_bytes: Size of a part; by default the whole partition is one.
+        job: Number of the Spark job, among those that bring rows for the feed.
     """
 
     def __init__(
@@ -66,6 +47,7 @@ class Feeder:
         commit: Callable[[Commit], object],
         place: Place,
         commit_bytes: int | None = None,
+        job: int = 0,
     ) -> None:
         self._clients = [SpoolClient(peer, credentials) for peer in peers]
         self._feed = feed
@@ -77,18 +59,21 @@ class Feeder:
         self._ranks: Sequence[int] = range(len(peers))
         self._placed_bytes: int | None = None
         self._commit_bytes = commit_bytes
+        self._job = job
+        self._slicers: dict[int, Slicer] = {}  # by how many nodes share the rows
         self._begin_part(0)
 
     def run(self, batches: Iterator[pa.RecordBatch]) -> None:
         """Send all batches."""
         total = 0
-        for number, batch in enumerate(batches):
-            ranks = self._choose_nodes(batch)
-            for place, start, length in cut(batch.num_rows, len(ranks), self._partition + number):
+        for batch in batches:
+            size = batch.nbytes  # which takes a while where there are many columns
+            ranks = self._choose_nodes(size)
+            for part in self._slicer(len(ranks)).cut(batch.num_rows, size):
                 located = LocatedBatch(
-                    batch.slice(start, length), Origin(self._partition, total + start)
+                    batch.slice(part.start, part.rows), Origin(self._partition, total + part.start)
                 )
-                self._write(ranks[place], located)
+                self._write(ranks[part.node], located, size * part.rows // batch.num_rows)
             total += batch.num_rows
             if self._commit_bytes is not None and sum(self._bytes) >= self._commit_bytes:
                 self._commit()
@@ -101,9 +86,8 @@ class Feeder:
         for client in self._clients:
             client.close()
 
-    def _choose_nodes(self, batch: pa.RecordBatch) -> Sequence[int]:
+    def _choose_nodes(self, size: int) -> Sequence[int]:
         if 0 < len(self._near) < len(self._clients):
-            size = batch.nbytes  # which takes a while where there are many columns
             if self._placed_bytes is None or self._placed_bytes <= 0:
                 placed = max(size, _PLACED_BYTES)
                 self._ranks = self._place(self._placed_bytes is None, self._near, placed)
@@ -111,19 +95,25 @@ class Feeder:
             self._placed_bytes -= size
         return self._ranks
 
+    def _slicer(self, nodes: int) -> Slicer:
+        if nodes not in self._slicers:
+            first = first_node(self._job, self._partition, nodes)
+            self._slicers[nodes] = Slicer(nodes, first)
+        return self._slicers[nodes]
+
     def _begin_part(self, part: int) -> None:
         self._part = part
         self._segments: dict[int, Segment] = {}
         self._rows = [0] * len(self._clients)
         self._bytes = [0] * len(self._clients)
 
-    def _write(self, node: int, located: LocatedBatch) -> None:
+    def _write(self, node: int, located: LocatedBatch, size: int) -> None:
         if node not in self._segments:
             client = self._clients[node]
             self._segments[node] = client.open(self._feed, self._segment, located.batch.schema)
         self._segments[node].write(located)
         self._rows[node] += located.batch.num_rows
-        self._bytes[node] += located.batch.nbytes
+        self._bytes[node] += size
 
     def _commit(self) -> None:
         for segment in self._segments.values():

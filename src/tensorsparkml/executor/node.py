@@ -357,7 +357,7 @@ class Node:
     def _give(self, directive: Give) -> None:
         peer = self._peers[directive.target]
         try:
-            batches = self._spool.last_rows(directive)
+            batches = self._spool.rows_to_give(directive)
             credentials = self.plan.keys.credentials(FEEDER)
             send_segment(peer, credentials, directive.feed, directive.segment, batches)
         except FeedError as error:

@@ -20,7 +20,7 @@ from tensorsparkml.driver.launch import launch_task
 
 
 def feeding(plan: ClusterPlan) -> Any:
-    return sending(plan, [], FeedLedger("train", 3), "", None)  # type: ignore[arg-type]
+    return sending(plan, [], FeedLedger("train", 3), "", 0, None)  # type: ignore[arg-type]
 
 
 def inference(plan: ClusterPlan) -> Any:

@@ -1,4 +1,4 @@
-"""Feeders cut a partition into even shares and commit what arrived."""
+"""Feeders bring a partition to the nodes in turn and commit what arrived."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.unit.example_keys import AGENT, FEEDERS
 
 from tensorsparkml.control.protocol.directives import Publish
@@ -20,30 +18,7 @@ from tensorsparkml.control.protocol.rpc import RpcServer, tcp_location
 from tensorsparkml.data.segments import LocatedBatch, RowReader
 from tensorsparkml.data.spool import Spool
 from tensorsparkml.data.transport import SpoolServer
-from tensorsparkml.executor.feeder import Feeder, cut
-
-
-@given(st.integers(0, 100), st.integers(1, 9), st.integers(0, 1000))
-def test_cut_shares_the_rows_evenly(rows: int, nodes: int, first: int) -> None:
-    runs = cut(rows, nodes, first)
-    assert [row for _, start, length in runs for row in range(start, start + length)] == list(
-        range(rows)
-    )
-    lengths = [length for _, _, length in runs]
-    assert all(lengths)
-    assert max(lengths, default=0) - min(lengths, default=0) <= 1
-    assert len(runs) == min(rows, nodes)
-    ranks = [node for node, _, _ in runs]
-    assert ranks == [(first + place) % nodes for place in range(len(runs))]
-
-
-@given(st.integers(0, 100), st.integers(1, 9))
-def test_rotation_evens_out_the_odd_rows(rows: int, nodes: int) -> None:
-    totals = [0] * nodes
-    for first in range(nodes):
-        for node, _, length in cut(rows, nodes, first):
-            totals[node] += length
-    assert totals == [rows] * nodes
+from tensorsparkml.executor.feeder import Feeder
 
 
 @dataclass
@@ -168,3 +143,46 @@ def test_rows_go_where_the_coordinator_says(tmp_path: Path) -> None:
             Commit("train", "4.0", "4.0-7", rows, tuple(8 * count for count in rows))
         ]
         assert [part.batch.num_rows for part in nodes.rows(0)] == [1]
+
+
+@pytest.mark.parametrize("nodes", [5, 200, 1_000])
+def test_segments_stay_large_with_many_nodes(tmp_path: Path, nodes: int) -> None:
+    spools = [tmp_path / str(rank) for rank in range(nodes)]
+    for spool in spools:
+        spool.mkdir()
+    peers = [
+        Peer(rank, "worker", rank, "127.0.0.1", 0, 0, str(spool))
+        for rank, spool in enumerate(spools)
+    ]
+    columns = {f"c{index}": pa.array(range(10_000), pa.float32()) for index in range(20)}
+    batch = pa.record_batch(columns)
+    batches = 40  # of 800 kB
+    commits: list[Commit] = []
+    feeder = Feeder(FEEDERS, peers, "train", 3, 0, commits.append, lambda *_: range(nodes), job=2)
+    feeder.run(iter([batch] * batches))
+    feeder.close()
+    [commit] = commits
+    files = {rank: path for rank in range(nodes) for path in spools[rank].rglob("*.arrow")}
+    assert set(files) == {rank for rank, rows in enumerate(commit.rows) if rows}
+    assert sum(commit.rows) == 10_000 * batches
+    # Each record batch but the first, which four nodes share, is one slice.
+    slices = {rank: pa.ipc.open_file(pa.memory_map(str(path))) for rank, path in files.items()}
+    assert sum(file.num_record_batches for file in slices.values()) == batches + 3
+    assert {rank: file.read_all().num_rows for rank, file in slices.items()} == {
+        rank: rows for rank, rows in enumerate(commit.rows) if rows
+    }
+    assert len(files) == min(nodes, 21)
+    written = sum(path.stat().st_size for path in files.values())
+    assert sum(commit.bytes) <= written <= 1.02 * sum(commit.bytes)
+    assert sum(commit.bytes) == batch.nbytes * batches
+
+
+def test_jobs_of_a_feed_begin_with_other_nodes(tmp_path: Path) -> None:
+    with two_nodes(tmp_path, local=[0, 1]) as nodes:
+        for job in range(4):
+            feeder = Feeder(
+                FEEDERS, nodes.peers, "train", 0, job, nodes.commits.append, nodes.place, job=job
+            )
+            feeder.run(iter([pa.record_batch({"id": [job]})]))
+            feeder.close()
+        assert [commit.rows for commit in nodes.commits] == [(1, 0), (1, 0), (0, 1), (1, 0)]

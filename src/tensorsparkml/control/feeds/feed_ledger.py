@@ -92,7 +92,8 @@ class FeedLedger:
         self._released = 0
         self._behind = set(range(nodes))  # hold no more than every node is known to hold
         self._committed: set[str] = set()
-        self._given: dict[str, Give] = {}
+        self._gives: list[Give] = []
+        self._giving: set[str] = set()  # segments that have not arrived yet
         self._limit = limit
         self._first = first
         self._number = 0 if first is None else first.current_delivery
@@ -151,8 +152,6 @@ class FeedLedger:
             addressed += self._publish(commit)
         moves = balance(self.rows)
         for number, move in enumerate(moves):
-            give = Give(self.name, f"given-{number}", move.target, move.rows)
-            self._given[give.segment] = give
             size = self._bytes[move.source] * move.rows // self.rows[move.source]
             self._bytes[move.source] -= size
             self._bytes[move.target] += size
@@ -160,16 +159,25 @@ class FeedLedger:
             self.rows[move.target] += move.rows
             for rank in (move.source, move.target):
                 self._look_whether_full(rank)
+            segment, start = f"given-{number}", self.rows[move.source]
+            give = Give(self.name, segment, move.target, start, move.rows)
+            self._gives.append(give)
+            self._giving.add(segment)
             addressed.append((move.source, give))
         return addressed if moves else addressed + self._complete()
 
     def given(self, segment: str) -> Addressed:
         """Record that a transfer has arrived at its target's spool."""
-        give = self._given.pop(segment, None)
-        if give is None:
+        if segment not in self._giving:
             return []
-        addressed: Addressed = [(give.target, Publish(self.name, segment, give.rows))]
-        return addressed if self._given else addressed + self._complete()
+        self._giving.remove(segment)
+        if self._giving:
+            return []
+        # In the order of the plan, whichever came first: where rows lie must not depend on that.
+        published: Addressed = [
+            (give.target, Publish(self.name, give.segment, give.rows)) for give in self._gives
+        ]
+        return published + self._complete()
 
     def remove(self) -> Addressed:
         """Let the nodes delete the rows, if these are complete, because none wants them."""
@@ -208,7 +216,9 @@ class FeedLedger:
     @property
     def overflows(self) -> bool:
         """Whether rows that must all be there before the first is read are too many to be kept."""
-        return self._ordered and self.full
+        if self._limit is None or not self._ordered:
+            return False
+        return sum(self._bytes) >= self._limit.bytes * len(self.rows)  # they will be evened out
 
     @property
     def admits(self) -> bool:
@@ -305,6 +315,7 @@ class FeedLedger:
             return []
         self._released = min(self.rows)
         self._behind = {rank for rank, rows in enumerate(self.rows) if rows == self._released}
+        self._starving.clear()  # who still has to wait will say so again
         return self._to_all(Release(self.name, self._released))
 
     def _held_bytes(self, rank: int) -> float:

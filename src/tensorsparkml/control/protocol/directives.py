@@ -76,11 +76,20 @@ class Release:
 
 @dataclass(frozen=True)
 class Give:
-    """Move the last rows of the node's share to another node, as a segment of its spool."""
+    """Move rows from the end of the node's share to another node.
+
+    Attributes:
+        feed: Name of the feed.
+        segment: Name of the segment that they become in the other node's spool.
+        target: Rank of the other node.
+        start: Position of the first of them in the share.
+        rows: How many rows move.
+    """
 
     feed: str
     segment: str
     target: int
+    start: int
     rows: int
 
 

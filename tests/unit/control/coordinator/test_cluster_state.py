@@ -449,7 +449,7 @@ def test_a_complete_feed_that_no_node_wants_is_removed_once(
     running.open_feed(FeedLedger("train", 2))
     running.feeds["train"].commit(Commit("train", "0", "0-0", (2, 0), (16, 0)))
     if not early:
-        assert running.close_feed("train") == [(0, Give("train", "given-0", 1, 1))]
+        assert running.close_feed("train") == [(0, Give("train", "given-0", 1, start=1, rows=1))]
     ended = FeedProgress(terminated=True)
     assert running.consumed(0, "train", ended) == running.consumed(1, "train", ended) == []
     if early:

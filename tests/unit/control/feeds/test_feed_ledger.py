@@ -84,11 +84,14 @@ def test_an_uneven_feed_is_complete_when_the_last_transfer_has_arrived() -> None
     first, second = (directive for _, directive in gives)
     assert isinstance(first, Give) and isinstance(second, Give)
     assert first.segment != second.segment
+    assert sorted([(first.start, first.rows), (second.start, second.rows)]) == [(3, 3), (6, 3)]
 
-    assert ledger.given(second.segment) == [(second.target, Publish("train", second.segment, 3))]
+    # The one that arrives first changes nothing: what nodes hold does not follow from that.
+    assert ledger.given(second.segment) == []
     assert not ledger.closed
     assert ledger.given(first.segment) == [
         (first.target, Publish("train", first.segment, 3)),
+        (second.target, Publish("train", second.segment, 3)),
         *((rank, Close("train", 9, 3, 1)) for rank in range(3)),
     ]
     assert ledger.closed
@@ -166,10 +169,11 @@ def test_what_nodes_hold_is_what_the_directives_say(
     addressed = ledger.close()
     gives = {give.segment: (source, give) for source, give in addressed if isinstance(give, Give)}
     for segment in data.draw(st.permutations(sorted(gives)), "arrivals"):
-        assert not ledger.closed
-        source, give = gives[segment]
+        assert not ledger.closed and not of_kind(addressed, Publish)
         addressed = ledger.given(segment)
-        assert addressed[0] == (give.target, Publish("train", segment, give.rows))
+    published = [directive for _, directive in of_kind(addressed, Publish)]
+    assert [directive.segment for directive in published] == list(gives)  # type: ignore[union-attr]
+    for source, give in gives.values():
         held[source] -= give.rows
         held[give.target] += give.rows
 
@@ -205,7 +209,7 @@ def test_an_ordered_feed_is_published_by_partition_when_it_is_complete() -> None
     own = [d.segment for rank, d in of_kind(addressed, Publish) if rank == 0]
     assert own == ["segment 2.0", "segment 2.1", "segment 10.0"]
     # The order of directives is that in which a node carries them out.
-    assert addressed[-1] == (0, Give("train", "given-0", 1, 1))
+    assert addressed[-1] == (0, Give("train", "given-0", 1, start=5, rows=1))
     assert not ledger.closed
     ledger.given("given-0")
     assert ledger.closed
@@ -259,6 +263,19 @@ def test_a_node_that_waits_for_rows_gets_some_whatever_the_others_hold() -> None
     assert not ledger.admits
 
 
+def test_a_node_that_may_read_on_does_not_count_as_waiting() -> None:
+    ledger = FeedLedger("train", 2, limit=limited(10))
+    fill(ledger, "0", [3, 0], [90, 0])
+    ledger.starving(0, segments=1)
+    ledger.starving(1, segments=0)
+    assert ledger.admits
+    # The first node gets nothing, but may now read what it has.
+    assert of_kind(fill(ledger, "1", [0, 3], [0, 90]), Release)
+    assert not ledger.admits
+    ledger.starving(0, segments=1)
+    assert ledger.admits
+
+
 def test_a_feed_without_a_limit_admits_everybody() -> None:
     ledger = FeedLedger("train", 1)
     fill(ledger, "0", [3], [10**15])
@@ -270,6 +287,15 @@ def test_rows_in_a_seeds_order_must_fit() -> None:
     fill(ledger, "0", [3], [99])
     assert not ledger.overflows
     fill(ledger, "1", [3], [1])
+    assert ledger.overflows
+
+
+def test_rows_in_a_seeds_order_must_fit_once_they_are_evened_out() -> None:
+    ledger = FeedLedger("train", 2, seed=7, ordered=True, limit=limited(100, cached=True))
+    fill(ledger, "0", [3, 0], [120, 0])
+    fill(ledger, "1", [0, 3], [0, 70])
+    assert not ledger.overflows
+    fill(ledger, "2", [0, 3], [0, 10])
     assert ledger.overflows
 
 

@@ -65,7 +65,7 @@ def test_decoding_leaves_the_body_as_it_is() -> None:
 
 def test_directives_with_the_same_fields_stay_apart() -> None:
     # Give has Publish's fields and one more.
-    give = Give("train", "0", 1, 3)
+    give = Give("train", "0", 1, 5, 3)
     assert isinstance(DIRECTIVES.decode(DIRECTIVES.encode(give)), Give)
 
 
