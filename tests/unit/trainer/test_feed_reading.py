@@ -218,7 +218,7 @@ def test_fewer_rows_than_nodes_are_an_error_where_a_row_is_needed(simulate: Simu
     simulation = simulate([[1, 0]], nodes=2)
     [_, feed] = simulation.feeds()
     assert not feed.should_stop()
-    with pytest.raises(EmptyFeedError, match="'train' has 1 rows for 2 nodes"):
+    with pytest.raises(EmptyFeedError, match="'train' has 1 row for 2 nodes"):
         feed.next_batch(1)
 
 
