@@ -28,8 +28,8 @@ from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.feeds import Commit
 from tensorsparkml.control.protocol.keys import Keys
 from tensorsparkml.control.protocol.plan import ClusterPlan
-from tensorsparkml.driver.certificate import make_certificate
-from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.driver.lifecycle.certificate import make_certificate
+from tensorsparkml.driver.lifecycle.coordinator import Coordinator
 from tensorsparkml.roles import make_roles
 
 _NODES = (10, 100, 400, 1_000)

@@ -25,9 +25,9 @@ from tensorsparkml.control.feeds.lockstep import balance
 from tensorsparkml.control.protocol.feeds import Commit
 from tensorsparkml.control.protocol.keys import Credentials
 from tensorsparkml.control.protocol.peers import Peer
-from tensorsparkml.data.assembly import Assembler
-from tensorsparkml.data.segments import RowReader, segment_path
-from tensorsparkml.executor.feeder import Feeder
+from tensorsparkml.data.columns.assembler import Assembler
+from tensorsparkml.data.spool.segments import RowReader, segment_path
+from tensorsparkml.executor.feeding.feeder import Feeder
 
 _FEW = 2
 _NODES = {200: AtLeast(0.9), 1_000: AtLeast(0.8)}

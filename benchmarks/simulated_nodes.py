@@ -25,9 +25,9 @@ from tensorsparkml.control.protocol.keys import of_node
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.control.protocol.rpc import RpcClient
-from tensorsparkml.executor.logs import NodeLog
-from tensorsparkml.executor.rendezvous import meet
-from tensorsparkml.executor.reporting import DriverLink, Mailbox, Reporter
+from tensorsparkml.executor.agent.coordinator_link import DriverLink, Mailbox, Reporter
+from tensorsparkml.executor.agent.output_log import NodeLog
+from tensorsparkml.executor.launch.rendezvous import meet
 
 
 class Received:

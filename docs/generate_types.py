@@ -3,8 +3,8 @@
     python docs/generate_types.py
 
 A test fails when the tables are not what this program would write. What the tables say comes from
-the code: every example is converted by `tensorsparkml.data.assembly`, and every entry of the table
-in `tensorsparkml.data.column_types` must have an example here.
+the code: every example is converted by `tensorsparkml.data.columns.assembler`, and every entry of
+the table in `tensorsparkml.data.columns.types` must have an example here.
 """
 
 import datetime
@@ -19,11 +19,11 @@ from pyspark.ml.linalg import Matrices, MatrixUDT, Vectors, VectorUDT
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_type
 
-from tensorsparkml.data.assembly import Assembler
-from tensorsparkml.data.column_options import Column
-from tensorsparkml.data.column_types import ELEMENT_TYPES, element_type, leaf_type
-from tensorsparkml.data.ragged import Ragged
-from tensorsparkml.data.segments import LocatedBatch, Origin
+from tensorsparkml.data.columns.assembler import Assembler
+from tensorsparkml.data.columns.options import Column
+from tensorsparkml.data.columns.ragged import Ragged
+from tensorsparkml.data.columns.types import ELEMENT_TYPES, element_type, leaf_type
+from tensorsparkml.data.spool.segments import LocatedBatch, Origin
 from tensorsparkml.errors import UnsupportedColumnError
 
 PAGE = Path(__file__).with_name("data.md")

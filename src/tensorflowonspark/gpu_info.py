@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tensorsparkml.errors import NotEnoughGpusError
-from tensorsparkml.executor.gpu_driver import free_gpu_memory
-from tensorsparkml.executor.gpus import by_free_memory
+from tensorsparkml.executor.launch.gpu_assignment import by_free_memory
+from tensorsparkml.executor.launch.gpu_discovery import free_gpu_memory
 
 AS_STRING = "string"
 AS_LIST = "list"

@@ -13,13 +13,13 @@ from tensorsparkml._version import __version__
 
 if TYPE_CHECKING:
     from tensorsparkml.config import ClusterConfig
-    from tensorsparkml.data.column_options import Column, Matrix
+    from tensorsparkml.data.columns.options import Column, Matrix
     from tensorsparkml.driver.cluster import Cluster
-    from tensorsparkml.driver.feeding import FeedReport
-    from tensorsparkml.driver.growing import GrowingFeed
+    from tensorsparkml.driver.feeds.delivery import FeedReport
+    from tensorsparkml.driver.feeds.growing import GrowingFeed
+    from tensorsparkml.driver.feeds.stream import StreamFeed
     from tensorsparkml.driver.parallel import run_parallel
     from tensorsparkml.driver.run import run
-    from tensorsparkml.driver.streaming import StreamFeed
     from tensorsparkml.inference.predict import predict
     from tensorsparkml.java import ensure_java
     from tensorsparkml.trainer.context import Context
@@ -44,12 +44,12 @@ __all__ = [
 _HOMES = {
     "Cluster": "tensorsparkml.driver.cluster",
     "ClusterConfig": "tensorsparkml.config",
-    "Column": "tensorsparkml.data.column_options",
+    "Column": "tensorsparkml.data.columns.options",
     "Context": "tensorsparkml.trainer.context",
-    "FeedReport": "tensorsparkml.driver.feeding",
-    "GrowingFeed": "tensorsparkml.driver.growing",
-    "Matrix": "tensorsparkml.data.column_options",
-    "StreamFeed": "tensorsparkml.driver.streaming",
+    "FeedReport": "tensorsparkml.driver.feeds.delivery",
+    "GrowingFeed": "tensorsparkml.driver.feeds.growing",
+    "Matrix": "tensorsparkml.data.columns.options",
+    "StreamFeed": "tensorsparkml.driver.feeds.stream",
     "ensure_java": "tensorsparkml.java",
     "predict": "tensorsparkml.inference.predict",
     "run": "tensorsparkml.driver.run",

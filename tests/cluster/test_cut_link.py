@@ -14,8 +14,8 @@ from tensorsparkml._version import __version__
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
 from tensorsparkml.control.protocol.keys import Keys
 from tensorsparkml.control.protocol.plan import ClusterPlan
-from tensorsparkml.driver.certificate import make_certificate
-from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.driver.lifecycle.certificate import make_certificate
+from tensorsparkml.driver.lifecycle.coordinator import Coordinator
 from tensorsparkml.errors import AgentLostError
 from tensorsparkml.roles import make_roles
 
@@ -29,8 +29,8 @@ LAUNCH = """
 import sys
 from functools import partial
 from tensorsparkml.control.protocol.plan import ClusterPlan
-from tensorsparkml.executor.rendezvous import meet
-from tensorsparkml.executor.task import run_task
+from tensorsparkml.executor.launch.rendezvous import meet
+from tensorsparkml.executor.launch.task import run_task
 plan = ClusterPlan.decode(open(sys.argv[1], "rb").read())
 main = open(sys.argv[2], "rb").read()
 print(run_task(plan, main, 0, sys.argv[3], [], partial(meet, plan, 0), iter(())))

@@ -183,7 +183,7 @@ def test_errors_reach_the_driver(spark, tmp_path):
         tsm.run(read_feed, spark=spark, num_workers=2, data=str(tmp_path / "nowhere"))
     path = tmp_path / "one.parquet"
     pq.write_table(pa.table({"id": [1]}), path)
-    with pytest.raises(tsm.errors.EmptyFeedError, match=r"one.parquet has 1 rows for 2 nodes"):
+    with pytest.raises(tsm.errors.EmptyFeedError, match=r"one.parquet has 1 row for 2 nodes"):
         tsm.run(read_dataset, spark=spark, num_workers=2, data=str(path))
     with pytest.raises(tsm.errors.ConfigurationError, match="TFRecord"):
         tsm.run(read_feed, spark=spark, data="rows.tfrecord.gz")

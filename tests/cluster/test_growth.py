@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 import tensorsparkml as tsm
-from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.driver.lifecycle.coordinator import Coordinator
 
 SLOTS = 4
 

@@ -96,7 +96,7 @@ def test_dataset(spark, nodes):
 
 
 def test_fewer_rows_than_nodes(spark):
-    with pytest.raises(tsm.errors.EmptyFeedError, match="1 rows for 2 nodes"):
+    with pytest.raises(tsm.errors.EmptyFeedError, match="1 row for 2 nodes"):
         tsm.run(read_dataset, {"batch_size": 50}, spark=spark, num_workers=2, data=spark.range(1))
 
 

@@ -5,7 +5,7 @@ import sys
 import threading
 from pathlib import Path
 
-from tensorsparkml.driver.session import usable_session
+from tensorsparkml.driver.spark.session import usable_session
 
 EXPECTED = [
     "there is no active SparkSession; make one with SparkSession.builder.getOrCreate()",

@@ -11,9 +11,9 @@ from pyspark.sql import functions as F
 import tensorsparkml as tsm
 from tensorsparkml import errors
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
-from tensorsparkml.driver.feeding import OpenFeed
-from tensorsparkml.driver.row_sources import row_source
-from tensorsparkml.driver.spark_failures import interruption
+from tensorsparkml.driver.feeds.delivery import OpenFeed
+from tensorsparkml.driver.feeds.sources import row_source
+from tensorsparkml.driver.spark.failures import interruption
 
 SECONDS = 300.0  # which only a hang needs
 

@@ -154,7 +154,7 @@ def options(given):
 
 def read(args, ctx):
     """Read the feed as arrays, then as tensors; return its rows twice, and what is refused."""
-    from tensorsparkml.data.trees import map_leaves
+    from tensorsparkml.data.columns.pytree import map_leaves
 
     names, given = args
     convert = options(given)

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 import tensorsparkml as tsm
-from tensorsparkml.trainer import feed_source
+from tensorsparkml.trainer.datasets import feed_source
 
 
 def ask_for_validation(args, ctx):

@@ -14,8 +14,8 @@ import pytest
 
 import tensorsparkml as tsm
 from tensorsparkml.config import ClusterConfig
-from tensorsparkml.trainer.data_feed import DataFeed
-from tensorsparkml.trainer.inference import Inference, InferenceBatch
+from tensorsparkml.trainer.datasets.data_feed import DataFeed
+from tensorsparkml.trainer.inference.batches import Inference, InferenceBatch
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(

@@ -5,7 +5,7 @@ from s3_server import BUCKET, KEY, SECRET, s3_server
 from server_processes import HOST, free_ports
 from store_outcome import check_failures, check_replacing, check_shares, run_script
 
-from tensorsparkml.data.file_listing import find_files
+from tensorsparkml.data.files.listing import find_files
 from tensorsparkml.errors import DataError
 
 pytestmark = pytest.mark.full

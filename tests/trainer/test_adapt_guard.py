@@ -4,7 +4,7 @@ from two_processes import Node, run_processes
 
 
 def adapt_to_a_distributed_dataset(node: Node) -> dict:
-    from tensorsparkml.trainer import adapt_guard
+    from tensorsparkml.trainer.repairs import adapt_guard
 
     adapt_guard.install()
     import keras
@@ -44,7 +44,7 @@ def test_layers_say_what_to_do_with_a_distributed_dataset():
 def join_batches(node: Node) -> dict:
     import tensorflow as tf
 
-    from tensorsparkml.trainer.adaptation import all_gather_of, of_all_nodes
+    from tensorsparkml.trainer.datasets.adaptation import all_gather_of, of_all_nodes
 
     cpus = tf.config.list_physical_devices("CPU")
     two = [tf.config.LogicalDeviceConfiguration()] * 2

@@ -19,7 +19,7 @@ def connect(context: Any) -> Any:
 
     import tensorflow as tf
 
-    from tensorsparkml.trainer.served_datasets import ServedDatasets
+    from tensorsparkml.trainer.parameter_servers.worker_datasets import ServedDatasets
     from tensorsparkml.trainer.strategies import serve
 
     served = ServedDatasets(context, KEY, context.errors.append)
@@ -61,7 +61,7 @@ def read_remotely(node: Node) -> Any:
     """Read datasets in a worker's steps, twice, and as the worker itself has them."""
     import tensorflow as tf
 
-    from tensorsparkml.trainer.remote_datasets import RemoteDatasets
+    from tensorsparkml.trainer.parameter_servers.chief_datasets import RemoteDatasets
 
     context = make_context()
     strategy = connect(context)
@@ -142,7 +142,7 @@ def fit_both_ways(node: Node, optimizer: str) -> Any:
     """Train by Keras's fit on the chief, and asynchronously through the servers."""
     import tensorflow as tf
 
-    from tensorsparkml.trainer.asynchronous_fit import AsynchronousFit
+    from tensorsparkml.trainer.parameter_servers.fit import AsynchronousFit
 
     context = make_context()
     strategy = connect(context)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from two_processes import Node, run_processes
 
-from tensorsparkml.trainer.dataset_methods import ALLOWED, REFUSED
+from tensorsparkml.trainer.datasets.methods import ALLOWED, REFUSED
 
 ROWS, BATCH = 28, 8  # rows and rows of a batch of all nodes together; the last batch has 4
 
@@ -37,7 +37,7 @@ NO_CHANGES = {
 
 def read_and_train(node: Node) -> dict[str, Any]:
     from tensorsparkml.errors import ConfigurationError
-    from tensorsparkml.trainer.replicas import replicated
+    from tensorsparkml.trainer.datasets.replicas import replicated
     from tensorsparkml.trainer.strategies import repair_keras, repair_steps
 
     (repair_keras if node.count > 1 else repair_steps)()

@@ -142,7 +142,7 @@ def train(case: str, strategy: Any, make: Any, **settings: Any) -> dict[str, Any
 
 
 def train_on_nodes(node: Node, cases: list[str]) -> dict[str, Any]:
-    from tensorsparkml.trainer.replicas import replicated
+    from tensorsparkml.trainer.datasets.replicas import replicated
     from tensorsparkml.trainer.strategies import repair_keras
 
     repair_keras()
@@ -160,7 +160,7 @@ def train_on_nodes(node: Node, cases: list[str]) -> dict[str, Any]:
 
 
 def train_alone(node: Node) -> dict[str, Any]:
-    from tensorsparkml.trainer.replicas import replicated
+    from tensorsparkml.trainer.datasets.replicas import replicated
     from tensorsparkml.trainer.strategies import repair_keras, repair_steps
 
     repair_steps()

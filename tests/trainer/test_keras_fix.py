@@ -14,9 +14,9 @@ import pytest
 from two_processes import Node, run_processes
 
 from tensorsparkml.errors import UnsupportedVersionError
-from tensorsparkml.trainer import keras_fix, legacy_keras_fix
-from tensorsparkml.trainer.keras_replicas_fix import repair_clipping, repair_loss_scaling
-from tensorsparkml.trainer.keras_steps_fix import repair_losses_of_outputs
+from tensorsparkml.trainer.repairs import keras_fix, legacy_keras_fix
+from tensorsparkml.trainer.repairs.keras_replicas_fix import repair_clipping, repair_loss_scaling
+from tensorsparkml.trainer.repairs.keras_steps_fix import repair_losses_of_outputs
 from tensorsparkml.trainer.strategies import repair_keras
 
 ROWS, BATCH, FEATURES = 600, 128, 8

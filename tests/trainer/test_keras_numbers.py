@@ -36,7 +36,7 @@ def make_dataset(strategy: Any, node: int, steps: list[list[list[int]]], x: Any,
     """The batches of a node, with their scales where there are several replicas."""
     import tensorflow as tf
 
-    from tensorsparkml.trainer.replicas import replicated, several_replicas
+    from tensorsparkml.trainer.datasets.replicas import replicated, several_replicas
 
     def pairs() -> Iterator[Any]:
         for step in steps:

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from two_processes import Node, run_processes
 
-from tensorsparkml.trainer.model_guard import name_features
+from tensorsparkml.trainer.repairs.model_guard import name_features
 
 SCOPE = "make and compile the model in `with ctx.strategy.scope():`"
 
 
 def misuse_models(node: Node) -> dict[str, Any]:
-    from tensorsparkml.trainer import model_guard
-    from tensorsparkml.trainer.replicas import replicated
+    from tensorsparkml.trainer.datasets.replicas import replicated
+    from tensorsparkml.trainer.repairs import model_guard
     from tensorsparkml.trainer.strategies import repair_keras
 
     repair_keras()

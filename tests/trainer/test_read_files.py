@@ -18,10 +18,10 @@ import tensorflow as tf
 from tensorsparkml.control.protocol.feeds import FeedProgress
 from tensorsparkml.control.protocol.keys import Credentials
 from tensorsparkml.control.protocol.peers import Peer
-from tensorsparkml.data.column_options import Column, Matrix
-from tensorsparkml.data.file_listing import find_files
-from tensorsparkml.data.parquet_files import ParquetFiles
-from tensorsparkml.data.tfrecord_files import TFRecordFiles
+from tensorsparkml.data.columns.options import Column, Matrix
+from tensorsparkml.data.files.listing import find_files
+from tensorsparkml.data.files.parquet import ParquetFiles
+from tensorsparkml.data.files.tfrecord import TFRecordFiles
 from tensorsparkml.errors import (
     ConfigurationError,
     DataError,
@@ -30,11 +30,11 @@ from tensorsparkml.errors import (
     UnsupportedColumnError,
 )
 from tensorsparkml.trainer.context import Context, Settings
-from tensorsparkml.trainer.data_feed import DataFeed
-from tensorsparkml.trainer.dataset import BatchLayout, local_dataset
-from tensorsparkml.trainer.file_reader import FileReader, Shuffle
-from tensorsparkml.trainer.progress import ProgressReporter
-from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
+from tensorsparkml.trainer.datasets.data_feed import DataFeed
+from tensorsparkml.trainer.datasets.file_reader import FileReader, Shuffle
+from tensorsparkml.trainer.datasets.progress_reporter import ProgressReporter
+from tensorsparkml.trainer.datasets.tf_dataset import BatchLayout, local_dataset
+from tensorsparkml.trainer.datasets.tfrecord_dataset import tfrecord_dataset
 
 SIZES = [(17, 2, 8), (20, 3, 4), (7, 2, 1), (5, 2, 3), (100, 3, 10), (4, 4, 9), (9, 1, 4)]
 BATCHES = [

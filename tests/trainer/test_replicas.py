@@ -42,7 +42,7 @@ def batches_of(node: Node) -> list[tuple[tuple[np.ndarray, np.ndarray], np.float
 def fit(node: Node, replicas: int) -> dict[str, Any]:
     import tensorflow as tf
 
-    from tensorsparkml.trainer.replicas import replicated
+    from tensorsparkml.trainer.datasets.replicas import replicated
     from tensorsparkml.trainer.strategies import repair_keras
 
     repair_keras()
@@ -98,7 +98,7 @@ def test_replicas_train_together(nodes: int) -> None:
 def cut(node: Node) -> dict[str, Any]:
     import tensorflow as tf
 
-    from tensorsparkml.trainer.replicas import cut_batches
+    from tensorsparkml.trainer.datasets.replicas import cut_batches
 
     def pairs(value: Any) -> Any:
         return tf.data.Dataset.from_tensors((value, tf.constant(0.5)))

@@ -37,9 +37,9 @@ def double_one_of_two(node: Node) -> Any:
     """A column is input and target, and its batches are put together from two slices each."""
     import pyarrow as pa
 
-    from tensorsparkml.data.segments import LocatedBatch, Origin
-    from tensorsparkml.trainer.dataset import BatchLayout, local_dataset
-    from tensorsparkml.trainer.reader import Rows as Batch
+    from tensorsparkml.data.spool.segments import LocatedBatch, Origin
+    from tensorsparkml.trainer.datasets.feed_reader import Rows as Batch
+    from tensorsparkml.trainer.datasets.tf_dataset import BatchLayout, local_dataset
 
     class InHalves(Rows):
         def batches(self, size: int, drop_remainder: bool, at_once: int, least: int) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from two_processes import Node, run_processes
 
-from tensorsparkml.trainer import tensorflow_fix
+from tensorsparkml.trainer.repairs import tensorflow_fix
 
 
 def sums_under_two_strategies(node: Node, folder: str) -> tuple[float, float]:

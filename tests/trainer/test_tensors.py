@@ -19,13 +19,13 @@ class Rows:
         self._batch = batch
 
     def first_rows(self, least: int) -> Any:
-        from tensorsparkml.data.segments import LocatedBatch, Origin
+        from tensorsparkml.data.spool.segments import LocatedBatch, Origin
 
         return LocatedBatch(self._batch, Origin(0, 0))
 
     def batches(self, size: int, drop_remainder: bool, at_once: int, least: int) -> Any:
-        from tensorsparkml.data.segments import LocatedBatch, Origin
-        from tensorsparkml.trainer.reader import Rows as Batch
+        from tensorsparkml.data.spool.segments import LocatedBatch, Origin
+        from tensorsparkml.trainer.datasets.feed_reader import Rows as Batch
 
         for start in range(0, self._batch.num_rows, size):
             part = self._batch.slice(start, size)
@@ -33,7 +33,7 @@ class Rows:
 
 
 def dataset(batch: Any, features: Any, label: Any = None, **options: Any) -> Any:
-    from tensorsparkml.trainer.dataset import BatchLayout, local_dataset, transformed
+    from tensorsparkml.trainer.datasets.tf_dataset import BatchLayout, local_dataset, transformed
 
     transform = options.pop("transform", None)
     settings: dict[str, Any] = {"batch_size": 2, "drop_remainder": False}
@@ -58,8 +58,8 @@ def fit(node: Node, pad: bool) -> list[float]:
     )
     import keras
 
-    from tensorsparkml.data.column_options import Column
-    from tensorsparkml.trainer.replicas import replicated
+    from tensorsparkml.data.columns.options import Column
+    from tensorsparkml.trainer.datasets.replicas import replicated
 
     own = range(node.index, ROWS, node.count)
     batch = pa.record_batch(
@@ -119,7 +119,7 @@ def elements(_: Node) -> list[Any]:
     import pyarrow as pa
     import tensorflow as tf
 
-    from tensorsparkml.data.column_options import Column
+    from tensorsparkml.data.columns.options import Column
 
     batch = pa.record_batch(
         {
@@ -205,8 +205,8 @@ class Together(Rows):
     """The same rows as two batches that come together, and a batch without rows."""
 
     def batches(self, size: int, drop_remainder: bool, at_once: int, least: int) -> Any:
-        from tensorsparkml.data.segments import LocatedBatch, Origin
-        from tensorsparkml.trainer.reader import Rows as Batch
+        from tensorsparkml.data.spool.segments import LocatedBatch, Origin
+        from tensorsparkml.trainer.datasets.feed_reader import Rows as Batch
 
         yield Batch([LocatedBatch(self._batch, Origin(0, 0))], 2 * size, 1.0, batches=2)
         yield Batch([], 0, 1.0)
@@ -216,7 +216,7 @@ def stacked(_: Node) -> list[Any]:
     """The shapes and values of batches that come together, some of them without values."""
     import pyarrow as pa
 
-    from tensorsparkml.trainer.dataset import BatchLayout, local_dataset
+    from tensorsparkml.trainer.datasets.tf_dataset import BatchLayout, local_dataset
 
     none = pa.array([[]] * 4, pa.list_(pa.float32(), 0))
     batch = pa.record_batch({"x": [1.0, 2.0, 3.0, 4.0], "none": none, "text": list("abcd")})

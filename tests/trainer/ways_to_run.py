@@ -10,7 +10,7 @@ from pathlib import Path
 
 # What the program ends with, in the place of starting a cluster.
 PICKLE = """
-from tensorsparkml.driver.pickling import pickle_main
+from tensorsparkml.driver.lifecycle.pickling import pickle_main
 with open({output!r}, "wb") as file:
     file.write(pickle_main(main, {args!r}))
 """

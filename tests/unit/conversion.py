@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tensorsparkml.data.column_options import Column
-from tensorsparkml.data.columns import column_spec, mask_spec, to_numpy
-from tensorsparkml.data.ragged import Ragged
+from tensorsparkml.data.columns.convert import column_spec, mask_spec, to_numpy
+from tensorsparkml.data.columns.options import Column
+from tensorsparkml.data.columns.ragged import Ragged
 from tensorsparkml.errors import DataError
 
 NUMBERS: dict[pa.DataType, Any] = {

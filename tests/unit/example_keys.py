@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tensorsparkml.control.protocol.keys import FEEDER, Keys, of_node
-from tensorsparkml.driver.certificate import make_certificate
+from tensorsparkml.driver.lifecycle.certificate import make_certificate
 
 KEYS = Keys(secret="5e884898da280471")
 COORDINATOR = KEYS.guard_of_coordinator()

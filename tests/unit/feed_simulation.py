@@ -16,10 +16,10 @@ import pyarrow as pa
 from tensorsparkml.control.feeds.feed_ledger import Addressed, FeedLedger, SpoolLimit
 from tensorsparkml.control.protocol.directives import Give
 from tensorsparkml.control.protocol.feeds import Commit, FeedProgress
-from tensorsparkml.data.segments import LocatedBatch, Origin
-from tensorsparkml.data.spool import Spool
-from tensorsparkml.trainer.data_feed import DataFeed
-from tensorsparkml.trainer.reader import FeedReader
+from tensorsparkml.data.spool.segments import LocatedBatch, Origin
+from tensorsparkml.data.spool.store import Spool
+from tensorsparkml.trainer.datasets.data_feed import DataFeed
+from tensorsparkml.trainer.datasets.feed_reader import FeedReader
 
 FEED = "train"
 SCHEMA = pa.schema([("id", pa.int64()), ("vector", pa.list_(pa.float32()))])

@@ -43,12 +43,12 @@ MAY_IMPORT = {
     "driver": FOUNDATION
     | {"control.protocol", "control.feeds", "control.coordinator", "control.text"}
     | {"data", "executor", "program"},
-    "inference": FOUNDATION | {"data", "driver.spark_columns"},
+    "inference": FOUNDATION | {"data", "driver.spark.columns"},
     "__init__": {
         "errors",
         "_version",
         "config",
-        "data.column_options",
+        "data.columns.options",
         "driver",
         "inference",
         "java",
@@ -60,24 +60,25 @@ MAY_IMPORT = {
 FOR_THE_OLD_API = {
     "tensorsparkml",
     "tensorsparkml.errors",
-    "tensorsparkml.executor.gpu_driver",
-    "tensorsparkml.executor.gpus",
+    "tensorsparkml.executor.launch.gpu_discovery",
+    "tensorsparkml.executor.launch.gpu_assignment",
     "tensorsparkml.storage",
-    "tensorsparkml.trainer.keras_versions",
+    "tensorsparkml.trainer.repairs.keras_versions",
 }
 
-PRIVATE_SPARK = "driver/spark_internals.py"
-PRIVATE_TENSORFLOW = "trainer/tensorflow_fix.py"
+PRIVATE_SPARK = "driver/spark/private_api.py"
+PRIVATE_TENSORFLOW = "trainer/repairs/tensorflow_fix.py"
 PRIVATE_KERAS = {
-    "trainer/keras_fix.py",
-    "trainer/keras_replicas_fix.py",
-    "trainer/keras_steps_fix.py",
-    "trainer/legacy_keras_fix.py",
+    "trainer/repairs/keras_fix.py",
+    "trainer/repairs/keras_replicas_fix.py",
+    "trainer/repairs/keras_steps_fix.py",
+    "trainer/repairs/legacy_keras_fix.py",
 }
-CERTIFICATE = "driver/certificate.py"
-ENTRY_POINT = "executor/agent.py"
+CERTIFICATE = "driver/lifecycle/certificate.py"
+ENTRY_POINT = "executor/agent/__main__.py"
 MAY_PRINT = {ENTRY_POINT, "cli.py"}
 LONGEST_FILE = 400
+MOST_MODULES = 16  # in one folder
 
 
 def within(module: str) -> list[str]:
@@ -342,6 +343,12 @@ def module_graph(sources: Iterable[Source]) -> dict[str, set[str]]:
     return graph
 
 
+def test_no_folder_has_more_modules_than_one_takes_in() -> None:
+    modules = [source.path for source in SOURCES if not source.path.endswith("__init__.py")]
+    folders = Counter(path.rpartition("/")[0] for path in modules)
+    assert {name: count for name, count in folders.items() if count > MOST_MODULES} == {}
+
+
 def test_no_module_imports_itself_through_others() -> None:
     assert cycle(module_graph(SOURCES)) is None
 
@@ -395,7 +402,7 @@ def test_handlers_are_set_where_the_process_begins() -> None:
             "from tensorsparkml.control.coordinator import mailbox",
         ),
         (imports_against_the_order, "trainer/x.py", "from tensorsparkml.executor import logs"),
-        (imports_against_the_order, "data/x.py", "def f():\n import tensorsparkml.trainer.reader"),
+        (imports_against_the_order, "data/x.py", "def f():\n import tensorsparkml.trainer.process"),
         (imports_against_the_order, "data/x.py", "import tensorsparkml"),
         (imports_against_the_order, "errors.py", "from tensorsparkml import storage"),
         (imports_against_the_order, "unheard/of.py", ""),
@@ -405,7 +412,7 @@ def test_handlers_are_set_where_the_process_begins() -> None:
         (imports_of_tensorflow, "trainer/x.py", "import tensorflow as tf"),
         (imports_of_tensorflow, "executor/x.py", "def f():\n import tensorflow.keras"),
         (imports_of_tensorflow, "driver/x.py", "def f():\n from keras import Model"),
-        (imports_of_cryptography, "driver/certificate.py", "from cryptography import x509"),
+        (imports_of_cryptography, CERTIFICATE, "from cryptography import x509"),
         (imports_of_cryptography, "executor/x.py", "def f():\n from cryptography import x509"),
         (private_spark, "driver/x.py", "context._jsc.sc()"),
         (private_spark, "inference/x.py", "x = data._jdf"),
@@ -415,11 +422,11 @@ def test_handlers_are_set_where_the_process_begins() -> None:
         (long_files, "driver/x.py", "x = 1\n" * 401),
         (prints, "driver/x.py", "print('hello')"),
         (prints, "trainer/x.py", "def f():\n sys.stderr.write('hello')"),
-        (signal_handlers, "executor/agent.py", "signal.signal(signal.SIGTERM, stop)"),
+        (signal_handlers, "executor/agent/__main__.py", "signal.signal(signal.SIGTERM, stop)"),
         (log_handlers, "driver/x.py", "logging.basicConfig()"),
         (log_handlers, "driver/x.py", "logger.addHandler(handler)"),
-        (root_logging, "executor/agent.py", "logging.getLogger().info('x')"),
-        (root_logging, "executor/agent.py", "logging.warning('x')"),
+        (root_logging, "executor/agent/__main__.py", "logging.getLogger().info('x')"),
+        (root_logging, "executor/agent/__main__.py", "logging.warning('x')"),
         (imports_of_the_old_api, "driver/x.py", "def f():\n import tensorflowonspark.TFNode"),
         (needs_of_the_old_api, "x.py", "from tensorsparkml.driver.cluster import Cluster"),
         (needs_of_the_old_api, "x.py", "from pyspark import RDD"),
@@ -449,10 +456,10 @@ def test_a_rule_sees_what_breaks_it(rule: Rule, path: str, text: str) -> None:
         (imports_of_spark, "driver/x.py", "if TYPE_CHECKING:\n from pyspark.sql import DataFrame"),
         (imports_of_spark, "driver/x.py", "def f():\n from pyspark import TaskContext"),
         (imports_of_tensorflow, "trainer/x.py", "def f():\n import tensorflow as tf"),
-        (private_spark, "driver/spark_internals.py", "context._jsc"),
+        (private_spark, "driver/spark/private_api.py", "context._jsc"),
         (private_spark, "driver/x.py", "self._job.collect()"),
         (long_files, "driver/x.py", "x = 1\n" * 400),
-        (log_handlers, "executor/agent.py", "logging.basicConfig()"),
+        (log_handlers, "executor/agent/__main__.py", "logging.basicConfig()"),
         (root_logging, "driver/x.py", "logging.getLogger(__name__).info('x')"),
         (needs_of_the_old_api, "x.py", "import tensorsparkml as tsm"),
         (needs_of_the_old_api, "x.py", "from tensorsparkml import Context, __version__"),
@@ -467,8 +474,8 @@ def test_a_rule_lets_the_rest_pass(rule: Rule, path: str, text: str) -> None:
 def test_cycles_are_found() -> None:
     edges = module_graph(
         [
-            Source("driver/a.py", "def f():\n from tensorsparkml.driver import slots"),
-            Source("driver/slots.py", "from tensorsparkml.driver.a import b"),
+            Source("driver/a.py", "def f():\n from tensorsparkml.driver.spark import slots"),
+            Source("driver/spark/slots.py", "from tensorsparkml.driver.a import b"),
         ]
     )
     assert cycle(edges) is not None

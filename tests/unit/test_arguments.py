@@ -22,11 +22,11 @@ from pyspark.sql.types import IntegerType, StructType
 import tensorsparkml as tsm
 from tensorsparkml.checks import checked, integer, path, seconds
 from tensorsparkml.config import ClusterConfig
-from tensorsparkml.data.column_options import Column, Matrix
+from tensorsparkml.data.columns.options import Column, Matrix
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.trainer import callbacks
-from tensorsparkml.trainer.data_feed import DataFeed
-from tensorsparkml.trainer.inference import Inference
+from tensorsparkml.trainer.datasets.data_feed import DataFeed
+from tensorsparkml.trainer.inference.batches import Inference
 
 NAN, HUGE = float("nan"), 2**70
 OTHERS = [object(), {1, 2}, b"bytes"]  # which no argument takes

@@ -71,7 +71,13 @@ def test_no_public_name_needs_spark_or_tensorflow_to_be_looked_up(name: str) -> 
 
 @pytest.mark.parametrize(
     "module",
-    ["executor.agent", "executor.task", "executor.feeder", "data.transport", "trainer.process"],
+    [
+        "executor.agent.__main__",
+        "executor.launch.task",
+        "executor.feeding.feeder",
+        "data.spool.transport",
+        "trainer.process",
+    ],
 )
 def test_node_processes_load_neither_tensorflow_nor_spark(module: str) -> None:
     loaded = loaded_by(f"import tensorsparkml.{module}")

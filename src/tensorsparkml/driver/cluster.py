@@ -12,18 +12,18 @@ from tensorsparkml.control.coordinator.conditions import AllFinished
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.names import feed_name
 from tensorsparkml.control.protocol.tf_config import addresses
-from tensorsparkml.driver.board import wait_for_board
-from tensorsparkml.driver.cluster_feeds import ClusterFeeds, Files
-from tensorsparkml.driver.cluster_inference import ClusterInference
-from tensorsparkml.driver.feeding import FED, NAMES, PASSES, FeedReport, new_ledger
-from tensorsparkml.driver.growing import GrowingFeed
-from tensorsparkml.driver.inference import results_schema
-from tensorsparkml.driver.pickling import main_function, pickle_main, unpickle_results
-from tensorsparkml.driver.row_sources import check_direct, direct_rows, feed_rows, spark_rows
-from tensorsparkml.driver.session import session, usable_session
-from tensorsparkml.driver.startup import DIRECT_FEED, RunningCluster
-from tensorsparkml.driver.stream_sources import stream
-from tensorsparkml.driver.streaming import StreamFeed
+from tensorsparkml.driver.feeds.cluster_feeds import ClusterFeeds, Files
+from tensorsparkml.driver.feeds.delivery import FED, NAMES, PASSES, FeedReport, new_ledger
+from tensorsparkml.driver.feeds.growing import GrowingFeed
+from tensorsparkml.driver.feeds.sources import check_direct, direct_rows, feed_rows, spark_rows
+from tensorsparkml.driver.feeds.stream import StreamFeed
+from tensorsparkml.driver.feeds.stream_sources import stream
+from tensorsparkml.driver.inference.cluster_inference import ClusterInference
+from tensorsparkml.driver.inference.jobs import results_schema
+from tensorsparkml.driver.lifecycle.pickling import main_function, pickle_main, unpickle_results
+from tensorsparkml.driver.lifecycle.running_cluster import DIRECT_FEED, RunningCluster
+from tensorsparkml.driver.monitoring.tensorboard import wait_for_board
+from tensorsparkml.driver.spark.session import session, usable_session
 from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 from tensorsparkml.checks import checked, several, switch
 from tensorsparkml.config import ClusterSettings, make_config
 from tensorsparkml.driver.cluster import Cluster
-from tensorsparkml.driver.pickling import main_function, pickle_function
-from tensorsparkml.driver.session import session, usable_session
-from tensorsparkml.driver.slots import check_settings
-from tensorsparkml.driver.startup import free_slots
+from tensorsparkml.driver.lifecycle.pickling import main_function, pickle_function
+from tensorsparkml.driver.lifecycle.running_cluster import free_slots
+from tensorsparkml.driver.spark.session import session, usable_session
+from tensorsparkml.driver.spark.slots import check_settings
 from tensorsparkml.errors import ConfigurationError, NotEnoughSlotsError, TensorSparkMLError
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 from tensorsparkml.checks import checked, optional
 from tensorsparkml.config import ClusterSettings
 from tensorsparkml.driver.cluster import Cluster
-from tensorsparkml.driver.cluster_feeds import Files
-from tensorsparkml.driver.feeding import NAMES, PASSES, FeedReport
-from tensorsparkml.driver.pickling import main_function
-from tensorsparkml.driver.row_sources import feed_rows, is_direct, named_feeds, row_source
-from tensorsparkml.driver.session import session
-from tensorsparkml.driver.startup import DIRECT_FEED
+from tensorsparkml.driver.feeds.cluster_feeds import Files
+from tensorsparkml.driver.feeds.delivery import NAMES, PASSES, FeedReport
+from tensorsparkml.driver.feeds.sources import feed_rows, is_direct, named_feeds, row_source
+from tensorsparkml.driver.lifecycle.pickling import main_function
+from tensorsparkml.driver.lifecycle.running_cluster import DIRECT_FEED
+from tensorsparkml.driver.spark.session import session
 from tensorsparkml.errors import ConfigurationError
 
 if TYPE_CHECKING:

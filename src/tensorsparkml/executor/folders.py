@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.errors import ConfigurationError
-from tensorsparkml.executor.log_copies import node_log_dir
+from tensorsparkml.executor.agent.log_upload import node_log_dir
 from tensorsparkml.storage import local_path
 
 LOGS = "logs"

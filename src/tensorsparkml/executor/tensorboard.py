@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
 
+from tensorsparkml.executor.agent.trainer_process import python_environment
 from tensorsparkml.executor.folders import open_log
 from tensorsparkml.executor.process_tree import kill_group, kill_tree
-from tensorsparkml.executor.supervisor import python_environment
 
 
 class TensorBoard:

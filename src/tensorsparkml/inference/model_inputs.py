@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tensorsparkml.data.column_options import Matrix, Wanted
+from tensorsparkml.data.columns.options import Matrix, Wanted
 from tensorsparkml.errors import ConfigurationError, ShapeMismatchError, UnsupportedColumnError
 
 Features = Wanted | Mapping[str, Wanted]

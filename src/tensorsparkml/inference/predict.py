@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from tensorsparkml.checks import checked, integer, path, refuse, text
-from tensorsparkml.data.assembly import Assembler
-from tensorsparkml.data.column_checks import conversions, inputs
-from tensorsparkml.data.column_names import MASK
-from tensorsparkml.data.column_options import Column, Matrix, Wanted
-from tensorsparkml.data.segments import LocatedBatch, Origin
-from tensorsparkml.driver.spark_columns import (
+from tensorsparkml.data.columns.assembler import Assembler
+from tensorsparkml.data.columns.checks import conversions, inputs
+from tensorsparkml.data.columns.names import MASK
+from tensorsparkml.data.columns.options import Column, Matrix, Wanted
+from tensorsparkml.data.spool.segments import LocatedBatch, Origin
+from tensorsparkml.driver.spark.columns import (
     check_fields,
     map_in_arrow,
     missing_column,

@@ -27,7 +27,7 @@ from tensorsparkml.control.protocol.failures import Failure
 from tensorsparkml.control.protocol.feeds import FeedProgress
 from tensorsparkml.control.protocol.keys import Credentials
 from tensorsparkml.control.protocol.rpc import RpcClient
-from tensorsparkml.data.exchange import BROKEN
+from tensorsparkml.data.inference.wire import BROKEN
 
 # None: an agent that ends breaks its Unix socket, and one that is stopped may go on later.
 _CALL_SECONDS = None

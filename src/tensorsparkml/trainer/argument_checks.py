@@ -16,7 +16,7 @@ from tensorsparkml.checks import (
     refuse,
     switch,
 )
-from tensorsparkml.data.column_checks import conversions, layout, weight
+from tensorsparkml.data.columns.checks import conversions, layout, weight
 from tensorsparkml.errors import ConfigurationError
 
 _TENSORFLOW = ("tensorflow", "keras", "tf_keras")

@@ -17,7 +17,7 @@ from typing import Any
 
 from tensorsparkml.checks import checked, path, switch
 from tensorsparkml.errors import ConfigurationError
-from tensorsparkml.trainer.keras_versions import is_of_keras_2, program_keras
+from tensorsparkml.trainer.repairs.keras_versions import is_of_keras_2, program_keras
 
 __all__ = ["backup_and_restore", "model_checkpoint", "tensorboard"]
 

@@ -12,22 +12,22 @@ from tensorsparkml.control.protocol.keys import Credentials
 from tensorsparkml.control.protocol.names import COPIES, feed_name
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.control.protocol.tf_config import addresses, cluster_spec
-from tensorsparkml.data.column_checks import conversions, selection
-from tensorsparkml.data.column_options import Column, Selection, selected
+from tensorsparkml.data.columns.checks import conversions, selection
+from tensorsparkml.data.columns.options import Column, Selection, selected
 from tensorsparkml.errors import ConfigurationError, DataError
 from tensorsparkml.roles import CHIEF, PARAMETER_SERVER, WORKER
 from tensorsparkml.storage import StrPath, absolute_path, write_directory
 from tensorsparkml.trainer.agent_client import AgentClient
+from tensorsparkml.trainer.all_gather import Exchange
 from tensorsparkml.trainer.argument_checks import LAYOUT, tensorflow_object
-from tensorsparkml.trainer.data_feed import DataFeed
-from tensorsparkml.trainer.dataset import BatchLayout, Columns
+from tensorsparkml.trainer.datasets.data_feed import DataFeed
+from tensorsparkml.trainer.datasets.feed_source import Feed
+from tensorsparkml.trainer.datasets.tf_dataset import BatchLayout, Columns
 from tensorsparkml.trainer.epoch_report import epoch_report
-from tensorsparkml.trainer.exchange import Exchange
-from tensorsparkml.trainer.feed_source import Feed
 from tensorsparkml.trainer.file_context import FileContext
-from tensorsparkml.trainer.inference import Inference
-from tensorsparkml.trainer.keras_versions import is_of_keras_2
+from tensorsparkml.trainer.inference.batches import Inference
 from tensorsparkml.trainer.node_files import NodeFiles
+from tensorsparkml.trainer.repairs.keras_versions import is_of_keras_2
 from tensorsparkml.trainer.strategy_context import on_workers
 
 

@@ -7,17 +7,11 @@ from functools import cached_property
 from typing import Any
 
 from tensorsparkml.checks import checked, optional, some_names
-from tensorsparkml.data.column_options import Column
-from tensorsparkml.data.shuffling import WINDOW_ROWS
+from tensorsparkml.data.columns.options import Column
+from tensorsparkml.data.spool.shuffle import WINDOW_ROWS
 from tensorsparkml.errors import ConfigurationError, DataError
 from tensorsparkml.storage import StrPath
-from tensorsparkml.trainer.adaptation import (
-    AllGather,
-    all_gather_of,
-    check_same,
-    of_all_nodes,
-    parts,
-)
+from tensorsparkml.trainer.all_gather import Exchange
 from tensorsparkml.trainer.argument_checks import (
     FILES,
     LABELS,
@@ -27,25 +21,31 @@ from tensorsparkml.trainer.argument_checks import (
     size_on_node,
     tensorflow_object,
 )
-from tensorsparkml.trainer.dataset import (
-    BatchLayout,
-    Columns,
-    local_dataset,
-    transformed,
+from tensorsparkml.trainer.datasets.adaptation import (
+    AllGather,
+    all_gather_of,
+    check_same,
+    of_all_nodes,
+    parts,
 )
-from tensorsparkml.trainer.exchange import Exchange
-from tensorsparkml.trainer.file_reader import FileReader
-from tensorsparkml.trainer.model_guard import name_features
-from tensorsparkml.trainer.node_files import NodeFiles
-from tensorsparkml.trainer.replicas import (
+from tensorsparkml.trainer.datasets.file_reader import FileReader
+from tensorsparkml.trainer.datasets.replicas import (
     local_batches,
     replicas_of_node,
     replicated,
     several_replicas,
 )
-from tensorsparkml.trainer.source import Source
+from tensorsparkml.trainer.datasets.source import Source
+from tensorsparkml.trainer.datasets.tf_dataset import (
+    BatchLayout,
+    Columns,
+    local_dataset,
+    transformed,
+)
+from tensorsparkml.trainer.datasets.tfrecord_dataset import tfrecord_dataset
+from tensorsparkml.trainer.node_files import NodeFiles
+from tensorsparkml.trainer.repairs.model_guard import name_features
 from tensorsparkml.trainer.strategy_context import StrategyContext, on_workers
-from tensorsparkml.trainer.tfrecord_dataset import tfrecord_dataset
 
 
 class FileContext(StrategyContext):

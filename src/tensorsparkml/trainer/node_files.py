@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tensorsparkml.data.file_counts import AllGather
-from tensorsparkml.data.file_listing import FoundFile, find_files
-from tensorsparkml.data.parquet_files import ParquetFiles
-from tensorsparkml.data.shuffling import check_seed
-from tensorsparkml.data.tfrecord_files import TFRecordFiles
+from tensorsparkml.data.files.listing import FoundFile, find_files
+from tensorsparkml.data.files.parquet import ParquetFiles
+from tensorsparkml.data.files.row_counts import AllGather
+from tensorsparkml.data.files.tfrecord import TFRecordFiles
+from tensorsparkml.data.spool.shuffle import check_seed
 from tensorsparkml.errors import DataError
 from tensorsparkml.storage import StrPath
-from tensorsparkml.trainer.exchange import Exchange
-from tensorsparkml.trainer.file_reader import Shuffle
-from tensorsparkml.trainer.progress import ProgressReporter
-from tensorsparkml.trainer.tfrecord_dataset import find_corrupt_record
+from tensorsparkml.trainer.all_gather import Exchange
+from tensorsparkml.trainer.datasets.file_reader import Shuffle
+from tensorsparkml.trainer.datasets.progress_reporter import ProgressReporter
+from tensorsparkml.trainer.datasets.tfrecord_dataset import find_corrupt_record
 
 Uris = StrPath | Sequence[StrPath]
 

@@ -29,8 +29,8 @@ from tensorsparkml.roles import WORKER
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.agent_watch import end_with_agent, watch_agent
 from tensorsparkml.trainer.context import Context, Settings
-from tensorsparkml.trainer.model_guard import on_joint_call
-from tensorsparkml.trainer.served_datasets import ServedDatasets
+from tensorsparkml.trainer.parameter_servers.worker_datasets import ServedDatasets
+from tensorsparkml.trainer.repairs.model_guard import on_joint_call
 from tensorsparkml.trainer.strategies import repair_keras, repair_steps, serve
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from tensorsparkml.errors import ConfigurationError
-from tensorsparkml.trainer import (
+from tensorsparkml.trainer.repairs import (
     adapt_guard,
     keras_fix,
     legacy_keras_fix,

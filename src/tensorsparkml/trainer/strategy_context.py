@@ -10,9 +10,9 @@ from tensorsparkml.checks import checked, function, integer, optional
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.argument_checks import keras_callbacks, tensorflow_object
-from tensorsparkml.trainer.asynchronous import WorkerPasses
-from tensorsparkml.trainer.asynchronous_fit import AsynchronousFit
-from tensorsparkml.trainer.remote_datasets import RemoteDatasets
+from tensorsparkml.trainer.parameter_servers.chief_datasets import RemoteDatasets
+from tensorsparkml.trainer.parameter_servers.fit import AsynchronousFit
+from tensorsparkml.trainer.parameter_servers.worker_passes import WorkerPasses
 from tensorsparkml.trainer.strategies import (
     all_workers_strategy,
     connected_strategy,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tensorsparkml.data.aligned import ALIGNMENT, concatenate, is_aligned, own
+from tensorsparkml.data.memory.aligned import ALIGNMENT, concatenate, is_aligned, own
 
 ARRAYS = [
     np.arange(12, dtype=np.float32).reshape(3, 2, 2),

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from tensorsparkml.data.buffers import Buffers
+from tensorsparkml.data.memory.pool import Buffers
 
 SIZE = 2**17
 

@@ -17,9 +17,9 @@ from tests.unit.conversion import (
     where,
 )
 
-from tensorsparkml.data.column_options import Column
-from tensorsparkml.data.column_types import check_type
-from tensorsparkml.data.columns import ColumnSpec, column_spec, to_numpy
+from tensorsparkml.data.columns.convert import ColumnSpec, column_spec, to_numpy
+from tensorsparkml.data.columns.options import Column
+from tensorsparkml.data.columns.types import check_type
 from tensorsparkml.errors import (
     ShapeMismatchError,
     UnsupportedColumnError,
@@ -181,7 +181,7 @@ def test_a_batch_of_another_type() -> None:
 
 def test_neither_spark_nor_tensorflow_is_imported() -> None:
     code = (
-        "import sys, tensorsparkml.data.columns\n"
+        "import sys, tensorsparkml.data.columns.convert\n"
         "print([name for name in ('pyspark', 'tensorflow', 'pandas') if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from tensorsparkml.data.file_listing import find_files, partition_types
+from tensorsparkml.data.files.listing import find_files, partition_types
 from tensorsparkml.errors import ConfigurationError, DataError
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorsparkml.control.feeds.lockstep import ClosedFeed, PassCursor, Step, plan_pass
-from tensorsparkml.data.file_shares import (
+from tensorsparkml.data.files.sharding import (
     Part,
     Piece,
     nodes_by_size,

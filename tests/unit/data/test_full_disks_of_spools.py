@@ -13,10 +13,10 @@ from tests.unit.example_keys import AGENT, FEEDERS
 
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.control.protocol.rpc import tcp_location
-from tensorsparkml.data import segments
-from tensorsparkml.data.segments import LocatedBatch, Origin
-from tensorsparkml.data.spool import Spool
-from tensorsparkml.data.transport import SpoolServer, send_segment
+from tensorsparkml.data.spool import segments
+from tensorsparkml.data.spool.segments import LocatedBatch, Origin
+from tensorsparkml.data.spool.store import Spool
+from tensorsparkml.data.spool.transport import SpoolServer, send_segment
 from tensorsparkml.errors import FeedError
 
 ROWS = pa.record_batch({"x": pa.array(range(4096), pa.int64())})

@@ -12,9 +12,9 @@ from tests.unit.example_keys import AGENT, FEEDERS
 
 from tensorsparkml.control.protocol.directives import Publish
 from tensorsparkml.control.protocol.rpc import RpcClient, tcp_location
-from tensorsparkml.data.segments import segment_path
-from tensorsparkml.data.spool import Spool
-from tensorsparkml.data.transport import SpoolServer
+from tensorsparkml.data.spool.segments import segment_path
+from tensorsparkml.data.spool.store import Spool
+from tensorsparkml.data.spool.transport import SpoolServer
 
 SECONDS = 30.0
 BATCH = pa.record_batch({"id": [1]})

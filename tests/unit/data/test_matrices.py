@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorsparkml.data.aligned import is_aligned
-from tensorsparkml.data.assembly import Assembler
-from tensorsparkml.data.column_names import needed_columns
-from tensorsparkml.data.column_options import Column, Matrix, selected
-from tensorsparkml.data.segments import LocatedBatch, Origin
+from tensorsparkml.data.columns.assembler import Assembler
+from tensorsparkml.data.columns.names import needed_columns
+from tensorsparkml.data.columns.options import Column, Matrix, selected
+from tensorsparkml.data.memory.aligned import is_aligned
+from tensorsparkml.data.spool.segments import LocatedBatch, Origin
 from tensorsparkml.errors import (
     ConfigurationError,
     DataError,

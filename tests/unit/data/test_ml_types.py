@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.conversion import convert
 
-from tensorsparkml.data.column_options import Column
-from tensorsparkml.data.columns import column_spec
+from tensorsparkml.data.columns.convert import column_spec
+from tensorsparkml.data.columns.options import Column
 from tensorsparkml.errors import NullValueError, RaggedColumnError, ShapeMismatchError
 
 # As Spark hands them over, checked by tests/cluster/test_types.py.

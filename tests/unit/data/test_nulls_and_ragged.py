@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.conversion import convert, mask, where
 
-from tensorsparkml.data.column_options import Column
-from tensorsparkml.data.columns import column_spec, mask_spec, to_numpy
-from tensorsparkml.data.ragged import Ragged, concatenate
+from tensorsparkml.data.columns.convert import column_spec, mask_spec, to_numpy
+from tensorsparkml.data.columns.options import Column
+from tensorsparkml.data.columns.ragged import Ragged, concatenate
 from tensorsparkml.errors import (
     ConfigurationError,
     NullValueError,

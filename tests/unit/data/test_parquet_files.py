@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tensorsparkml.data.file_listing import find_files
-from tensorsparkml.data.file_shares import Piece, share
-from tensorsparkml.data.parquet_files import ParquetFiles
-from tensorsparkml.data.segments import LocatedBatch
+from tensorsparkml.data.files.listing import find_files
+from tensorsparkml.data.files.parquet import ParquetFiles
+from tensorsparkml.data.files.sharding import Piece, share
+from tensorsparkml.data.spool.segments import LocatedBatch
 from tensorsparkml.errors import DataError, MissingColumnError
 
 

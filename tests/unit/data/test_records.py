@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorsparkml.data.records import record_batches
+from tensorsparkml.data.columns.from_python import record_batches
 from tensorsparkml.errors import (
     DataError,
     MissingColumnError,

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tensorsparkml.data.results import to_record_batch
+from tensorsparkml.data.inference.outputs import to_record_batch
 from tensorsparkml.errors import DataError, MissingColumnError, NullValueError, ShapeMismatchError
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorsparkml.data.row_stream import RowStream, shuffle_rows
-from tensorsparkml.data.segments import LocatedBatch, Origin
+from tensorsparkml.data.spool.row_stream import RowStream, shuffle_rows
+from tensorsparkml.data.spool.segments import LocatedBatch, Origin
 
 SIZES = st.lists(st.integers(0, 7), max_size=8)
 

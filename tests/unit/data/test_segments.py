@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tensorsparkml.data.segments import LocatedBatch, Origin, RowReader, SegmentWriter
+from tensorsparkml.data.spool.segments import LocatedBatch, Origin, RowReader, SegmentWriter
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])
 

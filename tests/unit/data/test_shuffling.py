@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorsparkml.data.shuffling import shuffled, window_order, window_seed
+from tensorsparkml.data.spool.shuffle import shuffled, window_order, window_seed
 
 SEEDS = st.integers(0, 2**64)
 

@@ -26,9 +26,9 @@ from tensorsparkml.control.protocol.directives import (
     Remove,
 )
 from tensorsparkml.control.protocol.feeds import Commit
-from tensorsparkml.data import spool as spool_module
-from tensorsparkml.data.segments import LocatedBatch, Origin, RowReader
-from tensorsparkml.data.spool import Spool
+from tensorsparkml.data.spool import store as spool_module
+from tensorsparkml.data.spool.segments import LocatedBatch, Origin, RowReader
+from tensorsparkml.data.spool.store import Spool
 
 SCHEMA = pa.schema([("id", pa.int64())])
 LONG = 60.0  # for waits that news must end

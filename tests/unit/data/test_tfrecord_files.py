@@ -10,8 +10,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from tensorsparkml.data.file_listing import find_files
-from tensorsparkml.data.tfrecord_files import TFRecordFiles, count_records, masked_crc32c
+from tensorsparkml.data.files.listing import find_files
+from tensorsparkml.data.files.tfrecord import TFRecordFiles, count_records, masked_crc32c
 from tensorsparkml.errors import DataError
 
 

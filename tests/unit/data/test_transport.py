@@ -19,9 +19,9 @@ from tensorsparkml.control.protocol.directives import Publish
 from tensorsparkml.control.protocol.keys import FEEDER, Credentials, Keys
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.control.protocol.rpc import tcp_location
-from tensorsparkml.data.segments import LocatedBatch, Origin, RowReader
-from tensorsparkml.data.spool import Spool
-from tensorsparkml.data.transport import (
+from tensorsparkml.data.spool.segments import LocatedBatch, Origin, RowReader
+from tensorsparkml.data.spool.store import Spool
+from tensorsparkml.data.spool.transport import (
     NodeGoneError,
     SpoolClient,
     SpoolServer,

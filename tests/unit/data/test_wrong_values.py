@@ -12,8 +12,8 @@ from tests.unit.conversion import (
     where,
 )
 
-from tensorsparkml.data.column_options import Column
-from tensorsparkml.data.columns import column_spec, to_numpy
+from tensorsparkml.data.columns.convert import column_spec, to_numpy
+from tensorsparkml.data.columns.options import Column
 from tensorsparkml.errors import (
     NullValueError,
     RaggedColumnError,

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tensorsparkml.driver.addresses import resolve
+from tensorsparkml.driver.lifecycle.addresses import resolve
 
 
 def entry(family, address):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tensorsparkml.config import ClusterConfig
-from tensorsparkml.driver.board import DriverBoard, absolute_log_dir
+from tensorsparkml.driver.monitoring.tensorboard import DriverBoard, absolute_log_dir
 from tensorsparkml.errors import MissingPackageError
 
 

@@ -12,7 +12,7 @@ from tests.unit.example_plan import example_plan
 from tensorsparkml.config import ClusterConfig
 from tensorsparkml.control.protocol.keys import FEEDER, Keys, of_node
 from tensorsparkml.control.protocol.plan import ClusterPlan
-from tensorsparkml.driver.certificate import make_certificate
+from tensorsparkml.driver.lifecycle.certificate import make_certificate
 from tensorsparkml.errors import ConfigurationError, MissingPackageError
 
 

@@ -4,8 +4,8 @@ from tests.unit.example_keys import COORDINATOR, FEEDERS
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
-from tensorsparkml.driver.coordinator import Coordinator
-from tensorsparkml.executor.placement import ask_coordinator
+from tensorsparkml.driver.lifecycle.coordinator import Coordinator
+from tensorsparkml.executor.feeding.placement import ask_coordinator
 from tensorsparkml.roles import make_roles
 
 

@@ -14,9 +14,9 @@ from tests.unit.example_plan import example_plan
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.keys import FEEDER, of_node
 from tensorsparkml.control.protocol.plan import ClusterPlan
-from tensorsparkml.driver.feeding import sending
-from tensorsparkml.driver.inference import _row_task
-from tensorsparkml.driver.launch import launch_task
+from tensorsparkml.driver.feeds.delivery import sending
+from tensorsparkml.driver.inference.jobs import _row_task
+from tensorsparkml.driver.spark.launch_job import launch_task
 
 
 def feeding(plan: ClusterPlan) -> Any:

@@ -4,7 +4,7 @@ import pytest
 from tests.unit.example_keys import COORDINATOR
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
-from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.driver.lifecycle.coordinator import Coordinator
 from tensorsparkml.errors import LaunchError
 from tensorsparkml.roles import make_roles
 

@@ -9,10 +9,10 @@ import pytest
 from tests.unit.example_keys import COORDINATOR, NODES
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
-from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.driver.lifecycle.coordinator import Coordinator
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.roles import make_roles
-from tensorsparkml.trainer.exchange import Exchange
+from tensorsparkml.trainer.all_gather import Exchange
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.example_plan import example_plan
 
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
-from tensorsparkml.driver import feeding
+from tensorsparkml.driver.feeds import delivery as feeding
 
 
 class Rows:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tensorsparkml.control.protocol.events import EpochEnded, Lines, NodeWarning, TensorBoardAt
-from tensorsparkml.driver.node_log import describe_epoch, relay_event
+from tensorsparkml.driver.monitoring.node_log import describe_epoch, relay_event
 
 EVENT = EpochEnded(
     epoch=2, epochs=5, logs={"accuracy": 0.98765, "loss": 12.0}, seconds=2.5, rows=60_000

@@ -15,7 +15,7 @@ from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.events import EVENTS, Finished
 from tensorsparkml.control.protocol.keys import Credentials
 from tensorsparkml.control.protocol.rpc import RpcClient
-from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.driver.lifecycle.coordinator import Coordinator
 from tensorsparkml.roles import make_roles
 
 SECONDS = 30.0

@@ -11,7 +11,7 @@ from typing import Any
 import cloudpickle
 import pytest
 
-from tensorsparkml.driver.pickling import pickle_function, pickle_main
+from tensorsparkml.driver.lifecycle.pickling import pickle_function, pickle_main
 from tensorsparkml.errors import UnpicklableError
 from tensorsparkml.program.pickling import load_main
 

@@ -16,9 +16,14 @@ from tensorsparkml.control.coordinator.snapshot import ClusterSnapshot, FeedCoun
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.events import EpochEnded
 from tensorsparkml.control.protocol.feeds import Commit, FeedProgress
-from tensorsparkml.driver import progress_display
-from tensorsparkml.driver.progress import FeedStatus, Meters, Rate
-from tensorsparkml.driver.progress_display import Bars, Lines, ProgressMonitor, beside_bars
+from tensorsparkml.driver.monitoring import progress_display
+from tensorsparkml.driver.monitoring.progress import FeedStatus, Meters, Rate
+from tensorsparkml.driver.monitoring.progress_display import (
+    Bars,
+    Lines,
+    ProgressMonitor,
+    beside_bars,
+)
 from tensorsparkml.roles import make_roles
 
 EPOCH = EpochEnded(epoch=2, epochs=8, logs={"loss": 0.123456}, seconds=1.0, rows=100)

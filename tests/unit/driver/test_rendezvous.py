@@ -9,8 +9,8 @@ from tests.unit.example_keys import COORDINATOR
 from tests.unit.example_plan import example_plan
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
-from tensorsparkml.driver.coordinator import Coordinator
-from tensorsparkml.executor.rendezvous import meet
+from tensorsparkml.driver.lifecycle.coordinator import Coordinator
+from tensorsparkml.executor.launch.rendezvous import meet
 from tensorsparkml.roles import make_roles
 
 

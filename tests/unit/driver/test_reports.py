@@ -24,7 +24,7 @@ from tensorsparkml.control.protocol.events import (
 )
 from tensorsparkml.control.protocol.keys import of_node
 from tensorsparkml.control.protocol.rpc import RpcClient
-from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.driver.lifecycle.coordinator import Coordinator
 from tensorsparkml.roles import make_roles
 
 SECONDS = 60.0  # which only a hang needs

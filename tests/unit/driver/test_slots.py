@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tensorsparkml.config import SlotMode
-from tensorsparkml.driver import slots as slots_module
-from tensorsparkml.driver.slots import (
+from tensorsparkml.driver.spark import slots as slots_module
+from tensorsparkml.driver.spark.slots import (
     SlotRegistry,
     asked_slots,
     available_slots,
@@ -123,7 +123,7 @@ def test_slots_of_a_failed_cluster_are_waited_for() -> None:
 def test_a_failed_cluster_that_keeps_its_slots_is_not_waited_for_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tensorsparkml.driver.slots._FAILED_SECONDS", 0.05)
+    monkeypatch.setattr("tensorsparkml.driver.spark.slots._FAILED_SECONDS", 0.05)
     registry = SlotRegistry()
     assert registry.reserve("failed", 4, lambda taken: True, lambda: True)
     with pytest.raises(NotEnoughSlotsError):

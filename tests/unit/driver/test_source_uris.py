@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tensorsparkml.driver.feeding import source_uris
+from tensorsparkml.driver.feeds.delivery import source_uris
 from tensorsparkml.errors import ConfigurationError
 
 

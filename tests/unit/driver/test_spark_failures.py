@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tensorsparkml.driver.spark_failures import feed_failure, interruption, launch_failure
+from tensorsparkml.driver.spark.failures import feed_failure, interruption, launch_failure
 
 NODES = ["chief:0", "worker:0"]
 PYTHON_ERROR = """\

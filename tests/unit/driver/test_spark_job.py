@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from tensorsparkml.driver.spark_job import Action, SparkJob
+from tensorsparkml.driver.spark.jobs import Action, SparkJob
 
 SECONDS = 60.0  # which only a hang needs
 

@@ -13,11 +13,11 @@ from tensorsparkml.control.coordinator.cluster_state import ClusterState
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.failures import Failure
 from tensorsparkml.control.protocol.feeds import FeedProgress
-from tensorsparkml.driver.coordinator import Coordinator
-from tensorsparkml.driver.feeding import FeedReport, feed_report
-from tensorsparkml.driver.spark_job import Action, SparkJob
-from tensorsparkml.driver.stream_sources import Take
-from tensorsparkml.driver.streaming import StreamFeed
+from tensorsparkml.driver.feeds.delivery import FeedReport, feed_report
+from tensorsparkml.driver.feeds.stream import StreamFeed
+from tensorsparkml.driver.feeds.stream_sources import Take
+from tensorsparkml.driver.lifecycle.coordinator import Coordinator
+from tensorsparkml.driver.spark.jobs import Action, SparkJob
 from tensorsparkml.errors import DataError, FeedError, MainError, UnsupportedColumnError
 from tensorsparkml.roles import make_roles
 

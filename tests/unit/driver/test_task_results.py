@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tensorsparkml.driver import task_results as module
-from tensorsparkml.driver.task_results import task_results
+from tensorsparkml.driver.spark import task_results as module
+from tensorsparkml.driver.spark.task_results import task_results
 
 
 class Accumulator:

@@ -18,7 +18,7 @@ from tensorsparkml.control.protocol.failures import Failure
 from tensorsparkml.control.protocol.feeds import Commit
 from tensorsparkml.control.protocol.keys import of_node
 from tensorsparkml.control.protocol.rpc import RpcClient
-from tensorsparkml.driver.coordinator import Coordinator
+from tensorsparkml.driver.lifecycle.coordinator import Coordinator
 from tensorsparkml.roles import make_roles
 
 SECONDS = 60.0  # which only a hang needs
@@ -52,7 +52,7 @@ def test_ticks_and_polls_that_change_nothing_wake_nobody() -> None:
 
 @pytest.mark.parametrize("change", ["state", "elsewhere"])
 def test_a_change_wakes_all_threads_that_wait(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
-    monkeypatch.setattr("tensorsparkml.driver.coordinator._TICK_SECONDS", 1e6)
+    monkeypatch.setattr("tensorsparkml.driver.lifecycle.coordinator._TICK_SECONDS", 1e6)
     state = ClusterState(make_roles(1), lease_seconds=1e9)
     coordinator = Coordinator(state, COORDINATOR, "127.0.0.1", "127.0.0.1")
     looked, happened = threading.Semaphore(0), threading.Event()

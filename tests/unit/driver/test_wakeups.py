@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
-from tensorsparkml.driver.wakeups import Wakeups
+from tensorsparkml.driver.lifecycle.wakeups import Wakeups
 
 SECONDS = 60.0  # which only a hang needs
 

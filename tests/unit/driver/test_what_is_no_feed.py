@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tensorsparkml.driver.row_sources import feed_rows
+from tensorsparkml.driver.feeds.sources import feed_rows
 from tensorsparkml.errors import ConfigurationError
 
 

@@ -15,9 +15,9 @@ from tests.unit.example_plan import example_plan
 from tensorsparkml.control.processes import MARK, node_mark
 from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.errors import ConfigurationError
-from tensorsparkml.executor import agent_process
-from tensorsparkml.executor.agent_process import AgentProcess
 from tensorsparkml.executor.folders import NodeFolders, hold_ended
+from tensorsparkml.executor.launch import agent_handle as agent_process
+from tensorsparkml.executor.launch.agent_handle import AgentProcess
 from tensorsparkml.executor.process_tree import alive
 
 Start = Callable[[str], AgentProcess]

@@ -15,10 +15,10 @@ from tensorsparkml.control.protocol.directives import Publish
 from tensorsparkml.control.protocol.feeds import Commit
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.control.protocol.rpc import RpcServer, tcp_location
-from tensorsparkml.data.segments import LocatedBatch, RowReader
-from tensorsparkml.data.spool import Spool
-from tensorsparkml.data.transport import SpoolServer
-from tensorsparkml.executor.feeder import Feeder
+from tensorsparkml.data.spool.segments import LocatedBatch, RowReader
+from tensorsparkml.data.spool.store import Spool
+from tensorsparkml.data.spool.transport import SpoolServer
+from tensorsparkml.executor.feeding.feeder import Feeder
 
 
 @dataclass

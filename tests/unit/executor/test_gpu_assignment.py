@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pytest
 
 from tensorsparkml.errors import NotEnoughGpusError
-from tensorsparkml.executor.gpus import (
+from tensorsparkml.executor.launch.gpu_assignment import (
     GpuFindings,
     GpuNode,
     assign_gpus,

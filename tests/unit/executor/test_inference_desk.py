@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tensorsparkml.data.exchange import COMPLETE, Request, Signal
-from tensorsparkml.executor.inference_desk import Exchange, InferenceDesk, Lane
+from tensorsparkml.data.inference.wire import COMPLETE, Request, Signal
+from tensorsparkml.executor.inference.partition_queue import Exchange, InferenceDesk, Lane
 
 SCHEMA = pa.schema([("y", pa.float32())])
 ROWS = pa.schema([("x", pa.float32())])

@@ -14,7 +14,7 @@ from tensorsparkml.control.feeds.feed_ledger import FeedLedger, SpoolLimit
 from tensorsparkml.control.feeds.lockstep import PassCursor
 from tensorsparkml.control.protocol.directives import Publish, Release
 from tensorsparkml.control.protocol.feeds import Commit
-from tensorsparkml.executor.slices import Slicer, first_node
+from tensorsparkml.executor.feeding.slices import Slicer, first_node
 
 ROW_BYTES = 80
 BATCH_ROWS = 10_000

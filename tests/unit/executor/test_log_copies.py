@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tensorsparkml.executor.log_copies import LogCopies, node_log_dir
+from tensorsparkml.executor.agent.log_upload import LogCopies, node_log_dir
 
 
 def content(folder: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tensorsparkml.executor.logs import AgentLogHandler, NodeLog
+from tensorsparkml.executor.agent.output_log import AgentLogHandler, NodeLog
 
 
 @pytest.fixture

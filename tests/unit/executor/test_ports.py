@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tensorsparkml.executor.ports import hold_port
+from tensorsparkml.executor.launch.reserved_port import hold_port
 
 
 def test_others_cannot_bind_it() -> None:
@@ -56,6 +56,6 @@ def test_an_address_of_version_6_gets_a_socket_of_it(monkeypatch: pytest.MonkeyP
             assert address == ("::1", 0)
 
     # Not every machine has version 6.
-    monkeypatch.setattr("tensorsparkml.executor.ports.socket.socket", Recorded)
+    monkeypatch.setattr("tensorsparkml.executor.launch.reserved_port.socket.socket", Recorded)
     hold_port("::1").close()
     assert made == [socket.AF_INET6]

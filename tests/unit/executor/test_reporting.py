@@ -28,9 +28,9 @@ from tensorsparkml.control.protocol.events import (
 )
 from tensorsparkml.control.protocol.failures import Failure
 from tensorsparkml.control.protocol.feeds import FeedProgress
-from tensorsparkml.executor import reporting
-from tensorsparkml.executor.logs import NodeLog
-from tensorsparkml.executor.reporting import DriverLink, Mailbox, Reporter, try_port
+from tensorsparkml.executor.agent import coordinator_link as reporting
+from tensorsparkml.executor.agent.coordinator_link import DriverLink, Mailbox, Reporter, try_port
+from tensorsparkml.executor.agent.output_log import NodeLog
 
 SECONDS = 300.0
 LINES_SECONDS = 0.1

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.example_plan import example_plan
 
 from tensorsparkml.control.protocol.failures import Failure
-from tensorsparkml.executor.resources import find_gpus, node_resources
+from tensorsparkml.executor.launch.environments import find_gpus, node_resources
 
 PLAN = example_plan()
 

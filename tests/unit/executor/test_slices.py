@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorsparkml.control.feeds.lockstep import balance
-from tensorsparkml.executor.slices import Slice, Slicer, first_node
+from tensorsparkml.executor.feeding.slices import Slice, Slicer, first_node
 
 SPARK_ROWS = 10_000  # of a record batch, by default
 TURN_BYTES = 16 * 2**20

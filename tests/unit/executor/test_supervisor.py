@@ -13,9 +13,9 @@ from types import SimpleNamespace
 import pytest
 
 from tensorsparkml.control.processes import MARK
-from tensorsparkml.executor import supervisor
-from tensorsparkml.executor.logs import NodeLog
-from tensorsparkml.executor.supervisor import Trainer, trainer_environment
+from tensorsparkml.executor.agent import trainer_process as supervisor
+from tensorsparkml.executor.agent.output_log import NodeLog
+from tensorsparkml.executor.agent.trainer_process import Trainer, trainer_environment
 
 SECONDS = 300.0
 

@@ -16,7 +16,7 @@ from tests.unit.example_plan import example_plan
 from tensorsparkml._version import __version__
 from tensorsparkml.control.protocol.failures import Failure
 from tensorsparkml.executor.folders import root_below
-from tensorsparkml.executor.task import find_problem, first_failure, run_task
+from tensorsparkml.executor.launch.task import find_problem, first_failure, run_task
 
 PLAN = example_plan(packages=("json", "email.message"))
 
@@ -70,7 +70,7 @@ def test_a_package_that_the_log_folder_needs_is_named() -> None:
         "import sys; sys.modules['s3fs'] = None\n"
         "from dataclasses import replace\n"
         "from tests.unit.example_plan import example_plan\n"
-        "from tensorsparkml.executor.task import find_problem\n"
+        "from tensorsparkml.executor.launch.task import find_problem\n"
         "print(find_problem(example_plan(log_dir='s3a://bucket/logs')).kind)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tensorsparkml.data.column_options import Column
-from tensorsparkml.data.segments import LocatedBatch, Origin
+from tensorsparkml.data.columns.options import Column
+from tensorsparkml.data.spool.segments import LocatedBatch, Origin
 from tensorsparkml.errors import (
     ConfigurationError,
     ShapeMismatchError,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorsparkml.errors import ConfigurationError
-from tensorsparkml.trainer.adaptation import packed, parts, unpacked
+from tensorsparkml.trainer.datasets.adaptation import packed, parts, unpacked
 from tensorsparkml.trainer.file_context import FileContext
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tensorsparkml.errors import ConfigurationError, ShapeMismatchError
-from tensorsparkml.trainer.dataset import BatchLayout
-from tensorsparkml.trainer.reader import Rows
+from tensorsparkml.trainer.datasets.feed_reader import Rows
+from tensorsparkml.trainer.datasets.tf_dataset import BatchLayout
 
 VALUES = {"a": "A", "b": "B", "y": "Y", "w": "W"}
 WEIGHTS = "weights"
@@ -99,7 +99,7 @@ def test_a_batch_without_rows_has_no_weights() -> None:
 def test_a_layout_needs_no_tensorflow() -> None:
     program = (
         f"import sys; sys.path[:0] = {[path for path in sys.path if path]!r}\n"
-        "from tensorsparkml.trainer.dataset import BatchLayout\n"
+        "from tensorsparkml.trainer.datasets.tf_dataset import BatchLayout\n"
         "BatchLayout('a', 'y', True)\nassert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

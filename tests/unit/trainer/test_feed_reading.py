@@ -14,7 +14,7 @@ from tests.unit.feed_simulation import Simulation
 from tensorsparkml.control.feeds.feed_ledger import SpoolLimit
 from tensorsparkml.control.protocol.feeds import FeedProgress
 from tensorsparkml.errors import EmptyFeedError, MissingColumnError, SpentFeedError
-from tensorsparkml.trainer.reader import FeedReader
+from tensorsparkml.trainer.datasets.feed_reader import FeedReader
 
 Simulate = Callable[..., Simulation]
 

@@ -15,15 +15,15 @@ from tests.unit.example_keys import AGENT, FEEDERS, KEYS, NODES
 from tensorsparkml.control.protocol.keys import Credentials, of_node
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.control.protocol.rpc import RpcServer, tcp_location, unix_location
-from tensorsparkml.data.exchange import ELEMENTS, Request
-from tensorsparkml.data.spool import Spool
-from tensorsparkml.data.transport import SpoolServer
+from tensorsparkml.data.inference.wire import ELEMENTS, Request
+from tensorsparkml.data.spool.store import Spool
+from tensorsparkml.data.spool.transport import SpoolServer
 from tensorsparkml.errors import DataError, InferenceError, MissingColumnError
-from tensorsparkml.executor.inference_desk import InferenceDesk
-from tensorsparkml.executor.inference_relay import InferenceRelay
-from tensorsparkml.executor.inference_task import choose, infer, infer_elements
+from tensorsparkml.executor.inference.partition_queue import InferenceDesk
+from tensorsparkml.executor.inference.relay import InferenceRelay
+from tensorsparkml.executor.inference.spark_task import choose, infer, infer_elements
 from tensorsparkml.trainer.agent_client import AgentClient
-from tensorsparkml.trainer.inference import Inference, InferenceBatch
+from tensorsparkml.trainer.inference.batches import Inference, InferenceBatch
 
 SECONDS = 300.0
 RESULTS = pa.schema([("y", pa.float32())])

@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tensorsparkml.data.exchange import Request
-from tensorsparkml.trainer import partition_call
-from tensorsparkml.trainer.partition_call import PartitionCalls
-from tensorsparkml.trainer.row_buffer import RowBuffer
+from tensorsparkml.data.inference.wire import Request
+from tensorsparkml.trainer.inference import partition_call
+from tensorsparkml.trainer.inference.batcher import RowBuffer
+from tensorsparkml.trainer.inference.partition_call import PartitionCalls
 
 
 class Stream:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from tensorsparkml.control.protocol.feeds import FeedProgress
-from tensorsparkml.trainer.progress import ProgressReporter
+from tensorsparkml.trainer.datasets.progress_reporter import ProgressReporter
 
 
 class Clock:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorsparkml.data.exchange import Request
-from tensorsparkml.data.segments import LocatedBatch, Origin
-from tensorsparkml.trainer.row_buffer import Cut, RowBuffer, RowStream
+from tensorsparkml.data.inference.wire import Request
+from tensorsparkml.data.spool.segments import LocatedBatch, Origin
+from tensorsparkml.trainer.inference.batcher import Cut, RowBuffer, RowStream
 
 SCHEMA = pa.schema([("y", pa.float32())])
 SECONDS = 300.0

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from tensorsparkml.errors import ConfigurationError
-from tensorsparkml.trainer.replicas import replicas_of_node
+from tensorsparkml.trainer.datasets.replicas import replicas_of_node
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tensorsparkml.errors import SpentFeedError
-from tensorsparkml.trainer import served_datasets as served_module
-from tensorsparkml.trainer.served_datasets import CALL, OPEN, ServedDatasets
-from tensorsparkml.trainer.signing import sign
+from tensorsparkml.trainer.parameter_servers import worker_datasets as served_module
+from tensorsparkml.trainer.parameter_servers.signing import sign
+from tensorsparkml.trainer.parameter_servers.worker_datasets import CALL, OPEN, ServedDatasets
 
 KEY = "the cluster's"
 

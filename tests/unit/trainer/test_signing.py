@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorsparkml.trainer.signing import sign, verify
+from tensorsparkml.trainer.parameter_servers.signing import sign, verify
 
 numbers = st.integers(0, 2**63 - 1)
 

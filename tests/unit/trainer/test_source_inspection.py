@@ -5,7 +5,7 @@ from importlib import metadata
 import pytest
 
 from tensorsparkml.errors import UnsupportedVersionError
-from tensorsparkml.trainer.source_inspection import require_version
+from tensorsparkml.trainer.repairs.source_inspection import require_version
 
 
 @pytest.mark.parametrize("version", ["3.12.0", "3.15.1", "3.20.0rc1", "4.0.0"])

@@ -1,0 +1,1 @@
+"""Columns: from Python objects to Arrow, and from Arrow to arrays."""

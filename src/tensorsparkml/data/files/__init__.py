@@ -1,0 +1,1 @@
+"""Parquet and TFRecord files, and their division among nodes."""

@@ -1,0 +1,217 @@
+"""TFRecord files: how many records they have, and copies of those that are far away.
+
+TensorFlow reads the records; it cannot say how many there are, and it has no hdfs or s3.
+"""
+
+from __future__ import annotations
+
+import gzip
+import mmap
+import os
+import struct
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from fsspec.implementations.local import LocalFileSystem
+
+from tensorsparkml.data.files.listing import FoundFile
+from tensorsparkml.data.files.row_counts import AllGather, exchange_counts, name_of
+from tensorsparkml.data.files.sharding import Part, nodes_by_size, parts_of, share_rows
+from tensorsparkml.errors import DataError
+from tensorsparkml.storage import translated_errors
+
+_LENGTH = struct.Struct("<Q")
+_HEADER = struct.Struct("<QI")
+_AROUND = 16  # bytes of a record besides its data: length, and checksums of length and of data
+_GZIP = b"\x1f\x8b"
+
+
+class TFRecordFiles:
+    """TFRecord files, uncompressed or compressed with gzip.
+
+    Each node counts the records of some files, and all nodes exchange what they counted. A file
+    that is not local is copied to local disk, once, when it is needed.
+
+    Args:
+        files: The files, in the same order on every node.
+        rank: Rank of this node.
+        nodes: Number of nodes.
+        all_gather: Exchanges values with the other nodes.
+        copies: Folder for copies.
+
+    Raises:
+        DataError: A file is no TFRecord file, or the nodes see different files.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[FoundFile],
+        rank: int,
+        nodes: int,
+        all_gather: AllGather,
+        copies: Path,
+    ) -> None:
+        self._files = files
+        self._rank = rank
+        self._nodes = nodes
+        self._copies = copies
+        self._locks = [threading.Lock() for _ in files]
+        self._copied: dict[int, Path] = {}
+        # Files are counted where most of their rows will be read, so that few are copied twice.
+        counts = {
+            index: [self._count(index)]
+            for index, node in enumerate(nodes_by_size([file.size for file in files], nodes))
+            if node == rank
+        }
+        self.parts: list[Part] = parts_of(exchange_counts(files, counts, all_gather))
+
+    @property
+    def name(self) -> str:
+        """The files as messages name them."""
+        return name_of(self._files)
+
+    @property
+    def rows(self) -> int:
+        """Number of records of all files."""
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def share_rows(self) -> int:
+        """Number of records of this node's share, in every pass."""
+        return share_rows(self.rows, self._nodes, self._rank)
+
+    def path(self, index: int) -> str:
+        """Return the file's own name, for messages."""
+        return self._files[index].path
+
+    def local_path(self, index: int) -> str:
+        """Return a local path of a file, which is copied first where it is not local.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        file = self._files[index]
+        if isinstance(file.filesystem, LocalFileSystem):
+            return file.path
+        with self._locks[index], translated_errors(f"copy {file.path}"):
+            if (target := self._copied.get(index)) is None:
+                target = self._copies / f"{name_digest(file)}.tfrecord"
+                if not target.exists():
+                    partial = target.with_suffix(".partial")
+                    self._copies.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    file.filesystem.get_file(file.path, str(partial))
+                    partial.rename(target)
+                self._copied[index] = target
+        return str(target)
+
+    def compression(self, index: int) -> str:
+        """Return a file's compression as TensorFlow calls it."""
+        return compression_of(self.local_path(index))
+
+    def first_record(self) -> bytes:
+        """Return the first record of all files.
+
+        Raises:
+            DataError: There is none.
+        """
+        for part in self.parts:
+            if part.rows:
+                path = self.local_path(part.file)
+                with _opened(path) as stream:
+                    length, _ = _HEADER.unpack(stream.read(_HEADER.size))
+                    return stream.read(length)
+        raise DataError(f"{self.name} has no records")
+
+    def _count(self, index: int) -> int:
+        try:
+            return count_records(self.local_path(index))
+        except _CorruptRecordError as error:
+            raise DataError(f"{self._files[index].path} {error}") from None
+        except (OSError, EOFError) as error:
+            raise DataError(f"cannot read {self._files[index].path}: {error}") from error
+
+
+class _CorruptRecordError(Exception):
+    """A record whose length cannot be right."""
+
+
+def count_records(path: str) -> int:
+    """Return the number of records of a local file.
+
+    Only the lengths are read; of a compressed file, all of it.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    if not os.path.getsize(path):
+        return 0
+    if compression_of(path):
+        with _opened(path) as stream:
+            return _count_stream(stream)
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        end, place, count = len(data), 0, 0
+        length_at = _LENGTH.unpack_from
+        while place + _AROUND <= end:
+            place += length_at(data, place)[0] + _AROUND
+            count += 1
+    if place != end:
+        with _opened(path) as stream:
+            _count_stream(stream)  # which finds the record
+    return count
+
+
+def compression_of(path: str) -> str:
+    """Return `GZIP` or, for an uncompressed file, an empty string."""
+    with open(path, "rb") as file:
+        head = file.read(_HEADER.size)
+    return "GZIP" if head.startswith(_GZIP) and not _is_header(head) else ""
+
+
+def name_digest(file: FoundFile) -> str:
+    """Return a name for a file's copy: another one once the file has changed.
+
+    Two filesystems may have files of the same path, such as those of two name nodes.
+    """
+    import hashlib
+
+    version = f"{hash(file.filesystem)} {file.filesystem.ukey(file.path)} {file.path}"
+    return hashlib.sha256(version.encode()).hexdigest()[:32]
+
+
+def _opened(path: str) -> BinaryIO:
+    return gzip.open(path, "rb") if compression_of(path) else open(path, "rb")  # type: ignore[return-value]
+
+
+def _count_stream(stream: BinaryIO) -> int:
+    count = 0
+    while head := stream.read(_HEADER.size):
+        if not _is_header(head):
+            what = "is not a TFRecord file" if not count else f"is corrupt at record {count}"
+            raise _CorruptRecordError(f"{what} (the first is 0): its length has a wrong checksum")
+        left = _LENGTH.unpack_from(head)[0] + 4
+        while left:
+            data = stream.read(min(left, 2**20))
+            if not data:
+                raise _CorruptRecordError(f"ends within record {count} (the first is 0)")
+            left -= len(data)
+        count += 1
+    return count
+
+
+def _is_header(head: bytes) -> bool:
+    return (
+        len(head) == _HEADER.size and masked_crc32c(head[: _LENGTH.size]) == _HEADER.unpack(head)[1]
+    )
+
+
+def masked_crc32c(data: bytes) -> int:
+    """Return TFRecord's checksum of some bytes: few, as this is Python."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF

@@ -1,0 +1,1 @@
+"""Messages and results of inference."""

@@ -1,0 +1,1 @@
+"""Memory of arrays that TensorFlow takes over."""

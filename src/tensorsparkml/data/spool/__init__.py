@@ -1,0 +1,1 @@
+"""The spool: rows as segment files, their transport, and their order."""

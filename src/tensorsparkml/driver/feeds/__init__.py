@@ -1,0 +1,1 @@
+"""Feeding: sources of rows, the Spark jobs that deliver them, and reports."""

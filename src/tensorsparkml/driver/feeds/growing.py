@@ -1,0 +1,71 @@
+"""`GrowingFeed`: a feed that takes rows as often as the driver adds some, until it is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tensorsparkml.checks import checked
+from tensorsparkml.driver.feeds.delivery import NAMES, FeedReport, OpenFeed
+from tensorsparkml.driver.feeds.sources import row_source, spark_rows
+from tensorsparkml.driver.lifecycle.coordinator import Coordinator
+from tensorsparkml.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pyspark import RDD
+    from pyspark.sql import DataFrame
+
+
+class GrowingFeed:
+    """A feed that is one to the nodes, however often rows are added.
+
+    Its rows are not kept once they are read. Leaving the cluster's with block closes it.
+
+    Args:
+        coordinator: The cluster's coordinator.
+        feed: The feed.
+    """
+
+    def __init__(self, coordinator: Coordinator, feed: OpenFeed) -> None:
+        self._coordinator = coordinator
+        self._feed = feed
+        self._added = 0
+        self._complete = True
+        self._closed = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a node still wants rows."""
+        return not self._coordinator.feed_unwanted(self._feed.name)
+
+    @property
+    def report(self) -> FeedReport:
+        """What has become of the feed so far."""
+        return self._feed.report(self._complete)
+
+    @checked(data=spark_rows, columns=NAMES["columns"])
+    def add(self, data: DataFrame | RDD[Any], columns: Sequence[str] | None = None) -> bool:
+        """Feed rows, and return when all of them are on the nodes, or the nodes want no more.
+
+        Args:
+            data: The rows.
+            columns: As for `Cluster.train`.
+
+        Returns:
+            Whether all rows were delivered.
+
+        Raises:
+            ConfigurationError: The feed was closed.
+            TensorSparkMLError: The feed or a node failed.
+        """
+        if self._closed:
+            raise ConfigurationError(f"feed {self._feed.name!r} was closed; open another one")
+        delivered = self._feed.deliver(row_source(data, columns), part=str(self._added))
+        self._added += 1
+        self._complete = self._complete and delivered
+        return delivered
+
+    def close(self) -> None:
+        """Add no more rows, and let the nodes read to the end."""
+        self._closed = True
+        self._feed.close()

@@ -1,0 +1,1 @@
+"""Inference by the nodes of a running cluster: Spark's side."""

@@ -1,0 +1,1 @@
+"""Spark: its session, columns, slots, jobs, failures, and private API."""

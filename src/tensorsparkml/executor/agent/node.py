@@ -1,0 +1,399 @@
+"""One node, as its agent runs it: an event loop around the trainer, the spool and the driver."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, replace
+from typing import Any, BinaryIO
+
+import psutil
+import pyarrow as pa
+
+from tensorsparkml.control.processes import MARK, node_mark
+from tensorsparkml.control.protocol.directives import (
+    Directive,
+    End,
+    EndInference,
+    Give,
+    LastFeeds,
+    Remove,
+    Stop,
+)
+from tensorsparkml.control.protocol.events import (
+    TRAINER_EVENTS,
+    AwaitsEnd,
+    Failed,
+    Finished,
+    Given,
+    Started,
+    Starving,
+    Unawaited,
+)
+from tensorsparkml.control.protocol.failures import Failure, from_exception
+from tensorsparkml.control.protocol.keys import DATASETS, FEEDER, of_node
+from tensorsparkml.control.protocol.peers import Peer
+from tensorsparkml.control.protocol.pipe_frames import read_frame
+from tensorsparkml.control.protocol.plan import ClusterPlan
+from tensorsparkml.control.protocol.rpc import RpcClient, RpcServer, tcp_location, unix_location
+from tensorsparkml.control.protocol.tf_config import node_environment
+from tensorsparkml.data.spool.store import Spool
+from tensorsparkml.data.spool.transport import NodeGoneError, SpoolServer, send_segment
+from tensorsparkml.errors import FeedError
+from tensorsparkml.executor.agent.coordinator_link import DriverLink, Mailbox, Reporter, try_port
+from tensorsparkml.executor.agent.events import (
+    AskingOver,
+    DriverGone,
+    Event,
+    ExecutorGone,
+    GraceOver,
+    MainBegan,
+    TaskEnded,
+    TrainerExited,
+)
+from tensorsparkml.executor.agent.node_logs import NodeLogs
+from tensorsparkml.executor.agent.output_log import NodeLog
+from tensorsparkml.executor.agent.trainer_process import Trainer, trainer_environment
+from tensorsparkml.executor.agent.trainer_watch import TrainerWatch
+from tensorsparkml.executor.folders import NodeFolders
+from tensorsparkml.executor.inference.partition_queue import InferenceDesk
+from tensorsparkml.executor.inference.relay import InferenceRelay
+from tensorsparkml.executor.launch.reserved_port import hold_port
+from tensorsparkml.executor.process_tree import alive
+
+logger = logging.getLogger(__name__)
+_WATCH_SECONDS = 0.5  # between looks at the driver, the trainer and the executor's process
+_ASKING_SECONDS = 1.0  # for a main beside the training to ask whether that has ended
+_GRACE_SECONDS = 1.0  # for a trainer to report its own failure before it is killed
+
+
+class Node:
+    """Runs one node.
+
+    Args:
+        plan: The cluster.
+        rank: Rank of the node.
+        host: Address to listen on, under which the other nodes reach this one.
+        executor: Process id of the executor's JVM and when it was started, or None if unknown.
+        orders: The pipe from the launch task.
+        umask: The file mode creation mask of the trainer.
+    """
+
+    def __init__(
+        self,
+        plan: ClusterPlan,
+        rank: int,
+        host: str,
+        executor: int | None,
+        orders: BinaryIO,
+        umask: int,
+    ) -> None:
+        self.plan = plan
+        self.rank = rank
+        self._host = host
+        self._orders = orders
+        self._executor = psutil.Process(executor) if executor else None
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._link = DriverLink(plan.lease_seconds, lambda: try_port(plan.coordinator))
+        self._umask = umask
+        self._folders = NodeFolders(plan, rank)
+        self.log_dir = self._folders.log_dir
+        self._log = NodeLog(self._folders.log)
+        self._temporary = self._folders.make_temporary()
+        self._spool = Spool(self._folders.spool)
+        self._desk = InferenceDesk()
+        self._relay = InferenceRelay(self._desk)
+        self._server = SpoolServer(
+            tcp_location(host),
+            plan.keys.guard(FEEDER),
+            self._spool,
+            exchange=self._relay.serve_task,
+        )
+        self._held_port = hold_port(host)
+        self._reported: Failure | None = None
+        self._stopping = False
+        self._abandoned = False
+        self._finished = False
+        self._training_ended = threading.Event()
+        self._awaits_end = False
+        self._main_began = False
+        self._ended = threading.Event()
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """What the launch task tells the other nodes about this one."""
+        role, index = self.plan.roles.nodes[self.rank]
+        port = self._held_port.getsockname()[1]
+        spool = str(self._spool.directory)
+        return asdict(Peer(self.rank, role, index, self._host, self._server.port, port, spool))
+
+    def run(
+        self,
+        peers: list[Peer],
+        resources: dict[str, str],
+        main: bytes,
+        on_started: Callable[[], None] = lambda: None,
+    ) -> str | None:
+        """Run the trainer to its end, and return why the driver counts as gone, or None.
+
+        Args:
+            peers: All nodes by rank.
+            resources: Environment variables for what the node may use of its host.
+            main: The pickled main function and its arguments.
+            on_started: Called when the trainer runs, which from then on notices the agent's end.
+        """
+        self._peers = peers
+        name = peers[self.rank].name
+        socket_path = str(self._temporary / "agent")
+        program_temporary = self._temporary / "tmp"
+        program_temporary.mkdir(mode=0o700)
+        self._trainer_watch = TrainerWatch()
+        trainer_server = RpcServer(
+            unix_location(socket_path),
+            self.plan.keys.guard(of_node(self.rank)),
+            {
+                "window": self._on_window,
+                "report": self._on_report,
+                "begun": lambda body: self._spool.begun(**body),
+                "beat": lambda _: self._trainer_watch.heard(),
+                "began": lambda _: self._events.put(MainBegan()),
+                "take": self._relay.take,
+                "training_ended": self._on_training_ended,
+            },
+            self._relay.serve_program,
+        )
+        client, plan = self._connect(), self.plan
+        self._reporter = Reporter(client, self.rank, self._log, self._link, plan.lines_seconds)
+        self._mailbox = Mailbox(client, self.rank, self._link, self._deliver, plan.poll_seconds)
+        self._reporter.start()
+        logs = NodeLogs(self.plan, self.rank, self.log_dir, self._host, self._reporter)
+        self._trainer = Trainer(
+            trainer_environment(
+                {
+                    **node_environment(peers, self.rank),
+                    **resources,
+                    "TMPDIR": str(program_temporary),
+                    **self.plan.environment,
+                    MARK: node_mark(self.plan.cluster_id, self.rank),
+                }
+            ),
+            {
+                "agent": unix_location(socket_path),
+                "coordinator": self.plan.coordinator,
+                "credentials": asdict(self.plan.keys.credentials(of_node(self.rank))),
+                "datasets_key": self.plan.keys.token(DATASETS),
+                "peers": [asdict(peer) for peer in peers],
+                "rank": self.rank,
+                "agent_process": os.getpid(),
+                "lease_seconds": self.plan.lease_seconds,
+                "readers": self.plan.roles.readers,
+                "serves": self.rank not in self.plan.roles.with_main,
+                "default_fs": self.plan.default_fs,
+                "working_dir": self.plan.working_dir,
+                "log_dir": str(self.log_dir),
+                "spool_dir": str(self._spool.directory),
+            },
+            main,
+            self._log,
+            lambda status: self._events.put(TrainerExited(status)),
+            self._umask,
+            logs.process_ids,
+        )
+        logger.info("%s: trainer runs as process %d", name, self._trainer.process_id)
+        on_started()
+        processes = os.getpid(), self._trainer.process_id
+        self._reporter.send(Started(peers[self.rank], processes))
+        self._start_thread("mailbox", self._mailbox.run)
+        self._start_thread("orders", self._watch_orders)
+        self._start_thread("watch", self._watch)
+        while not self._handle(self._events.get()):
+            pass
+        logs.close()  # while the mailbox still shows the driver that this agent lives
+        self._reporter.finish()
+        self._ended.set()
+        self._mailbox.stop()
+        self._spool.close()
+        trainer_server.shutdown()
+        return self._link.gone
+
+    def close(self) -> None:
+        """Give up ports and files."""
+        self._server.shutdown()
+        self._held_port.close()
+        self._folders.remove()
+
+    # Events
+
+    def _handle(self, event: Event) -> bool:
+        """React to one event and return whether that was the end."""
+        match event:
+            case TrainerExited(status):
+                if self._stopping:
+                    self._look_after_executor()
+                if self._reported is None and not self._finished and not self._stopping:
+                    self._reported = self._trainer.explain_exit(status)
+                if self._reported is not None:
+                    self._report_failure(self._reported)
+                # After the report, so that the driver knows the cause before Spark's tasks fail.
+                self._desk.close(
+                    "its program has ended; the driver's error says why"
+                    if self._reported is None
+                    else f"its program has failed: {self._reported.message}"
+                )
+                return True
+            case End():
+                self._training_ended.set()
+                self._trainer.allow_exit()
+                if self._finished or self.rank not in self.plan.roles.with_main:
+                    self._stopping = self._stopping or not self._finished
+                    self._after(_GRACE_SECONDS, GraceOver())
+                elif self._main_began:
+                    self._after(_ASKING_SECONDS, AskingOver())
+            case MainBegan():
+                self._main_began = True
+                if self._training_ended.is_set():
+                    self._after(_ASKING_SECONDS, AskingOver())
+            case AskingOver():
+                if not self._awaits_end and not self._finished:
+                    self._stopping = True
+                    self._reporter.send(Unawaited())
+                    self._trainer.kill()
+            case Stop():
+                self._stopping = True
+                self._after(_GRACE_SECONDS, GraceOver())
+            case GraceOver():
+                self._trainer.kill()
+            case TaskEnded(released):
+                if not released and not self._stopping:
+                    self._lost_task()
+            case ExecutorGone():
+                self._look_after_executor()
+            case DriverGone(reason):
+                self._abandon(Failure("LaunchError", reason))
+        return False
+
+    def _lost_task(self) -> None:
+        if self._executor is not None:
+            # Its worker dies with the executor, a moment before the JVM itself is seen to be gone.
+            with suppress(psutil.TimeoutExpired):
+                self._executor.wait(timeout=1.0)
+        self._look_after_executor()
+        message = "Spark has ended the task that held this node's slot"
+        self._abandon(Failure("LaunchError", message, consequence=True))
+
+    def _look_after_executor(self) -> None:
+        """Give up if the executor is gone, which Spark may have told the driver before."""
+        if self._executor is not None and not alive(self._executor):
+            self._abandon(Failure("ExecutorLostError", "the executor's JVM has ended"))
+
+    def _abandon(self, failure: Failure) -> None:
+        if not self._abandoned and not self._finished:
+            self._abandoned = self._stopping = True
+            self._report_failure(failure)
+        self._trainer.kill()
+
+    def _after(self, seconds: float, event: Event) -> None:
+        timer = threading.Timer(seconds, self._events.put, [event])
+        timer.daemon = True
+        timer.start()
+
+    def _report_failure(self, failure: Failure) -> None:
+        named = replace(failure, node=self._peers[self.rank].name, log_tail=self._log.tail())
+        self._reporter.send(Failed(named))
+
+    # Calls of the trainer
+
+    def _on_report(self, body: dict[str, Any]) -> None:
+        """Pass on an event of the trainer."""
+        match event := TRAINER_EVENTS.decode(body):
+            case Failed(failure):
+                # Reported when the process has ended, and with it its output.
+                self._reported = failure
+            case Finished():
+                self._finished = True
+                self._reporter.send(event)
+                self._desk.close(
+                    "its main has returned; loop over ctx.inference(...) to its end, which comes "
+                    "when the driver leaves the with block"
+                )
+            case _:
+                self._reporter.send(event)
+
+    def _on_window(self, body: dict[str, Any]) -> dict[str, Any]:
+        feed, segments, held_by_all = body["feed"], body["segments"], body["held_by_all"]
+        if self._spool.starves(feed, segments, held_by_all):
+            self._reporter.send(Starving(feed, segments))
+        return self._spool.window(feed, segments, held_by_all, body["wait_seconds"])
+
+    def _on_training_ended(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Say whether training has ended; who asks returns by itself when it has."""
+        if not self._awaits_end:
+            self._awaits_end = True
+            self._reporter.send(AwaitsEnd())
+        return {"ended": self._training_ended.wait(body["wait_seconds"])}
+
+    # Directives
+
+    def _deliver(self, directive: Directive) -> None:
+        match directive:
+            case Give():
+                self._start_thread("give", lambda: self._give(directive))
+            case Remove():
+                self._spool.apply(directive)
+                self._start_thread("remove", lambda: self._spool.delete(directive.feed))
+            case LastFeeds(feeds):
+                self._spool.last_feeds(feeds)
+            case EndInference():
+                self._desk.end("the driver has left the with block of the cluster")
+            case End() | Stop():
+                self._events.put(directive)
+            case _:
+                self._spool.apply(directive)
+
+    def _give(self, directive: Give) -> None:
+        peer = self._peers[directive.target]
+        try:
+            batches = self._spool.rows_to_give(directive)
+            credentials = self.plan.keys.credentials(FEEDER)
+            send_segment(peer, credentials, directive.feed, directive.segment, batches)
+        except FeedError as error:
+            self._report_failure(from_exception(error, kind="FeedError", message=error.message))
+        except (pa.ArrowException, OSError) as error:
+            message = f"could not hand {directive.rows} rows of {directive.feed!r} to {peer.name}"
+            failure = Failure(
+                "FeedError",
+                f"{message}: {error}",
+                consequence=isinstance(error, NodeGoneError),
+            )
+            self._report_failure(failure)
+        else:
+            self._reporter.send(Given(directive.feed, directive.segment))
+
+    # Threads that watch
+
+    def _watch(self) -> None:
+        executor = self._executor
+        while not self._ended.wait(_WATCH_SECONDS):
+            self._trainer.sample_memory()
+            if executor is not None and not alive(executor):
+                executor = None
+                self._events.put(ExecutorGone())
+            self._link.look()
+            if (reason := self._link.gone) is not None:
+                self._events.put(DriverGone(reason))
+            for event in self._trainer_watch.look(self._trainer.process_id):
+                self._reporter.send(event)
+
+    def _watch_orders(self) -> None:
+        released = read_frame(self._orders) is not None
+        self._events.put(TaskEnded(released))
+
+    def _connect(self) -> RpcClient:
+        return RpcClient(self.plan.coordinator, self.plan.keys.credentials(of_node(self.rank)))
+
+    def _start_thread(self, name: str, target: Any) -> None:
+        threading.Thread(target=target, name=name, daemon=True).start()

@@ -1,0 +1,1 @@
+"""The feeder: delivers one Spark partition's rows to the nodes."""

@@ -1,0 +1,1 @@
+"""Inference between Spark tasks, agents and programs."""

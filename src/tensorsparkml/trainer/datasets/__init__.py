@@ -1,0 +1,1 @@
+"""Datasets: passes over a node's share of rows, in lockstep with the other nodes."""

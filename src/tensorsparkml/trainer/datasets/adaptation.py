@@ -1,0 +1,205 @@
+"""Preprocessing layers learn from the rows of all nodes.
+
+Every node gives its layer all rows, batch by batch: those of the first node, of the second one, and
+so on. So every layer with an `adapt` of any kind learns what it learns in one process from the same
+batches, and has the same state everywhere, without anything being known of the layer. The nodes
+pass each other their batches in step, so that no more than a batch of each is in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.trainer.repairs.keras_versions import is_of_keras_2
+
+__all__ = [
+    "AllGather",
+    "all_gather_of",
+    "check_same",
+    "of_all_nodes",
+    "packed",
+    "parts",
+    "unpacked",
+]
+
+AllGather = Callable[[bytes], list[bytes]]
+"""Hands bytes to all nodes and returns theirs, by rank."""
+
+_WORD = 8  # bytes
+
+
+def check_same(layers: Any, all_gather: Callable[[list[str]], list[list[str]]]) -> None:
+    """Check that all nodes adapt layers of the same kinds.
+
+    Args:
+        layers: This node's, as for `parts`.
+        all_gather: Exchanges their kinds.
+
+    Raises:
+        ConfigurationError: They do not.
+    """
+    if isinstance(layers, Mapping):
+        own = [f"{key}: {type(layer).__name__}" for key, layer in layers.items()]
+    else:
+        several = layers if isinstance(layers, Sequence) else [layers]
+        own = [type(layer).__name__ for layer in several]
+    for rank, found in enumerate(all_gather(own)):
+        if found != own:
+            raise ConfigurationError(
+                "all nodes must make the same calls of ctx.adapt, but this one adapts "
+                f"{', '.join(own)}, and the one of rank {rank} {', '.join(found)}"
+            )
+
+
+def parts(layers: Any, dataset: Any) -> list[tuple[Any, Any]]:
+    """Return each layer with the dataset of what it learns from.
+
+    Args:
+        layers: One layer, which gets the dataset's elements; or several, which get what elements
+            have under their names, or in their places.
+        dataset: A `tf.data.Dataset` of batches.
+
+    Raises:
+        ConfigurationError: An element has no such part, or something is not a layer to adapt.
+    """
+    if isinstance(layers, Mapping):
+        chosen = [(layer, _part(dataset, key)) for key, layer in layers.items()]
+    elif isinstance(layers, Sequence):
+        chosen = [(layer, _part(dataset, place)) for place, layer in enumerate(layers)]
+    else:
+        chosen = [(layers, dataset)]
+    for layer, _ in chosen:
+        if is_of_keras_2(type(layer)):
+            raise ConfigurationError(
+                f"ctx.adapt takes layers of Keras 3, and {layer.name!r} is one of Keras 2; give it "
+                "its vocabulary or its statistics when it is made"
+            )
+    return chosen
+
+
+def of_all_nodes(dataset: Any, nodes: int, all_gather: AllGather) -> Any:
+    """Return a `tf.data.Dataset` of the batches of all nodes, those of a step in one.
+
+    All nodes must read it, each as far as the others.
+
+    Args:
+        dataset: This node's batches, as many as every node has.
+        nodes: Number of nodes.
+        all_gather: Exchanges a batch.
+    """
+    import tensorflow as tf
+
+    spec = dataset.element_spec
+    dtypes = [each.dtype for each in tf.nest.flatten(spec, expand_composites=True)]
+
+    def encode(element: Any) -> bytes:
+        tensors = tf.nest.flatten(element, expand_composites=True)
+        pieces = [tf.io.serialize_tensor(tensor).numpy() for tensor in tensors]
+        return bytes(tf.train.BytesList(value=pieces).SerializeToString())
+
+    def decode(payload: bytes) -> Any:
+        pieces = tf.train.BytesList.FromString(payload).value
+        tensors = [
+            tf.io.parse_tensor(piece, dtype) for piece, dtype in zip(pieces, dtypes, strict=True)
+        ]
+        return tf.nest.pack_sequence_as(spec, tensors, expand_composites=True)
+
+    def batches() -> Iterator[Any]:
+        for element in dataset:
+            found = [decode(payload) for payload in all_gather(encode(element))]
+            yield tf.nest.map_structure(lambda *of_nodes: _joined(of_nodes), *found)
+
+    signature = tf.nest.map_structure(lambda each: _spec_of_all(each, nodes), spec)
+    options = tf.data.Options()
+    # A batch is fetched when it is asked for, so that the nodes' collectives have one order.
+    options.autotune.enabled = False
+    options.experimental_optimization.inject_prefetch = False
+    together = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    return together.with_options(options)
+
+
+def all_gather_of(strategy: Any, nodes: int) -> AllGather:
+    """Return what exchanges bytes between the nodes of a `MultiWorkerMirroredStrategy`.
+
+    Args:
+        strategy: The strategy.
+        nodes: Number of nodes.
+    """
+    import tensorflow as tf
+
+    replicas = strategy.num_replicas_in_sync // nodes
+
+    def of_replica(words: Any) -> Any:
+        context = tf.distribute.get_replica_context()
+        # The first of the node's replicas speaks for it.
+        first = tf.equal(context.replica_id_in_sync_group % replicas, 0)
+        return context.all_gather(words[: tf.size(words) * tf.cast(first, tf.int32)], axis=0)
+
+    def gather(words: Any) -> Any:
+        found = strategy.run(of_replica, args=(words,))
+        return strategy.experimental_local_results(found)[0]
+
+    signature = [tf.TensorSpec([None], tf.int64)]  # collectives gather no strings
+    function = tf.function(gather, input_signature=signature, autograph=False)
+
+    def all_gather(payload: bytes) -> list[bytes]:
+        return unpacked(function(packed(payload)).numpy())
+
+    return all_gather
+
+
+def packed(payload: bytes) -> np.ndarray:
+    """Return bytes as int64, after their number."""
+    whole = payload + bytes(-len(payload) % _WORD)
+    return np.concatenate([[len(payload)], np.frombuffer(whole, np.int64)])
+
+
+def unpacked(words: np.ndarray) -> list[bytes]:
+    """Return all the bytes that `packed` made, one after the other, into `words`."""
+    found = []
+    while len(words):
+        size = int(words[0])
+        end = 1 - (-size // _WORD)
+        found.append(words[1:end].tobytes()[:size])
+        words = words[end:]
+    return found
+
+
+def _part(dataset: Any, key: Any) -> Any:
+    spec = dataset.element_spec
+    places = range(len(spec)) if isinstance(spec, tuple) else ()
+    if key not in (spec if isinstance(spec, dict) else places):
+        has = ", ".join(spec) if isinstance(spec, dict) else f"{len(places) or 'one'} without names"
+        raise ConfigurationError(
+            f"the dataset has nothing for layer {key!r}, but: {has}. Give several layers as a "
+            "dict, and make the dataset of as many features under the same names, without a "
+            'label: features={"age": "age", "text": "review"}'
+        )
+
+    def choose(*element: Any) -> Any:
+        return element[key] if isinstance(spec, tuple) else element[0][key]
+
+    return dataset.map(choose)
+
+
+def _joined(values: Sequence[Any]) -> Any:
+    import tensorflow as tf
+
+    if isinstance(values[0], tf.SparseTensor):
+        return tf.sparse.concat(0, list(values), expand_nonconcat_dims=True)
+    return tf.concat(values, 0)
+
+
+def _spec_of_all(spec: Any, nodes: int) -> Any:
+    """Return what a tensor of a batch is like where it has the rows of all nodes."""
+    import tensorflow as tf
+
+    rows, *row = spec.shape.as_list()
+    shape = [None if rows is None else rows * nodes, *row]
+    if isinstance(spec, tf.RaggedTensorSpec):
+        return tf.RaggedTensorSpec(shape, spec.dtype, spec.ragged_rank, spec.row_splits_dtype)
+    return type(spec)(shape, spec.dtype)

@@ -1,0 +1,1 @@
+"""Inference: the program's side."""

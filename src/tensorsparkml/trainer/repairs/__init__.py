@@ -1,0 +1,1 @@
+"""Repairs of Keras and TensorFlow, and guards against their misuse."""
