@@ -14,7 +14,7 @@ import pytest
 from two_processes import Node, run_processes
 
 from tensorsparkml.errors import UnsupportedVersionError
-from tensorsparkml.trainer.repairs import keras_fix, legacy_keras_fix
+from tensorsparkml.trainer.repairs import keras_fix, keras_replicas_fix, legacy_keras_fix
 from tensorsparkml.trainer.repairs.keras_replicas_fix import repair_clipping, repair_loss_scaling
 from tensorsparkml.trainer.repairs.keras_steps_fix import repair_losses_of_outputs
 from tensorsparkml.trainer.strategies import repair_keras
@@ -386,7 +386,7 @@ def load(directory: Path, name: str, source: str) -> ModuleType:
             'strategy.reduce("MEAN", batch, axis=None))',
             "self._symbolic_build(data_batch=data_batch)",
         ),
-        (keras_fix.reduces_scalars_over_axis, "axis=0", "axis=None"),
+        (keras_replicas_fix.reduces_scalars_over_axis, "axis=0", "axis=None"),
         (keras_fix.fetches_in_graph, "iterator.get_next()", "data"),
         (
             keras_fix.maps_distributed_dataset,

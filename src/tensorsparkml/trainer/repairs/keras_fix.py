@@ -1,14 +1,12 @@
 """Makes Keras 3 `fit`, `evaluate` and `predict` work under MultiWorkerMirroredStrategy.
 
 What a step and an epoch are is repaired by `keras_steps_fix`, for single nodes too, and what
-replicas do not have in common by `keras_replicas_fix`. Five other
+replicas do not have in common by `keras_replicas_fix`. Four other
 defects of Keras's TensorFlow trainer are repaired here (keras-team/keras#20585):
 
 - `_maybe_symbolic_build` reduces the whole batch, a tuple, where a tensor is expected.
 - `_maybe_symbolic_build` reads a batch of the data to learn its shapes and throws it away, at the
   start of every `fit` and of every evaluation. The dataset's element spec tells the shapes too.
-- `reduce_per_replica` averages scalars over axis 0, which they do not have. It also puts the
-  outputs of the nodes' first replicas before those of all second ones.
 - The step function fetches its batch inside the graph, so with `steps_per_execution` above 1 the
   steps' collectives lie in nested control flow, where TensorFlow cannot number them.
 - `fit(class_weight=...)` calls `map` on the dataset; a `tf.distribute.DistributedDataset` has none.
@@ -137,8 +135,7 @@ def repair_trainer(module: ModuleType) -> None:
     require_version(OLDEST)
     if reads_or_reduces_batch(module):
         replace(module, "TensorFlowTrainer._maybe_symbolic_build", _build_from_spec)
-    if reduces_scalars_over_axis(module):
-        replace(module, "reduce_per_replica", functools.partial(_reduce, module))
+    keras_replicas_fix.repair_reduction(module)
     keras_steps_fix.check_scaled_losses(module)
     repair_steps(module)
 
@@ -156,23 +153,6 @@ def reads_or_reduces_batch(module: ModuleType) -> bool:
     if not calls(function, "_symbolic_build"):
         raise unrecognised(module, name, "does not call _symbolic_build")
     return bool(calls(function, "reduce") or calls(function, "next"))
-
-
-def reduces_scalars_over_axis(module: ModuleType) -> bool:
-    """Whether the mean over several workers is taken along an axis of the values."""
-    name = "reduce_per_replica"
-    function = parse_function(module, name, ["values", "strategy", "reduction"])
-    parse_function(module, "_collective_all_reduce_multi_worker", ["strategy"])
-    axes = [
-        ast.unparse(keyword.value)
-        for call in calls(function, "reduce")
-        if call.args and ast.unparse(call.args[0]) == "'MEAN'"
-        for keyword in call.keywords
-        if keyword.arg == "axis"
-    ]
-    if not axes or not set(axes) <= {"0", "None"}:
-        raise unrecognised(module, name, f"reduces the mean over the axes {axes}")
-    return "0" in axes
 
 
 def fetches_in_graph(module: ModuleType) -> bool:
@@ -239,25 +219,6 @@ def _batch_spec(element_spec: Any) -> tuple[Any, bool]:
     if any(shape.rank is None for shape in shapes):
         return None, False
     return specs, all(shape[1:].is_fully_defined() for shape in shapes)
-
-
-def _reduce(
-    module: ModuleType,
-    wrapped: Callable[..., Any],
-    _: Any,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-) -> Any:
-    call = inspect.signature(wrapped).bind(*args, **kwargs).arguments
-    values, strategy, reduction = call["values"], call["strategy"], call["reduction"]
-    together = module._collective_all_reduce_multi_worker(strategy)
-    if together and reduction in ("auto", "mean"):
-        return module.tree.map_structure(
-            lambda value: strategy.reduce("MEAN", value, axis=None), values
-        )
-    if together and reduction == "concat":
-        return module.tree.map_structure(lambda value: strategy.gather(value, axis=0), values)
-    return wrapped(values, strategy, reduction)
 
 
 def _make_function(

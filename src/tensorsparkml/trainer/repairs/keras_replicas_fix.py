@@ -1,12 +1,14 @@
 """Repairs what Keras 3 takes to be alike on all replicas, or a single tensor.
 
-Three defects under `MultiWorkerMirroredStrategy`, and under `MirroredStrategy` with several GPUs:
+Four defects under `MultiWorkerMirroredStrategy`, and under `MirroredStrategy` with several GPUs:
 
 - `LossScaleOptimizer`, which Keras uses with `mixed_float16`, leaves a step out where a gradient is
   not finite. Each replica looks at its own gradients, which are not added up yet, so one leaves the
   step out while the others wait for it, or all apply what is not finite. Here the step is left out
   on all replicas, or on none.
 - Optimizers clip each replica's gradients, and then add them up. Here it is the other way round.
+- `reduce_per_replica` averages scalars over axis 0, which they do not have. It also puts the
+  outputs of the nodes' first replicas before those of all second ones.
 - What a step returns is averaged over the nodes, but a metric's `result` may return its variable,
   which is not a tensor.
 
@@ -16,9 +18,11 @@ first; tests/trainer/test_keras_fix.py and tests/trainer/test_keras_numbers.py p
 
 from __future__ import annotations
 
+import ast
+import functools
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -32,6 +36,7 @@ from tensorsparkml.trainer.repairs.source_inspection import (
 __all__ = [
     "repair_clipping",
     "repair_loss_scaling",
+    "repair_reduction",
     "variables_as_tensors",
 ]
 
@@ -69,6 +74,33 @@ def repair_clipping(module: ModuleType) -> None:
     replace(module, add_up, _add_up_once)
 
 
+def repair_reduction(module: ModuleType) -> None:
+    """Let the trainer module reduce scalars, and keep the outputs of a node together.
+
+    Raises:
+        UnsupportedVersionError: The source is not recognised.
+    """
+    if reduces_scalars_over_axis(module):
+        replace(module, "reduce_per_replica", functools.partial(_reduce, module))
+
+
+def reduces_scalars_over_axis(module: ModuleType) -> bool:
+    """Whether the mean over several workers is taken along an axis of the values."""
+    name = "reduce_per_replica"
+    function = parse_function(module, name, ["values", "strategy", "reduction"])
+    parse_function(module, "_collective_all_reduce_multi_worker", ["strategy"])
+    axes = [
+        ast.unparse(keyword.value)
+        for call in calls(function, "reduce")
+        if call.args and ast.unparse(call.args[0]) == "'MEAN'"
+        for keyword in call.keywords
+        if keyword.arg == "axis"
+    ]
+    if not axes or not set(axes) <= {"0", "None"}:
+        raise unrecognised(module, name, f"reduces the mean over the axes {axes}")
+    return "0" in axes
+
+
 def variables_as_tensors(outputs: Any) -> Any:
     """Return what a step gives for one replica, with the values of variables in their places."""
     import keras
@@ -86,6 +118,25 @@ def _require_calls(module: ModuleType, name: str, parameters: list[str], *called
     for other in called:
         if not calls(function, other):
             raise unrecognised(module, name, f"does not call {other}")
+
+
+def _reduce(
+    module: ModuleType,
+    wrapped: Callable[..., Any],
+    _: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    call = inspect.signature(wrapped).bind(*args, **kwargs).arguments
+    values, strategy, reduction = call["values"], call["strategy"], call["reduction"]
+    together = module._collective_all_reduce_multi_worker(strategy)
+    if together and reduction in ("auto", "mean"):
+        return module.tree.map_structure(
+            lambda value: strategy.reduce("MEAN", value, axis=None), values
+        )
+    if together and reduction == "concat":
+        return module.tree.map_structure(lambda value: strategy.gather(value, axis=0), values)
+    return wrapped(values, strategy, reduction)
 
 
 def _apply_to_sums(
