@@ -163,3 +163,25 @@ def test_a_feed_of_many_segments_keeps_few_files_open(tmp_path: Path) -> None:
     reader.close()
     del kept
     assert in_use() == (0, 0)
+
+
+def test_nothing_remains_of_segments_that_were_dropped(tmp_path: Path) -> None:
+    reader = RowReader()
+    for number in range(6):
+        path = tmp_path / f"{number}.arrow"
+        write_segment(path, [located(10 * number, 10, Origin(number, 0))])
+        reader.append(str(path), 10)
+    assert ids_of(reader.read(25, 10)) == list(range(25, 35))
+    assert reader.drop(34) == 30
+    assert reader.drop(34) == 0
+    assert (reader.segments, reader.dropped_segments, reader.dropped_rows) == (6, 3, 30)
+    assert files(tmp_path) == ["3.arrow", "4.arrow", "5.arrow"]
+    assert ids_of(reader.read(30, 30)) == list(range(30, 60))
+    assert ids_of([reader.first_batch()]) == list(range(30, 40))
+    with pytest.raises(ValueError, match="rows from 29 on were dropped, up to 30"):
+        reader.read(29, 2)
+    assert reader.drop(60) == 30
+    assert (reader.segments, reader.rows, files(tmp_path)) == (6, 60, [])
+    write_segment(tmp_path / "6.arrow", [located(60, 10, Origin(6, 0))])
+    reader.append(str(tmp_path / "6.arrow"), 10)
+    assert ids_of(reader.read(60, 10)) == list(range(60, 70))

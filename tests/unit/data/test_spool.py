@@ -295,3 +295,18 @@ def test_dropping_is_told(spool: Spool) -> None:
     assert spool.window("train", 0, 0, 0.0)["keep_bytes"] is None
     spool.apply(Drop("train", 7))
     assert spool.window("train", 0, 0, 0.0)["keep_bytes"] == 7
+
+
+def test_segments_that_the_trainer_has_dropped_are_forgotten(spool: Spool) -> None:
+    for number in range(4):
+        write(spool, "train", str(number), 2 * number, 2 * number + 1)
+        spool.apply(Publish("train", str(number), 2))
+    assert len(spool.window("train", 0, 0, LONG)["segments"]) == 4
+    spool.forget("train", 4)
+    assert held_ids(spool.window("train", 2, 0, LONG)) == [4, 5, 6, 7]
+    write(spool, "train", "4", 8, 9)
+    spool.apply(Publish("train", "4", 2))
+    assert held_ids(spool.window("train", 4, 0, LONG)) == [8, 9]
+    assert ids_of(spool.rows_to_give(Give("train", "given-0", 1, 7, 3))) == [7, 8, 9]
+    spool.forget("train", 6)
+    assert spool.window("train", 5, 0, 0.0) == NOTHING

@@ -11,6 +11,7 @@ from enum import Enum
 
 from tensorsparkml.control.coordinator.joint_calls import JointCalls
 from tensorsparkml.control.coordinator.node_silence import NodeSilence, Warned
+from tensorsparkml.control.coordinator.root_cause import HUNG
 from tensorsparkml.control.feeds.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.protocol.directives import Directive, End, Stop
 from tensorsparkml.control.protocol.events import EpochEnded
@@ -18,8 +19,6 @@ from tensorsparkml.control.protocol.failures import Failure
 from tensorsparkml.control.protocol.feeds import FeedProgress
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.roles import Roles
-
-_HUNG = "TrainerHungError"
 
 
 class Phase(Enum):
@@ -249,8 +248,8 @@ class ClusterState:
                 "frozen container), or native code in it hangs. Look at the process and at the "
                 "node's log"
             )
-            self._known.add((_HUNG, node.name, True))
-            self.failures.append(Failure(_HUNG, message, node.name, consequence=True))
+            self._known.add((HUNG, node.name, True))
+            self.failures.append(Failure(HUNG, message, node.name, consequence=True))
 
     # Feeds
 
@@ -346,20 +345,6 @@ class ClusterState:
         known = any(not failure.consequence for failure in self.failures)
         wait = self._settle_seconds if known else self._cause_seconds
         return self.all_gone or now - self._failed_at >= wait
-
-    def verdict(self) -> tuple[Failure, list[Failure]]:
-        """Return the root cause and what failed after it.
-
-        The root cause is the first failure that is not merely what nodes suffer when another one
-        fails: a broken collective may be reported before the crash that broke it. Where there is
-        none, it is a trainer that hangs, if one does.
-        """
-
-        def order(failure: Failure) -> int:
-            return failure.consequence + (failure.consequence and failure.kind != _HUNG)
-
-        root = min(self.failures, key=order)
-        return root, [failure for failure in self.failures if failure is not root]
 
     def _to_all(self, directive: Directive) -> Addressed:
         return [(rank, directive) for rank in range(len(self.nodes))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from tensorsparkml.control.feeds.commit_log import CommitLog
 from tensorsparkml.control.feeds.deliveries import Deliveries, delivery_name
 from tensorsparkml.control.feeds.lockstep import balance
 from tensorsparkml.control.feeds.placement import Placement
@@ -91,7 +92,7 @@ class FeedLedger:
         self._removed = False
         self._released = 0
         self._behind = set(range(nodes))  # hold no more than every node is known to hold
-        self._committed: set[str] = set()
+        self._commits = CommitLog()
         self._gives: list[Give] = []
         self._giving: set[str] = set()  # segments that have not arrived yet
         self._limit = limit
@@ -123,9 +124,8 @@ class FeedLedger:
 
     def commit(self, commit: Commit) -> Addressed:
         """Accept the rows that a feeder wrote, unless the same are here already."""
-        if self._closing or commit.key in self._committed:
+        if self._closing or not self._commits.accept(commit.key):
             return []
-        self._committed.add(commit.key)
         for rank, (rows, size) in enumerate(zip(commit.rows, commit.bytes, strict=True)):
             if rows or size:
                 self.rows[rank] += rows
@@ -141,6 +141,11 @@ class FeedLedger:
             self.dropping = True
             addressed += self._drop()
         return addressed
+
+    def end_part(self, part: str) -> None:
+        """Forget the keys of a part whose Spark job has ended; see `CommitLog`."""
+        self._commits.end(part)
+        self._placement.end_part(part)
 
     def close(self) -> Addressed:
         """Take no more rows, and even out what the nodes hold."""

@@ -192,19 +192,30 @@ class _Segment:
 class RowReader:
     """Reads a sequence of segments as one run of rows, by position.
 
-    The files of the segments that were read last stay open.
+    The files of the segments that were read last stay open. Nothing remains of segments that were
+    dropped, so a reader does not grow with an endless stream.
     """
 
     def __init__(self) -> None:
-        self._paths: list[str] = []
+        self._paths: list[str] = []  # of the segments that are not dropped
         self._starts = [0]
-        self._open: OrderedDict[int, _Segment] = OrderedDict()
+        self._open: OrderedDict[str, _Segment] = OrderedDict()
         self._dropped = 0  # segments, from the first on
 
     @property
     def segments(self) -> int:
         """How many segments were added."""
-        return len(self._paths)
+        return self._dropped + len(self._paths)
+
+    @property
+    def dropped_segments(self) -> int:
+        """How many segments were dropped."""
+        return self._dropped
+
+    @property
+    def dropped_rows(self) -> int:
+        """How many rows were dropped."""
+        return self._starts[0]
 
     @property
     def rows(self) -> int:
@@ -217,12 +228,19 @@ class RowReader:
         self._starts.append(self._starts[-1] + rows)
 
     def first_batch(self) -> LocatedBatch:
-        """Return the rows from the first on that lie in one record batch."""
-        index = bisect.bisect_right(self._starts, 0) - 1
-        return next(self._segment(index).read(0, self._starts[index + 1]))
+        """Return the rows from the first on, of those not dropped, that lie in one record batch."""
+        index = bisect.bisect_right(self._starts, self._starts[0]) - 1
+        rows = self._starts[index + 1] - self._starts[index]
+        return next(self._segment(index).read(0, rows))
 
     def read(self, start: int, count: int) -> list[LocatedBatch]:
-        """Return `count` rows from position `start` on, as slices of the files' batches."""
+        """Return `count` rows from position `start` on, as slices of the files' batches.
+
+        Raises:
+            ValueError: Some of them were dropped.
+        """
+        if start < self._starts[0]:
+            raise ValueError(f"rows from {start} on were dropped, up to {self._starts[0]}")
         found: list[LocatedBatch] = []
         index = bisect.bisect_right(self._starts, start) - 1
         while count:
@@ -239,18 +257,20 @@ class RowReader:
 
     def drop(self, end: int) -> int:
         """Delete the files of all segments that lie before a position; return the rows in them."""
-        last = bisect.bisect_right(self._starts, end) - 1
-        for index in range(self._dropped, last):
-            self._open.pop(index, None)
-            Path(self._paths[index]).unlink(missing_ok=True)
-        rows = self._starts[last] - self._starts[min(self._dropped, last)]
-        self._dropped = max(self._dropped, last)
+        last = max(bisect.bisect_right(self._starts, end) - 1, 0)
+        for path in self._paths[:last]:
+            self._open.pop(path, None)
+            Path(path).unlink(missing_ok=True)
+        rows = self._starts[last] - self._starts[0]
+        del self._paths[:last], self._starts[:last]
+        self._dropped += last
         return rows
 
     def _segment(self, index: int) -> _Segment:
-        if index not in self._open:
-            self._open[index] = _Segment(self._paths[index])
+        path = self._paths[index]
+        if path not in self._open:
+            self._open[path] = _Segment(path)
             if len(self._open) > _MOST_OPEN:
                 self._open.popitem(last=False)  # rows that are in use keep its memory
-        self._open.move_to_end(index)
-        return self._open[index]
+        self._open.move_to_end(path)
+        return self._open[path]

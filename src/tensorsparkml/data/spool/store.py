@@ -43,7 +43,7 @@ SpoolDirective = Open | Publish | Release | Drop | BeginPass | Close | Remove | 
 class _Share:
     """This node's part of one feed."""
 
-    segments: list[tuple[str, int]] = field(default_factory=list)
+    segments: list[tuple[str, int]] = field(default_factory=list)  # that the trainer may read
     reader: RowReader = field(default_factory=RowReader)
     opened: Open | None = None
     drop: Drop | None = None
@@ -144,7 +144,7 @@ class Spool:
             share = self._share(feed)
             closed = share.closed
             return {
-                "segments": share.segments[segments:],
+                "segments": share.segments[max(segments - share.reader.dropped_segments, 0) :],
                 "held_by_all": share.held_by_all,
                 "closed": closed
                 and {"total": closed.total, "rows": closed.rows, "passes": closed.passes},
@@ -163,6 +163,14 @@ class Spool:
                 "keep_bytes": share.drop.keep_bytes if share.drop else None,
                 "instead": list(self._last_feeds or ()) if self._never_comes(feed) else None,
             }
+
+    def forget(self, feed: str, rows: int) -> None:
+        """Forget the first segments of a feed, of so many rows, which the trainer has dropped."""
+        with self._changed:
+            share = self._share(feed)
+            before = share.reader.dropped_segments
+            share.reader.drop(share.reader.dropped_rows + rows)
+            del share.segments[: share.reader.dropped_segments - before]
 
     def starves(self, feed: str, segments: int, held_by_all: int) -> bool:
         """Whether who knows that much of a limited feed must wait for more."""
@@ -188,7 +196,7 @@ class Spool:
     def _news(self, feed: str, segments: int, held_by_all: int) -> bool:
         share = self._share(feed)
         return bool(
-            len(share.segments) > segments
+            share.reader.segments > segments
             or share.held_by_all > held_by_all
             or share.closed
             or share.files

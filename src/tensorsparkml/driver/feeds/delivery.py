@@ -223,7 +223,13 @@ class OpenFeed:
         number, self._jobs = self._jobs, self._jobs + 1
         send = sending(self._plan, peers, self._ledger, part_of_key, number, self._results)
         tag = f"tensorsparkml-{self._plan.cluster_id}-feed-{self.name}"
-        return SparkJob(rows.feeding(send), tag, lambda _, error: on_end(error))
+
+        def ended(error: Exception | None) -> None:
+            if part and error is None:
+                self._coordinator.end_part(self.name, part)
+            on_end(error)
+
+        return SparkJob(rows.feeding(send), tag, lambda _, error: ended(error))
 
     def deliver(
         self, rows: RowSource, part: str = "", ending: Callable[[], bool] = lambda: False

@@ -18,11 +18,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from tensorsparkml.control.coordinator.cluster_state import ClusterState, Phase
+from tensorsparkml.control.coordinator.cluster_state import ClusterState
 from tensorsparkml.control.coordinator.conditions import AllFinished, Condition, holds
 from tensorsparkml.control.coordinator.event_handling import apply_event
-from tensorsparkml.control.coordinator.gathering import Gathering
 from tensorsparkml.control.coordinator.mailbox import Mailbox
+from tensorsparkml.control.coordinator.root_cause import root_cause
 from tensorsparkml.control.coordinator.snapshot import ClusterSnapshot, take_snapshot
 from tensorsparkml.control.feeds.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.protocol.codec import decode_fields
@@ -41,6 +41,7 @@ from tensorsparkml.control.protocol.names import check_segment
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.control.protocol.rpc import Handler, RpcServer, tcp_location
 from tensorsparkml.driver.lifecycle.addresses import resolve
+from tensorsparkml.driver.lifecycle.gatherings import Gatherings
 from tensorsparkml.driver.lifecycle.wakeups import Wakeups
 from tensorsparkml.driver.monitoring.log_relay import LogRelay
 from tensorsparkml.driver.monitoring.node_log import log_tensorboard, relay_event, relay_warning
@@ -82,8 +83,8 @@ class Coordinator:
         self._mailboxes = [Mailbox() for _ in state.nodes]
         self._reports = [0] * len(state.nodes)
         self._direct_tasks_left = 0
-        self._gatherings: dict[str, Gathering] = {}
         self._closing = False
+        self._gatherings = Gatherings(state.nodes, self._news, lambda: self._closing)
         self._relay = LogRelay()
         handlers: dict[str, Handler] = {
             "poll": self._on_poll,
@@ -149,7 +150,7 @@ class Coordinator:
         if self.failed:
             self._wait(lambda: state.settled(time.monotonic()), _SETTLE_LIMIT_SECONDS)
             with self._changed:
-                root, others = state.verdict()
+                root, others = root_cause(state.failures)
             raise to_error(root, others)
         return reached
 
@@ -214,6 +215,11 @@ class Coordinator:
                     "leave out the seed"
                 )
                 self.fail(Failure("ConfigurationError", message))
+
+    def end_part(self, feed: str, part: str) -> None:
+        """Accept no more rows of one Spark job among those of a feed."""
+        with self._changed:
+            self._state.feeds[feed].end_part(part)
 
     def close_feed(self, name: str) -> None:
         """Take no more rows for a feed and let the nodes read it to its end."""
@@ -366,23 +372,10 @@ class Coordinator:
             return {"ranks": list(ranks)}
 
     def _on_gather(self, body: dict[str, Any]) -> dict[str, Any] | bytes:
-        """Take a node's value, and wait a little for those of the others, the first so many."""
-        key, nodes = body["key"], body["nodes"]
         with self._changed:
-            if key not in self._gatherings:
-                self._gatherings[key] = Gathering(nodes)
-            gathering = self._gatherings[key]
-            if gathering.take(body["rank"], body["value"]):
-                self._news.wake([key])
-            self._news.wait_for(key, lambda: gathering.complete or self._closing, body["wait"])
-            if gathering.complete:
-                return gathering.reply()
-            missing = [self._state.nodes[rank] for rank in gathering.missing]
-            return {
-                "values": None,
-                "missing": [node.name for node in missing],
-                "ended": [node.name for node in missing if node.phase is Phase.FINISHED],
-            }
+            return self._gatherings.gather(
+                body["key"], body["nodes"], body["rank"], body["value"], body["wait"]
+            )
 
     def _send(self, addressed: Addressed) -> None:
         for rank, directive in addressed:

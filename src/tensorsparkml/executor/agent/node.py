@@ -12,7 +12,6 @@ from dataclasses import asdict, replace
 from typing import Any, BinaryIO
 
 import psutil
-import pyarrow as pa
 
 from tensorsparkml.control.processes import MARK, node_mark
 from tensorsparkml.control.protocol.directives import (
@@ -27,6 +26,7 @@ from tensorsparkml.control.protocol.directives import (
 from tensorsparkml.control.protocol.events import (
     TRAINER_EVENTS,
     AwaitsEnd,
+    Dropped,
     Failed,
     Finished,
     Given,
@@ -34,7 +34,7 @@ from tensorsparkml.control.protocol.events import (
     Starving,
     Unawaited,
 )
-from tensorsparkml.control.protocol.failures import Failure, from_exception
+from tensorsparkml.control.protocol.failures import Failure
 from tensorsparkml.control.protocol.keys import DATASETS, FEEDER, of_node
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.control.protocol.pipe_frames import read_frame
@@ -42,8 +42,7 @@ from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.control.protocol.rpc import RpcClient, RpcServer, tcp_location, unix_location
 from tensorsparkml.control.protocol.tf_config import node_environment
 from tensorsparkml.data.spool.store import Spool
-from tensorsparkml.data.spool.transport import NodeGoneError, SpoolServer, send_segment
-from tensorsparkml.errors import FeedError
+from tensorsparkml.data.spool.transport import SpoolServer
 from tensorsparkml.executor.agent.coordinator_link import DriverLink, Mailbox, Reporter, try_port
 from tensorsparkml.executor.agent.events import (
     AskingOver,
@@ -55,10 +54,11 @@ from tensorsparkml.executor.agent.events import (
     TaskEnded,
     TrainerExited,
 )
+from tensorsparkml.executor.agent.giving import give
 from tensorsparkml.executor.agent.node_logs import NodeLogs
 from tensorsparkml.executor.agent.output_log import NodeLog
+from tensorsparkml.executor.agent.trainer_heartbeat import TrainerHeartbeat
 from tensorsparkml.executor.agent.trainer_process import Trainer, trainer_environment
-from tensorsparkml.executor.agent.trainer_watch import TrainerWatch
 from tensorsparkml.executor.folders import NodeFolders
 from tensorsparkml.executor.inference.partition_queue import InferenceDesk
 from tensorsparkml.executor.inference.relay import InferenceRelay
@@ -151,7 +151,7 @@ class Node:
         socket_path = str(self._temporary / "agent")
         program_temporary = self._temporary / "tmp"
         program_temporary.mkdir(mode=0o700)
-        self._trainer_watch = TrainerWatch()
+        self._trainer_heartbeat = TrainerHeartbeat()
         trainer_server = RpcServer(
             unix_location(socket_path),
             self.plan.keys.guard(of_node(self.rank)),
@@ -159,7 +159,7 @@ class Node:
                 "window": self._on_window,
                 "report": self._on_report,
                 "begun": lambda body: self._spool.begun(**body),
-                "beat": lambda _: self._trainer_watch.heard(),
+                "beat": lambda _: self._trainer_heartbeat.heard(),
                 "began": lambda _: self._events.put(MainBegan()),
                 "take": self._relay.take,
                 "training_ended": self._on_training_ended,
@@ -321,6 +321,8 @@ class Node:
                     "when the driver leaves the with block"
                 )
             case _:
+                if isinstance(event, Dropped):
+                    self._spool.forget(event.feed, event.rows)
                 self._reporter.send(event)
 
     def _on_window(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -355,20 +357,9 @@ class Node:
                 self._spool.apply(directive)
 
     def _give(self, directive: Give) -> None:
-        peer = self._peers[directive.target]
-        try:
-            batches = self._spool.rows_to_give(directive)
-            credentials = self.plan.keys.credentials(FEEDER)
-            send_segment(peer, credentials, directive.feed, directive.segment, batches)
-        except FeedError as error:
-            self._report_failure(from_exception(error, kind="FeedError", message=error.message))
-        except (pa.ArrowException, OSError) as error:
-            message = f"could not hand {directive.rows} rows of {directive.feed!r} to {peer.name}"
-            failure = Failure(
-                "FeedError",
-                f"{message}: {error}",
-                consequence=isinstance(error, NodeGoneError),
-            )
+        credentials = self.plan.keys.credentials(FEEDER)
+        failure = give(directive, self._peers[directive.target], self._spool, credentials)
+        if failure is not None:
             self._report_failure(failure)
         else:
             self._reporter.send(Given(directive.feed, directive.segment))
@@ -385,7 +376,7 @@ class Node:
             self._link.look()
             if (reason := self._link.gone) is not None:
                 self._events.put(DriverGone(reason))
-            for event in self._trainer_watch.look(self._trainer.process_id):
+            for event in self._trainer_heartbeat.look(self._trainer.process_id):
                 self._reporter.send(event)
 
     def _watch_orders(self) -> None:

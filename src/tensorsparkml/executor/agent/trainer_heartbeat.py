@@ -16,7 +16,7 @@ from tensorsparkml.control.protocol.events import NodeWarning, TrainerHeard, Tra
 _TIMEOUT_SECONDS = 30.0
 
 
-class TrainerWatch:
+class TrainerHeartbeat:
     """Knows how long a trainer has been silent."""
 
     def __init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState, Phase, Tick
+from tensorsparkml.control.coordinator.root_cause import root_cause
 from tensorsparkml.control.coordinator.snapshot import take_snapshot
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.directives import End, Give, Remove, Stop
@@ -152,7 +153,7 @@ def test_an_evaluator_may_fail_after_the_training() -> None:
     state.finished(0, b"chief")
     crash = Failure("TrainerKilledError", "signal SIGSEGV", "evaluator:0")
     assert state.failed(crash, 100.0) == [(0, Stop(crash.message)), (1, Stop(crash.message))]
-    assert state.verdict()[0] == crash
+    assert root_cause(state.failures)[0] == crash
 
 
 # Failures
@@ -174,7 +175,7 @@ def test_a_failure_that_several_processes_report_is_listed_once(running: Cluster
     running.failed(Failure("AgentLostError", "something killed it", "worker:0"), 100.1)
     running.failed(Failure("AgentLostError", "something killed it", "chief:0"), 100.2)
     assert [failure.node for failure in running.failures] == ["worker:0", "chief:0"]
-    assert running.verdict()[0] == lost
+    assert root_cause(running.failures)[0] == lost
 
 
 def test_a_failure_of_the_driver_belongs_to_no_node(running: ClusterState) -> None:
@@ -188,21 +189,21 @@ def test_the_root_cause_is_no_consequence_whichever_came_first(
 ) -> None:
     for failure in order:
         running.failed(failure, 100.0)
-    assert running.verdict() == (CRASH, [BROKEN_COLLECTIVE])
+    assert root_cause(running.failures) == (CRASH, [BROKEN_COLLECTIVE])
 
 
 def test_the_first_of_several_causes_is_the_root(running: ClusterState) -> None:
     later = Failure("NullValueError", "column 'x' is null", "chief:0")
     for failure in (BROKEN_COLLECTIVE, CRASH, later):
         running.failed(failure, 100.0)
-    assert running.verdict() == (CRASH, [BROKEN_COLLECTIVE, later])
+    assert root_cause(running.failures) == (CRASH, [BROKEN_COLLECTIVE, later])
 
 
 def test_consequences_alone_name_the_first_of_them(running: ClusterState) -> None:
     other = Failure("MainError", "collective failed", "worker:0", consequence=True)
     running.failed(BROKEN_COLLECTIVE, 100.0)
     running.failed(other, 100.0)
-    assert running.verdict() == (BROKEN_COLLECTIVE, [other])
+    assert root_cause(running.failures) == (BROKEN_COLLECTIVE, [other])
 
 
 def test_the_root_cause_is_named_after_the_settle_window(running: ClusterState) -> None:
@@ -376,7 +377,7 @@ def test_a_trainer_that_hangs_explains_the_failures_of_others(running: ClusterSt
     assert running.failures == []
     running.failed(BROKEN_COLLECTIVE, 130.0)
     assert not running.settled(133.0) and running.settled(134.0)  # a crash may still be told
-    root, others = running.verdict()
+    root, others = root_cause(running.failures)
     assert (root.kind, root.node) == ("TrainerHungError", "worker:0")
     assert "not responded for 40 s (state: stopped)" in root.message
     assert others == [BROKEN_COLLECTIVE]
@@ -385,7 +386,7 @@ def test_a_trainer_that_hangs_explains_the_failures_of_others(running: ClusterSt
 def test_a_trainer_may_be_found_to_hang_after_others_have_failed(running: ClusterState) -> None:
     running.failed(BROKEN_COLLECTIVE, 130.0)
     running.trainer_silent(1, 10.0, "stopped", 131.0)
-    assert running.verdict()[0].kind == "TrainerHungError"
+    assert root_cause(running.failures)[0].kind == "TrainerHungError"
 
 
 def test_a_crash_explains_more_than_a_trainer_that_does_not_respond(
@@ -393,14 +394,14 @@ def test_a_crash_explains_more_than_a_trainer_that_does_not_respond(
 ) -> None:
     running.trainer_silent(0, 10.0, "running", 100.0)
     running.failed(CRASH, 101.0)
-    assert running.verdict()[0] == CRASH
+    assert root_cause(running.failures)[0] == CRASH
 
 
 def test_a_trainer_that_responds_again_explains_nothing(running: ClusterState) -> None:
     running.trainer_silent(1, 10.0, "stopped", 100.0)
     running.trainer_heard(1)
     running.failed(BROKEN_COLLECTIVE, 130.0)
-    assert running.verdict() == (BROKEN_COLLECTIVE, [])
+    assert root_cause(running.failures) == (BROKEN_COLLECTIVE, [])
 
 
 # Feeds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
 from tensorsparkml.control.coordinator.joint_calls import JointCalls
+from tensorsparkml.control.coordinator.root_cause import root_cause
 from tensorsparkml.control.protocol.directives import Stop
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.roles import make_roles
@@ -61,7 +62,7 @@ def test_the_cluster_fails_with_it() -> None:
     state.finished(1, b"")
     stops = state.tick(0.1).addressed
     assert [(rank, type(directive)) for rank, directive in stops] == [(0, Stop), (1, Stop)]
-    assert state.verdict()[0].node == "chief:0"
+    assert root_cause(state.failures)[0].node == "chief:0"
     assert state.tick(0.2).addressed == []
 
 
