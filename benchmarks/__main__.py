@@ -18,6 +18,7 @@ import psutil
 from benchmarks import (
     control_plane,
     data,
+    endless_stream,
     first_pass,
     large_feed,
     later_pass,
@@ -45,6 +46,7 @@ BENCHMARKS: dict[str, Run] = {
     "large_feed": large_feed.run,
     "control_plane": control_plane.run,
     "many_nodes": many_nodes.run,
+    "endless_stream": endless_stream.run,
 }
 _IDLE_SECONDS = 2.0  # before each benchmark, in which this run uses no CPU
 _PACKAGES = ("pyspark", "tensorflow-cpu", "tensorflow", "keras", "pyarrow", "numpy")

@@ -82,40 +82,44 @@ _HEADER = [
 ]
 
 
+def start_coordinator(nodes: int) -> tuple[Coordinator, ClusterPlan]:
+    """Return the coordinator of a simulated cluster, which listens, and the plan for its nodes."""
+    roles = make_roles(nodes)
+    certificate, private_key = make_certificate()
+    keys = Keys(secrets.token_hex(32), {}, certificate, private_key)
+    guard = keys.guard_of_coordinator()
+    coordinator = Coordinator(ClusterState(roles, _LEASE_SECONDS), guard, "127.0.0.1", "127.0.0.1")
+    plan = ClusterPlan(
+        cluster_id="simulated",
+        keys=keys,
+        coordinator=coordinator.location,
+        roles=roles,
+        launched=nodes,
+        hold=True,
+        direct_feed=None,
+        direct_limited=False,
+        lease_seconds=_LEASE_SECONDS,
+        version=__version__,
+        python="",
+        packages=(),
+        default_fs="file:///",
+        working_dir="/",
+        log_dir=None,
+        work_dir=None,
+        environment={},
+        gpus=None,
+        gpu_memory_growth=False,
+        tensorboard=False,
+    )
+    return coordinator, plan
+
+
 class SimulatedCluster:
     """A coordinator, and processes with nodes."""
 
     def __init__(self, nodes: int) -> None:
-        roles = make_roles(nodes)
-        certificate, private_key = make_certificate()
-        keys = Keys(secrets.token_hex(32), {}, certificate, private_key)
-        guard = keys.guard_of_coordinator()
         self.nodes = nodes
-        self.coordinator = Coordinator(
-            ClusterState(roles, _LEASE_SECONDS), guard, "127.0.0.1", "127.0.0.1"
-        )
-        plan = ClusterPlan(
-            cluster_id="simulated",
-            keys=keys,
-            coordinator=self.coordinator.location,
-            roles=roles,
-            launched=nodes,
-            hold=True,
-            direct_feed=None,
-            direct_limited=False,
-            lease_seconds=_LEASE_SECONDS,
-            version=__version__,
-            python="",
-            packages=(),
-            default_fs="file:///",
-            working_dir="/",
-            log_dir=None,
-            work_dir=None,
-            environment={},
-            gpus=None,
-            gpu_memory_growth=False,
-            tensorboard=False,
-        )
+        self.coordinator, plan = start_coordinator(nodes)
         processes = -(-nodes // _NODES_PER_PROCESS)
         self._processes = [
             subprocess.Popen(
