@@ -132,7 +132,7 @@ class TFCluster:
 
         Args:
             ssc: The context of DStreams that feed the cluster; it is waited for first, and stopped
-                when the programs want no more.
+                when the programs need no more.
             grace_secs: Ignored: programs always have the time that they need after their last row.
             timeout: Seconds in which the programs must end once no more rows come; -1 for any
                 time.

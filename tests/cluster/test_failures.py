@@ -48,7 +48,7 @@ def memory_group():
 
 
 def fail_on(rank, event, action):
-    """Return a main in which one node acts and the others wait for ever."""
+    """Return a main in which one node acts and the others wait forever."""
 
     def main(args, ctx):
         print(f"node {ctx.rank} is here", flush=True)

@@ -118,7 +118,7 @@ def stop_early(args, ctx):
 
 def test_program_that_stops_early_ends_the_feeding_job(spark):
     with tsm.Cluster(stop_early, spark=spark, num_workers=2) as cluster:
-        # The first partition commits at once, so the nodes have rows; the others take for ever.
+        # The first partition commits at once, so the nodes have rows; the others take forever.
         slow = spark.range(0, 10**13, 10**11, 100).selectExpr(
             "if(spark_partition_id() = 0, id, "
             "aggregate(sequence(0L, 3000000L), id, (total, x) -> (total * 31 + x) % 1000003)) id"

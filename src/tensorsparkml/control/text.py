@@ -10,7 +10,7 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160
 
 
 def shorten(text: str, most: int) -> str:
-    """Return text whose middle is left out where it is longer than so many characters.
+    """Return text, without its middle if it is longer than that many characters.
 
     The end stays too: the last line of a traceback is the error.
     """

@@ -23,7 +23,7 @@ _LOOK_SECONDS = 0.5
 
 
 def watch_agent(agent: AgentClient, node: Settings, mark: str) -> None:
-    """Give signs of life to the agent for ever, and end both processes if it does not answer.
+    """Give signs of life to the agent forever, and end both processes if it does not answer.
 
     Whether the driver hears the agent does not matter: with an agent that hangs, nobody else on
     this host could end the node.

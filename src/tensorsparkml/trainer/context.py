@@ -1,4 +1,4 @@
-"""`Context`: what main is told about its node, and what it can ask for."""
+"""`Context`: the second argument of main, with the facts and services of its node."""
 
 from __future__ import annotations
 

@@ -278,14 +278,14 @@ class ClusterState:
         return self._decide(feed)
 
     def feed_done(self, name: str, passes: int) -> bool:
-        """Whether every node has read the feed that often, wants no more of it, or has finished."""
+        """Whether every node has read the feed that often, needs no more of it, or has finished."""
         return self.training_over or all(
             node.phase is Phase.FINISHED or self.feeds[name].node_done(rank, passes)
             for rank, node in enumerate(self._readers)
         )
 
     def feed_unwanted(self, name: str) -> bool:
-        """Whether no node wants another row of this delivery of the feed."""
+        """Whether no node needs another row of this delivery of the feed."""
         ledger = self.feeds[name]
         return (
             ledger.superseded

@@ -57,11 +57,11 @@ class JointCalls:
         )
         return (
             f"main has returned on {absent}, and still runs on {present}; a step of training, or "
-            "another operation that all nodes take part in, would wait there for ever"
+            "another operation that all nodes take part in, would wait there forever"
         )
 
     def left_alone(self, returned: Sequence[int], running: Sequence[int]) -> Failure | None:
-        """Return why a main waits for ever, or None.
+        """Return why a main waits forever, or None.
 
         Args:
             returned: Ranks of the nodes whose mains have returned.

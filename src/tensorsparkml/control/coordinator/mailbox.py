@@ -27,17 +27,17 @@ class Mailbox:
         self._waiting.append(directive)
 
     def acknowledge(self, received: int) -> None:
-        """Forget the first so many directives."""
+        """Forget the first directives, up to that number."""
         while self._acknowledged < received and self._waiting:
             self._waiting.popleft()
             self._acknowledged += 1
 
     def has_news(self, received: int) -> bool:
-        """Whether there are directives after the first so many."""
+        """Whether there are directives after that number."""
         return self._acknowledged + len(self._waiting) > received
 
     def after(self, received: int) -> list[Directive]:
-        """Return all directives after the first so many.
+        """Return all directives after that number.
 
         A node that asks for some that it has acknowledged has given up that call, and made another
         one: there is nobody to receive the reply.

@@ -63,7 +63,7 @@ class FeedLedger:
         seed: What the order of the rows follows from in each pass, or None where they are not
             shuffled.
         ordered: Whether the nodes get the rows in the order of their keys, and so all at once.
-        limit: How much the nodes keep; None for everything.
+        limit: Limit of what the nodes keep; None for everything.
         first: The feed's first delivery, where this is another one.
     """
 
@@ -285,11 +285,11 @@ class FeedLedger:
         self.progress[rank] = progress
 
     def terminated(self, rank: int) -> bool:
-        """Whether a node wants no more of the feed."""
+        """Whether a node needs no more of the feed."""
         return (self._first or self).progress[rank].terminated
 
     def node_done(self, rank: int, passes: int) -> bool:
-        """Whether a node has read the feed that often, or wants no more of it."""
+        """Whether a node has read the feed that often, or needs no more of it."""
         progress = self.progress[rank]
         return progress.terminated or progress.passes >= passes
 

@@ -31,7 +31,7 @@ class FeedProgress:
     Attributes:
         passes: Complete passes.
         rows: Rows read since the feed began, over all passes.
-        terminated: Whether the program wants no more of it.
+        terminated: Whether the program needs no more of it.
     """
 
     passes: int = 0

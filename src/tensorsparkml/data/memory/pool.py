@@ -1,4 +1,4 @@
-"""Memory that is used again for the next arrays once nobody has the last ones.
+"""A pool of memory that is reused for the next arrays once nobody holds the last ones.
 
 Memory that is new to a process costs more than a copy into it: the kernel hands it over page by
 page, and clears it. TensorFlow's generators let malloc give back at once what is freed ("Memory
@@ -39,7 +39,7 @@ class Buffers:
             return sum(map(len, self._buffers))
 
     def take(self, size: int) -> np.ndarray:
-        """Return so many bytes, of any content, that nobody else uses.
+        """Return that many bytes, of any content, that nobody else uses.
 
         Args:
             size: Number of bytes.

@@ -165,7 +165,7 @@ class Spool:
             }
 
     def forget(self, feed: str, rows: int) -> None:
-        """Forget the first segments of a feed, of so many rows, which the trainer has dropped."""
+        """Forget the first segments of a feed, with that many rows, which the trainer dropped."""
         with self._changed:
             share = self._share(feed)
             before = share.reader.dropped_segments

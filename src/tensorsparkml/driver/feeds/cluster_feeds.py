@@ -72,7 +72,7 @@ class ClusterFeeds:
         ledger: FeedLedger,
         epochs: int,
     ) -> FeedReport:
-        """Deliver rows, and return when the nodes have read them so often, or need no more."""
+        """Deliver rows, and return when the nodes have made that many passes, or need no more."""
         complete = self._deliver(data, columns, ledger)
         self._running.coordinator.require(FeedDone(ledger.name, epochs))
         if complete is None:
@@ -156,5 +156,5 @@ class ClusterFeeds:
 
 
 def _read(ledger: FeedLedger, passes: int) -> bool:
-    """Whether every node has read a feed so often."""
+    """Whether every node has made that many passes over a feed."""
     return all(progress.passes >= passes for progress in ledger.progress)

@@ -234,7 +234,7 @@ class OpenFeed:
     def deliver(
         self, rows: RowSource, part: str = "", ending: Callable[[], bool] = lambda: False
     ) -> bool:
-        """Feed rows, and return when all of them are on the nodes, or the nodes want no more.
+        """Feed rows, and return when all of them are on the nodes, or the nodes need no more.
 
         Args:
             rows: The rows.
@@ -287,7 +287,7 @@ def deliver(
     ledger: FeedLedger,
     ending: Callable[[], bool] = lambda: False,
 ) -> FeedReport:
-    """Feed rows and return when all of them are on the nodes, or the nodes want no more.
+    """Feed rows and return when all of them are on the nodes, or the nodes need no more.
 
     Args:
         coordinator: The cluster's coordinator.

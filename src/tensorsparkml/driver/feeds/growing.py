@@ -1,4 +1,4 @@
-"""`GrowingFeed`: a feed that takes rows as often as the driver adds some, until it is closed."""
+"""`GrowingFeed`: a feed to which the driver adds rows until it is closed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class GrowingFeed:
 
     @checked(data=spark_rows, columns=NAMES["columns"])
     def add(self, data: DataFrame | RDD[Any], columns: Sequence[str] | None = None) -> bool:
-        """Feed rows, and return when all of them are on the nodes, or the nodes want no more.
+        """Feed rows, and return when all of them are on the nodes, or the nodes need no more.
 
         Args:
             data: The rows.

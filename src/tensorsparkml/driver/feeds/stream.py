@@ -39,7 +39,7 @@ class StreamFeed:
     """A feed that takes the micro-batches of a stream as they come.
 
     It ends with the stream: when that has no more rows, when `stop` is called, or when every
-    node's program has ended or wants no more. Then the nodes read the feed to its end. Leaving the
+    node's program has ended or needs no more. Then the nodes read the feed to its end. Leaving the
     cluster's with block waits for it.
 
     Attributes:

@@ -37,7 +37,7 @@ class StreamSource(Protocol):
         """Begin; `take` gets every micro-batch, one at a time."""
 
     def ended(self, seconds: float) -> bool:
-        """Wait so long for the end and return whether it has come; raises what ended it."""
+        """Wait for the end, for so many seconds at most, and return whether it has come."""
 
     def idle(self) -> bool:
         """Whether no micro-batch is being worked on."""
@@ -71,7 +71,7 @@ class QueryStream:
         self.query = self._writer.foreachBatch(take_batch).start()
 
     def ended(self, seconds: float) -> bool:
-        """Wait so long for the end and return whether it has come; raises what ended it."""
+        """Wait for the end, for so many seconds at most, and return whether it has come."""
         query: Any = self.query  # whose annotations do not allow fractions
         return bool(query.awaitTermination(seconds))
 

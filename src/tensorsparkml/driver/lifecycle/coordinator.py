@@ -181,7 +181,7 @@ class Coordinator:
             return name in self._state.feeds
 
     def feed_unwanted(self, name: str) -> bool:
-        """Whether no node wants another row of a feed."""
+        """Whether no node needs another row of a feed."""
         with self._changed:
             return self._state.feed_unwanted(name)
 
@@ -333,7 +333,7 @@ class Coordinator:
             if not isinstance(event, Lines | NodeWarning):
                 self._send(apply_event(self._state, rank, event, time.monotonic()))
         except Exception as error:
-            # The report does not come again: whoever waits for the event would wait for ever.
+            # The report does not come again: whoever waits for the event would wait forever.
             message = f"the driver cannot apply {body.get('kind')!r} of {name}: {error!r}"
             self.fail(Failure("NodeError", message, name))
             self._relay.put(partial(logger.error, "%s", message, exc_info=error))
@@ -349,7 +349,7 @@ class Coordinator:
                 self._send(self._state.close_feed(body["feed"]))
 
     def _on_admit(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Wait a little until a feeder may bring rows, and say whether; and whether in vain."""
+        """Wait a little for room, and return whether the feeder is admitted, or unwanted."""
         feed = body["feed"]
         with self._changed:
             self._room.wait_for(feed, lambda: self._admits(feed) or self._closing, body["wait"])
@@ -359,7 +359,7 @@ class Coordinator:
             }
 
     def _admits(self, feed: str) -> bool:
-        """Whether a feeder need not wait for room, if only because nobody wants its rows."""
+        """Whether a feeder need not wait for room, if only because nobody needs its rows."""
         return self._state.feeds[feed].admits or self._feeds_in_vain(feed)
 
     def _feeds_in_vain(self, feed: str) -> bool:

@@ -29,7 +29,7 @@ def wait_for_board(coordinator: Coordinator, seconds: float) -> str | None:
     """Return TensorBoard's URL as soon as it serves; None where it does not, or not any more.
 
     Args:
-        coordinator: Knows it, or is told.
+        coordinator: Knows or learns it.
         seconds: How long it may take.
     """
     coordinator.wait_for(TensorBoardKnown(), seconds)
@@ -57,7 +57,7 @@ class DriverBoard:
     def start(
         self, plan: ClusterPlan, host: str, bind_address: str, coordinator: Coordinator
     ) -> None:
-        """Start it, if it is wanted; it is told to the coordinator when it serves.
+        """Start it, if the settings ask for one; the coordinator learns when it serves.
 
         Args:
             plan: The cluster.

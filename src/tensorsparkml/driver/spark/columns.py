@@ -20,7 +20,7 @@ _LISTED = 30  # names in a message
 
 
 def positions(count: int) -> list[str]:
-    """Return names that tell so many columns apart and mean nothing else to Spark."""
+    """Return that many different names that mean nothing else to Spark."""
     return [f"c{index}" for index in range(count)]
 
 

@@ -134,7 +134,7 @@ class Reporter:
     """Sends what happens on the node, and what it prints, in order.
 
     A report that does not arrive is sent again until the driver counts as gone: if the coordinator
-    did not learn that a main has finished, it would wait for ever. It takes each number once.
+    did not learn that a main has finished, it would wait forever. It takes each number once.
 
     Args:
         client: Connection to the coordinator.

@@ -43,7 +43,7 @@ class Trainer:
 
     Args:
         environment: Complete environment of the process.
-        settings: What the trainer is told, as JSON.
+        settings: The trainer's settings, as JSON.
         main: The pickled main function and its arguments.
         log: Gets everything it prints.
         on_exit: Called, from a thread, with the exit status once it has ended.

@@ -10,7 +10,7 @@ _CALL_SECONDS = 60.0  # also where the driver does not run for a while
 
 
 def wait_for_room(coordinator: str, credentials: Credentials, feed: str) -> bool:
-    """Wait until the nodes have room for more rows, and return False where nobody wants them.
+    """Wait until the nodes have room for more rows, and return False where nobody needs them.
 
     Args:
         coordinator: Flight location of the coordinator.

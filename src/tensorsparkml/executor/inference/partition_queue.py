@@ -184,7 +184,7 @@ class InferenceDesk:
         """Take in no more partitions; those under way are finished.
 
         Args:
-            reason: What tasks are told that still wait, or come later.
+            reason: The error of tasks that still wait, or come later.
         """
         with self._changed:
             self._refusal = self._refusal or reason

@@ -24,7 +24,7 @@ from tensorsparkml.executor.launch.gpu_discovery import free_gpu_memory
 
 
 def find_gpus(plan: ClusterPlan, rank: int, assigned: Sequence[str] | None) -> dict[str, Any]:
-    """Return, as JSON, the GPUs that a launch task can see; nobody is asked without need.
+    """Return, as JSON, the GPUs that a launch task can see; without a query where none is needed.
 
     Args:
         plan: The cluster.

@@ -74,7 +74,7 @@ def find_problem(plan: ClusterPlan) -> Failure | None:
 
 
 class _UnwantedError(Exception):
-    """No node wants another row."""
+    """No node needs another row."""
 
 
 def _importable(name: str) -> bool:

@@ -81,7 +81,7 @@ class FeedReader:
 
     @property
     def terminated(self) -> bool:
-        """Whether the program wants no more."""
+        """Whether the program needs no more."""
         return self.progress.terminated
 
     @property

@@ -80,7 +80,7 @@ class FileReader:
 
     @property
     def terminated(self) -> bool:
-        """Whether the program wants no more."""
+        """Whether the program needs no more."""
         return self._reporter.progress.terminated
 
     @property

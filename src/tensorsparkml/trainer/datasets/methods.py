@@ -4,7 +4,7 @@ A program that changes its dataset, as in `ctx.dataset(...).map(f)`, must mean t
 node and with several. A distributed dataset has no such methods, and a plain one has too many. What
 changes each batch by itself, or takes the first ones, is applied to the batches of each node. What
 could give the nodes different numbers of batches, or batches of other rows, is refused: nodes that
-are not in step wait for each other for ever. One node alone refuses it too, so that a program that
+are not in step wait for each other forever. One node alone refuses it too, so that a program that
 was written on one node does not fail on two.
 """
 

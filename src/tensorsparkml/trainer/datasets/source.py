@@ -41,7 +41,7 @@ class Source(Batches, Protocol):
 
     @property
     def terminated(self) -> bool:
-        """Whether the program wants no more."""
+        """Whether the program needs no more."""
 
     @property
     def passes_offered(self) -> int:

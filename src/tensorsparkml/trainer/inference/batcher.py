@@ -81,7 +81,7 @@ class RowBuffer:
             return self._forget_if_answered(stream)
 
     def drop(self, stream: RowStream) -> None:
-        """Forget a partition whose results nobody wants any more."""
+        """Forget a partition whose results nobody needs any more."""
         with self._changed:
             stream.dropped = True
             stream.slices.clear()

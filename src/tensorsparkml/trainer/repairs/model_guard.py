@@ -2,7 +2,7 @@
 
 A model that was made outside of the strategy's scope fails with messages of TensorFlow that do not
 name the cause; inputs that are too many for a model are left out without a word; and a call that
-only some nodes make waits for the others for ever. Only public names of Keras are used;
+only some nodes make waits for the others forever. Only public names of Keras are used;
 `tests/trainer/test_model_guard.py` pins that its calls are found.
 """
 

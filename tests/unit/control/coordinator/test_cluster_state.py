@@ -427,7 +427,7 @@ def test_a_feed_is_unwanted_when_every_node_has_terminated_or_finished(
     assert not running.feed_unwanted("train")
     running.finished(1, b"")
     assert running.feed_unwanted("train")
-    # Whoever wants no more has read enough.
+    # Whoever needs no more has read enough.
     assert running.feed_done("train", 9)
 
 

@@ -311,7 +311,7 @@ def test_a_pass_for_which_rows_are_gone_supersedes_the_delivery() -> None:
     assert not again.is_first and again.limited and again.dropping
     ledger.consumed(1, FeedProgress(terminated=True))
     assert again.terminated(1) and not again.terminated(0)
-    # A node that wants no more is not waited for.
+    # A node that needs no more is not waited for.
     ledger.ask(0, 2, whole=False)
     assert ledger.decide([0, 1])[0] == (0, BeginPass("train", 2, "train@2"))
     assert again.superseded

@@ -23,7 +23,7 @@ def gone_after(reach: Reach, *, every: float, heard: float = 100.0) -> tuple[flo
             next_try += every
         if watch.gone is not None:
             return silence, watch.gone
-    raise AssertionError("it is waited for for ever")
+    raise AssertionError("it is waited for forever")
 
 
 def test_a_port_that_refuses_connections_for_seconds_is_that_of_a_driver_that_is_gone() -> None:
