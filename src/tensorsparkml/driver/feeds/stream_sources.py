@@ -37,7 +37,11 @@ class StreamSource(Protocol):
         """Begin; `take` gets every micro-batch, one at a time."""
 
     def ended(self, seconds: float) -> bool:
-        """Wait for the end, for so many seconds at most, and return whether it has come."""
+        """Wait for the end, for that many seconds at most, and return whether it has come.
+
+        Raises:
+            Exception: Spark's, if an error ended the stream.
+        """
 
     def idle(self) -> bool:
         """Whether no micro-batch is being worked on."""
@@ -71,7 +75,7 @@ class QueryStream:
         self.query = self._writer.foreachBatch(take_batch).start()
 
     def ended(self, seconds: float) -> bool:
-        """Wait for the end, for so many seconds at most, and return whether it has come."""
+        """Wait for the end, for that many seconds at most, and return whether it has come."""
         query: Any = self.query  # whose annotations do not allow fractions
         return bool(query.awaitTermination(seconds))
 
