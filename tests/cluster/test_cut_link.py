@@ -12,6 +12,7 @@ from node_processes import node_processes, wait_until
 
 from tensorsparkml._version import __version__
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
+from tensorsparkml.control.coordinator.conditions import AllStarted
 from tensorsparkml.control.protocol.keys import Keys
 from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.driver.lifecycle.certificate import make_certificate
@@ -107,7 +108,7 @@ def test_both_sides_end_when_the_link_is_cut(namespace, tmp_path):
     command = [sys.executable, "-c", LAUNCH, tmp_path / "plan", tmp_path / "main", there]
     with subprocess.Popen(["ip", "netns", "exec", name, *command]) as task:
         try:
-            assert coordinator.require(lambda state: state.all_started, 120.0)
+            assert coordinator.require(AllStarted(), 120.0)
             assert len(node_processes()) == 2
             run("ip", "link", "set", link, "down")
             cut = time.monotonic()
