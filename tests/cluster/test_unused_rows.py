@@ -27,6 +27,6 @@ def train_on_parts(args, ctx):
 @pytest.mark.parametrize("nodes", [pytest.param(1, marks=pytest.mark.full), 2])
 def test_columns_and_rows_that_nobody_would_use(spark, nodes):
     rows = spark.range(8 * nodes).selectExpr("float(id) a", "float(id) b")
-    numbers = rf"{8 * nodes} rows for {nodes} nodes, so no batch of 9 rows .* batch_size=8 or less"
+    numbers = rf"{8 * nodes} rows for {nodes} nodes?, so no batch of 9 rows .* batch_size=8 or less"
     with pytest.raises(tsm.errors.EmptyFeedError, match=numbers):
         tsm.run(train_on_parts, spark=spark, data=rows, num_workers=nodes)
