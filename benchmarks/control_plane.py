@@ -1,7 +1,7 @@
 """The coordinator with up to 1,000 simulated nodes.
 
 The coordinator is the real one, in this process. The nodes are in others, a hundred in each: each
-polls and reports with the agents' code, over a connection of its own, and has no trainer
+talks to it with the agents' code, over a connection of its own, and has no trainer
 (`simulated_nodes.py`). Where commits are counted, each gives rows to one node, and all nodes have
 received what follows from all of them.
 """
@@ -50,8 +50,8 @@ class Figures:
         nodes: Number of nodes.
         start: Seconds until all have met and started.
         idle: Cores that the coordinator's process used while nothing happened.
-        late_median: By how many seconds polls without news returned late.
-        late_most: The same, of the slowest hundredth.
+        heartbeat_median: Seconds that a node's heartbeat took.
+        heartbeat_most: The same, of the slowest hundredth.
         commits: Commits per second over all nodes.
         close: Seconds to even out a feed and close it.
         failure: Seconds until a failure of one node had reached all.
@@ -61,8 +61,8 @@ class Figures:
     nodes: int
     start: float
     idle: float
-    late_median: float
-    late_most: float
+    heartbeat_median: float
+    heartbeat_most: float
     commits: float
     close: float
     failure: float
@@ -73,8 +73,8 @@ _HEADER = [
     "nodes",
     "start, s",
     "idle, cores",
-    "polls late, p50, s",
-    "polls late, p99, s",
+    "heartbeat, p50, s",
+    "heartbeat, p99, s",
     "commits/s",
     "close, s",
     "failure, s",
@@ -176,16 +176,16 @@ def measure(nodes: int) -> Figures:
     cluster = SimulatedCluster(nodes)
     try:
         start = _measure_start(cluster)
-        idle, late = _measure_idle(cluster)
+        idle, heartbeats = _measure_idle(cluster)
         commits, close = _measure_feed(cluster)
         memory = psutil.Process().memory_info().rss / 1e6
         [began] = cluster.ask("fail 0")
         failure = cluster.wait_for("Stop", [1] * nodes) - began
     finally:
         cluster.close()
-    slowest = statistics.quantiles(late, n=100)[-1]
+    slowest = statistics.quantiles(heartbeats, n=100)[-1]
     return Figures(
-        nodes, start, idle, statistics.median(late), slowest, commits, close, failure, memory
+        nodes, start, idle, statistics.median(heartbeats), slowest, commits, close, failure, memory
     )
 
 
@@ -198,12 +198,12 @@ def _measure_start(cluster: SimulatedCluster) -> float:
 
 
 def _measure_idle(cluster: SimulatedCluster) -> tuple[float, list[float]]:
-    cluster.ask_all("late")
+    cluster.ask_all("heartbeats")
     used, begin = psutil.Process().cpu_times(), time.monotonic()
     time.sleep(_IDLE_SECONDS)
-    late = [late for answer in cluster.ask_all("late") for late in answer]
+    heartbeats = [each for answer in cluster.ask_all("heartbeats") for each in answer]
     now, seconds = psutil.Process().cpu_times(), time.monotonic() - begin
-    return (now.user + now.system - used.user - used.system) / seconds, late
+    return (now.user + now.system - used.user - used.system) / seconds, heartbeats
 
 
 def _measure_feed(cluster: SimulatedCluster) -> tuple[float, float]:

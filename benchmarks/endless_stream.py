@@ -77,8 +77,16 @@ class StreamingNode:
         link = DriverLink(plan.lease_seconds, lambda: Reach.ACCEPTED)
         client = RpcClient(plan.coordinator, plan.keys.credentials(of_node(rank)))
         log = NodeLog(folder / f"{rank}.log")
-        self._reporter = Reporter(client, rank, log, link, plan.lines_seconds)
-        self._mailbox = Mailbox(client, rank, link, self._deliver, plan.poll_seconds)
+        self._mailbox = mailbox = Mailbox(client, rank, link, self._deliver)
+        self._reporter = Reporter(
+            client,
+            rank,
+            log,
+            link,
+            lambda: mailbox.received,
+            plan.lines_seconds,
+            plan.heartbeat_seconds,
+        )
         role, index = plan.roles.nodes[rank]
         peer = Peer(rank, role, index, "127.0.0.1", 40_000, 40_001, str(self.spool_folder))
         self._reporter.start()

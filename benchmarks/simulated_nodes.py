@@ -36,7 +36,7 @@ class Received:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._directives: Counter[str] = Counter()
-        self._late: list[float] = []
+        self._heartbeats: list[float] = []
 
     def directive(self, directive: Directive) -> None:
         """Count a directive."""
@@ -44,16 +44,16 @@ class Received:
             self._directives[type(directive).__name__] += 1
             self._changed.notify_all()
 
-    def empty_poll(self, late: float) -> None:
-        """Record by how many seconds a poll that brought nothing took longer than asked for."""
+    def heartbeat(self, seconds: float) -> None:
+        """Record how long a heartbeat took."""
         with self._changed:
-            self._late.append(late)
+            self._heartbeats.append(seconds)
 
-    def take_late(self) -> list[float]:
-        """Return what `empty_poll` has recorded since the last call."""
+    def take_heartbeats(self) -> list[float]:
+        """Return what `heartbeat` has recorded since the last call."""
         with self._changed:
-            late, self._late = self._late, []
-            return late
+            heartbeats, self._heartbeats = self._heartbeats, []
+            return heartbeats
 
     def wait_for(self, kind: str, count: int) -> float:
         """Wait until so many directives of a kind have arrived, and return the time."""
@@ -63,7 +63,7 @@ class Received:
 
 
 class TimedClient(RpcClient):
-    """Measures how late polls return that bring nothing."""
+    """Measures how long heartbeats take."""
 
     received: Received
 
@@ -73,8 +73,8 @@ class TimedClient(RpcClient):
         """Call an action and return its reply."""
         begin = time.monotonic()
         reply = super().call(name, body, timeout=timeout)
-        if name == "poll" and body is not None and not reply["directives"]:
-            self.received.empty_poll(time.monotonic() - begin - body["wait"])
+        if name == "report" and body is not None and not body["events"]:
+            self.received.heartbeat(time.monotonic() - begin)
         return reply
 
 
@@ -88,8 +88,16 @@ class SimulatedNode:
         link = DriverLink(plan.lease_seconds, lambda: Reach.ACCEPTED)
         log = NodeLog(folder / f"{rank}.log")
         client = self._connect()
-        self.reporter = Reporter(client, rank, log, link, plan.lines_seconds)
-        self._mailbox = Mailbox(client, rank, link, self._deliver, plan.poll_seconds)
+        self._mailbox = mailbox = Mailbox(client, rank, link, self._deliver)
+        self.reporter = Reporter(
+            client,
+            rank,
+            log,
+            link,
+            lambda: mailbox.received,
+            plan.lines_seconds,
+            plan.heartbeat_seconds,
+        )
 
     def run(self) -> None:
         """Do what launch task and agent do, until the process ends."""
@@ -128,8 +136,8 @@ def main() -> None:
                     for node in nodes.values():
                         threading.Thread(target=node.run, daemon=True).start()
                     _answer("starting")
-                case ["late"]:
-                    _answer(received.take_late())
+                case ["heartbeats"]:
+                    _answer(received.take_heartbeats())
                 case ["wait_for", kind, count]:
                     _answer(received.wait_for(kind, int(count)))
                 case ["fail", rank]:

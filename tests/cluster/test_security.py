@@ -94,7 +94,9 @@ def test_strangers_are_refused_and_nothing_listens_widely(running, spark, caplog
         client = flight.FlightClient(f"grpc+tcp://{host}:{port}")
         with pytest.raises(flight.FlightUnavailableError):  # nothing is heard that is not encrypted
             list(
-                client.do_action(flight.Action("poll", b"{}"), flight.FlightCallOptions(timeout=5))
+                client.do_action(
+                    flight.Action("directives", b"{}"), flight.FlightCallOptions(timeout=5)
+                )
             )
         client.close()
 

@@ -59,8 +59,8 @@ def test_only_a_node_itself_reports_its_result(coordinator: Coordinator) -> None
 def test_only_a_node_itself_gets_its_directives(coordinator: Coordinator) -> None:
     for caller in (FEEDERS, NODES[0]):
         with pytest.raises(flight.FlightError, match="may not do that"):
-            call(coordinator, caller, "poll", rank=1, seen=0, wait=0.0)
-    assert call(coordinator, NODES[1], "poll", rank=1, seen=0, wait=0.0)["directives"]
+            call(coordinator, caller, "directives", rank=1, received=0, wait=0.0)
+    assert call(coordinator, NODES[1], "directives", rank=1, received=0, wait=0.0)["directives"]
 
 
 def test_feeders_ask_for_room(coordinator: Coordinator) -> None:

@@ -24,7 +24,7 @@ from tensorsparkml.roles import make_roles
 SECONDS = 60.0  # which only a hang needs
 
 
-def test_ticks_and_polls_that_change_nothing_wake_nobody() -> None:
+def test_ticks_and_heartbeats_that_change_nothing_wake_nobody() -> None:
     state = ClusterState(make_roles(1), lease_seconds=1e9)
     coordinator = Coordinator(state, COORDINATOR, "127.0.0.1", "127.0.0.1")
     client = RpcClient(coordinator.location, KEYS.credentials(of_node(0)))
@@ -40,8 +40,9 @@ def test_ticks_and_polls_that_change_nothing_wake_nobody() -> None:
     threads = [threading.Thread(target=wait, args=(thread,)) for thread in range(len(looks))]
     for thread in threads:
         thread.start()
-    for _ in range(20):
-        client.call("poll", {"rank": 0, "seen": 0, "wait": 0.0}, timeout=SECONDS)
+    for number in range(1, 21):
+        report = {"rank": 0, "number": number, "received": 0, "events": []}
+        client.call("report", report, timeout=SECONDS)
     for thread in threads:
         thread.join()
     client.close()
@@ -94,22 +95,24 @@ def test_a_directive_wakes_only_the_call_of_its_node(monkeypatch: pytest.MonkeyP
     coordinator = Coordinator(state, COORDINATOR, "127.0.0.1", "127.0.0.1")
     coordinator.open_feed(FeedLedger("train", nodes))
 
-    def poll(rank: int) -> list[dict[str, Any]]:
-        client = RpcClient(coordinator.location, KEYS.credentials(of_node(rank)))
-        body = {"rank": rank, "seen": 1, "wait": SECONDS}  # it has the directive `Open`
-        directives: list[dict[str, Any]] = client.call("poll", body, timeout=SECONDS)["directives"]
-        client.close()
-        return directives
+    clients = [RpcClient(coordinator.location, KEYS.credentials(of_node(n))) for n in range(nodes)]
+
+    def follow(rank: int) -> dict[str, Any]:
+        body = {"rank": rank, "received": 1, "wait": SECONDS}  # it has the directive `Open`
+        reply = next(clients[rank].stream("directives", body, timeout=SECONDS))
+        [directive] = reply["directives"]
+        return directive
 
     with ThreadPoolExecutor(nodes) as pool:
-        polls = [pool.submit(poll, rank) for rank in range(nodes)]
+        first = [pool.submit(follow, rank) for rank in range(nodes)]
         for _ in range(2 * nodes):  # each looks twice before it waits
             assert looked.acquire(timeout=SECONDS)
         rows = tuple(rank == 3 for rank in range(nodes))
         coordinator.commit(Commit("train", "0", "0", rows, rows))
-        [directive] = polls[3].result()
-        assert directive["kind"] == "Publish"
+        assert first[3].result()["kind"] == "Publish"
         assert sorted(looks.values()) == [2] * (nodes - 1) + [3]
         coordinator.stop("the test is over")
-        assert [each.result()[0]["kind"] for each in polls].count("Stop") == nodes - 1
+        assert [each.result()["kind"] for each in first].count("Stop") == nodes - 1
     coordinator.close()
+    for client in clients:
+        client.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +14,14 @@ import pyarrow.flight as flight
 import pytest
 
 from tensorsparkml.control.liveness.driver_watch import Reach
-from tensorsparkml.control.protocol.directives import DIRECTIVES, Directive, End, Publish, Release
+from tensorsparkml.control.protocol.directives import (
+    DIRECTIVES,
+    Directive,
+    End,
+    Publish,
+    Release,
+    Stop,
+)
 from tensorsparkml.control.protocol.events import (
     EVENTS,
     AwaitsEnd,
@@ -34,6 +41,7 @@ from tensorsparkml.executor.agent.output_log import NodeLog
 
 SECONDS = 300.0
 LINES_SECONDS = 0.1
+RECEIVED = 7
 FAILED = Failed(Failure("MainError", "main raised"))
 
 
@@ -64,6 +72,24 @@ class Coordinator:
             raise reply
         return reply
 
+    def stream(self, name: str, body: dict[str, Any], *, timeout: float) -> Iterator[Any]:
+        """Yield the replies of one entry of the script, of which an exception is the last."""
+        for reply in self.call(name, body, timeout=timeout):
+            if isinstance(reply, Exception):
+                raise reply
+            yield reply
+
+
+def reporter_of(
+    coordinator: Coordinator,
+    log: NodeLog,
+    link: DriverLink,
+    lines_seconds: float = LINES_SECONDS,
+    heartbeat_seconds: float = SECONDS,
+) -> Reporter:
+    client: Any = coordinator
+    return Reporter(client, 1, log, link, lambda: RECEIVED, lines_seconds, heartbeat_seconds)
+
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
@@ -89,7 +115,7 @@ def run_mailbox(*replies: Any, reach: Reach = Reach.ACCEPTED) -> Any:
     delivered: list[Directive] = []
     coordinator = Coordinator(*replies, on_last=lambda: mailbox.stop())
     link = DriverLink(SECONDS, try_driver)
-    mailbox = Mailbox(coordinator, 1, link, delivered.append, 1.0)  # type: ignore[arg-type]
+    mailbox = Mailbox(coordinator, 1, link, delivered.append)  # type: ignore[arg-type]
     mailbox.run()
     return coordinator, delivered, tried
 
@@ -99,24 +125,26 @@ def directives(*found: Directive) -> dict[str, Any]:
 
 
 def test_directives_are_delivered_in_order_each_once() -> None:
-    first, second, third = Publish("train", "a", 3), Release("train", 3), End()
+    first, second, third, fourth = Publish("train", "a", 3), Release("train", 3), Stop(""), End()
     coordinator, delivered, tried = run_mailbox(
-        directives(first, second), directives(), directives(third)
+        [directives(first, second), directives(third)], [], [directives(fourth)]
     )
-    assert delivered == [first, second, third]
-    assert [name for name, _ in coordinator.calls] == ["poll"] * 3
-    assert [body["seen"] for _, body in coordinator.calls] == [0, 2, 2]
+    assert delivered == [first, second, third, fourth]
+    assert [name for name, _ in coordinator.calls] == ["directives"] * 3
+    assert [body["received"] for _, body in coordinator.calls] == [0, 3, 3]
     assert {body["rank"] for _, body in coordinator.calls} == {1}
     assert tried == []
 
 
-def test_a_poll_that_failed_is_repeated_after_a_look_at_the_port() -> None:
+def test_a_call_that_breaks_is_made_again_after_a_look_at_the_port() -> None:
     coordinator, delivered, tried = run_mailbox(
-        directives(End()), flight.FlightTimedOutError("slow"), directives(End())
+        [directives(End()), flight.FlightUnavailableError("broken")],
+        flight.FlightTimedOutError("slow"),
+        [directives(End())],
     )
-    assert [body["seen"] for _, body in coordinator.calls] == [0, 1, 1]
+    assert [body["received"] for _, body in coordinator.calls] == [0, 1, 1]
     assert delivered == [End(), End()]
-    assert tried == [Reach.ACCEPTED]
+    assert tried == [Reach.ACCEPTED] * 2
 
 
 def test_a_link_is_gone_after_silence_and_heard_by_every_reply(clock: Clock) -> None:
@@ -148,7 +176,7 @@ def events_of(coordinator: Coordinator) -> list[Event]:
 
 def test_lines_come_before_events_and_the_farewell_last(log: NodeLog) -> None:
     coordinator = Coordinator()
-    reporter = Reporter(coordinator, 1, log, link_of(), LINES_SECONDS)  # type: ignore[arg-type]
+    reporter = reporter_of(coordinator, log, link_of())
     log.follow(io.BytesIO(b"one\ntwo\n"))
     reporter.send(FAILED)
     reporter.send(progress("train", 0, 3))
@@ -164,7 +192,7 @@ def test_lines_come_before_events_and_the_farewell_last(log: NodeLog) -> None:
 
 def test_lines_wait_for_others_and_events_for_nothing(log: NodeLog) -> None:
     coordinator, sent = Coordinator(), threading.Event()
-    reporter = Reporter(coordinator, 1, log, link_of(), SECONDS)  # type: ignore[arg-type]
+    reporter = reporter_of(coordinator, log, link_of(), SECONDS)
     reporter.start()
     for number in range(100):
         log.follow(io.BytesIO(b"line %d\n" % number))
@@ -182,7 +210,7 @@ def test_lines_wait_for_others_and_events_for_nothing(log: NodeLog) -> None:
 
 def test_progress_within_a_pass_waits_and_the_end_of_a_pass_does_not(log: NodeLog) -> None:
     coordinator, sent = Coordinator(), threading.Event()
-    reporter = Reporter(coordinator, 1, log, link_of(), SECONDS)  # type: ignore[arg-type]
+    reporter = reporter_of(coordinator, log, link_of(), SECONDS)
     reporter.start()
     for rows in range(100):
         reporter.send(progress("train", 0, rows))
@@ -205,15 +233,41 @@ def test_progress_within_a_pass_waits_and_the_end_of_a_pass_does_not(log: NodeLo
 
 def test_a_node_without_news_says_goodbye_too(log: NodeLog) -> None:
     coordinator = Coordinator()
-    reporter = Reporter(coordinator, 1, log, link_of(), LINES_SECONDS)  # type: ignore[arg-type]
+    reporter = reporter_of(coordinator, log, link_of())
     reporter.start()
     reporter.finish()
     assert events_of(coordinator) == [Gone()]
 
 
+def test_a_node_without_news_reports_that_it_lives_and_what_it_has_received(log: NodeLog) -> None:
+    coordinator, reports = Coordinator(), threading.Semaphore(0)
+    coordinator._on_last = reports.release
+    reporter = reporter_of(coordinator, log, link_of(), heartbeat_seconds=0.01)
+    reporter.start()
+    for _ in range(3):
+        assert reports.acquire(timeout=SECONDS)
+    reporter.finish()
+    bodies = [body for _, body in coordinator.calls]
+    assert [body["number"] for body in bodies] == list(range(1, len(bodies) + 1))
+    assert {body["received"] for body in bodies} == {RECEIVED}
+    assert [body["events"] for body in bodies[:3]] == [[]] * 3
+    assert events_of(coordinator) == [Gone()]
+
+
+def test_lines_wait_no_longer_than_until_the_next_heartbeat(log: NodeLog) -> None:
+    coordinator, sent = Coordinator(), threading.Event()
+    coordinator._on_last = sent.set
+    log.follow(io.BytesIO(b"line\n"))
+    reporter = reporter_of(coordinator, log, link_of(), SECONDS, heartbeat_seconds=0.01)
+    reporter.start()
+    assert sent.wait(SECONDS / 2)
+    reporter.finish()
+    assert events_of(coordinator)[0] == Lines(("line",))
+
+
 def test_a_report_that_did_not_arrive_is_sent_again(log: NodeLog) -> None:
     coordinator = Coordinator(*[flight.FlightUnavailableError("gone")] * 2)
-    reporter = Reporter(coordinator, 1, log, link_of(), LINES_SECONDS)  # type: ignore[arg-type]
+    reporter = reporter_of(coordinator, log, link_of())
     reporter.send(Finished(""))
     reporter.start()
     reporter.finish()
@@ -228,7 +282,7 @@ def test_a_coordinator_that_is_gone_does_not_keep_the_reporter(clock: Clock, log
     link = link_of(clock)
     for clock.now in range(100, 110):
         link.look()
-    reporter = Reporter(coordinator, 1, log, link, LINES_SECONDS)  # type: ignore[arg-type]
+    reporter = reporter_of(coordinator, log, link)
     reporter.send(AwaitsEnd())
     reporter.start()
     reporter.finish()
@@ -237,7 +291,7 @@ def test_a_coordinator_that_is_gone_does_not_keep_the_reporter(clock: Clock, log
 
 def test_progress_keeps_its_place_among_the_events(log: NodeLog) -> None:
     coordinator = Coordinator()
-    reporter = Reporter(coordinator, 1, log, link_of(), LINES_SECONDS)  # type: ignore[arg-type]
+    reporter = reporter_of(coordinator, log, link_of())
     reporter.send(progress("train", 1, 10))  # the end of a pass
     reporter.send(progress("train", 1, 15))
     reporter.send(PassRequested("train", 2, whole=True))

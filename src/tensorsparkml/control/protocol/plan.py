@@ -68,9 +68,9 @@ class ClusterPlan:
         return len(self.roles.nodes)
 
     @property
-    def poll_seconds(self) -> float:
-        """For how long the coordinator may hold an agent's poll; see `pace`."""
-        return pace.poll_seconds(self.nodes, self.lease_seconds)
+    def heartbeat_seconds(self) -> float:
+        """After how many seconds without news an agent reports that it lives; see `pace`."""
+        return pace.heartbeat_seconds(self.nodes, self.lease_seconds)
 
     @property
     def lines_seconds(self) -> float:

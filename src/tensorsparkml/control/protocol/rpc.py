@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow.flight as flight
@@ -19,8 +19,9 @@ from tensorsparkml.control.protocol.keys import Check, Credentials, Guard
 
 logger = logging.getLogger(__name__)
 
-# Returns the reply, or what `encode_reply` has made of it before.
-Handler = Callable[[dict[str, Any]], dict[str, Any] | bytes | None]
+Reply = dict[str, Any] | bytes | None  # bytes are a reply that `encode_reply` made before
+# Returns the reply, or yields several, which are sent as they come.
+Handler = Callable[[dict[str, Any]], Reply | Iterator[Reply]]
 # What answers Flight's `do_exchange`: gets the call's context, descriptor, reader and writer.
 ExchangeHandler = Callable[[Any, Any, Any, Any], None]
 # Gets a caller, an action and its body, and returns whether the caller may.
@@ -98,7 +99,7 @@ class RpcServer(flight.FlightServerBase):  # type: ignore[misc]
             raise flight.FlightServerError("this server exchanges no record batches")
         self._exchange(context, descriptor, reader, writer)
 
-    def do_action(self, context: Any, action: Any) -> list[bytes]:
+    def do_action(self, context: Any, action: Any) -> Iterator[bytes]:
         """Answer one call."""
         handler = self._handlers.get(action.type)
         if handler is None:
@@ -109,7 +110,8 @@ class RpcServer(flight.FlightServerBase):  # type: ignore[misc]
             if not self._permit(caller, action.type, body):
                 raise PermissionError(f"{caller} may not do that")
             reply = handler(body)
-            return [reply if isinstance(reply, bytes) else encode_reply(reply or {})]
+            for each in reply if isinstance(reply, Iterator) else [reply]:
+                yield each if isinstance(each, bytes) else encode_reply(each or {})
         except Exception as error:
             # Flight would pass a KeyError on as Arrow's own, which is no FlightError.
             logger.exception("action %r failed", action.type)
@@ -153,9 +155,25 @@ class RpcClient:
         Raises:
             pyarrow.flight.FlightError: The server is not reachable, refuses, or is too slow.
         """
+        [reply] = self.stream(name, body, timeout=timeout)
+        return reply
+
+    def stream(
+        self, name: str, body: Mapping[str, Any] | None = None, *, timeout: float | None
+    ) -> Iterator[Any]:
+        """Call an action and yield its replies as they come.
+
+        Args:
+            name: The action.
+            body: What JSON can express.
+            timeout: Seconds after which the call fails, or None for never.
+
+        Raises:
+            pyarrow.flight.FlightError: The server is not reachable, refuses, or is too slow.
+        """
         action = flight.Action(name, json.dumps(dict(body or {})).encode())
-        replies = list(self._flight.do_action(action, self.options(timeout)))
-        return _decode_reply(replies[0].body.to_pybytes())
+        for reply in self._flight.do_action(action, self.options(timeout)):
+            yield _decode_reply(reply.body.to_pybytes())
 
     def options(self, timeout: float | None = None) -> Any:
         """Return Flight call options that carry the token."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,19 +21,17 @@ import pyarrow.flight as flight
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
 from tensorsparkml.control.coordinator.conditions import AllFinished, Condition, holds
 from tensorsparkml.control.coordinator.event_handling import apply_event
-from tensorsparkml.control.coordinator.mailbox import Mailbox
 from tensorsparkml.control.coordinator.root_cause import root_cause
 from tensorsparkml.control.coordinator.snapshot import ClusterSnapshot, take_snapshot
 from tensorsparkml.control.feeds.feed_ledger import Addressed, FeedLedger
 from tensorsparkml.control.protocol.codec import decode_fields
 from tensorsparkml.control.protocol.directives import (
     DIRECTIVES,
-    Directive,
     EndInference,
     LastFeeds,
     Stop,
 )
-from tensorsparkml.control.protocol.events import EVENTS, Lines, LogEvent, NodeWarning
+from tensorsparkml.control.protocol.events import EVENTS, Gone, Lines, LogEvent, NodeWarning
 from tensorsparkml.control.protocol.failures import Failure, to_error
 from tensorsparkml.control.protocol.feeds import Commit
 from tensorsparkml.control.protocol.keys import Guard, may_call
@@ -42,6 +40,7 @@ from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.control.protocol.rpc import Handler, RpcServer, tcp_location
 from tensorsparkml.driver.lifecycle.addresses import resolve
 from tensorsparkml.driver.lifecycle.gatherings import Gatherings
+from tensorsparkml.driver.lifecycle.mailboxes import Mailboxes
 from tensorsparkml.driver.lifecycle.wakeups import Wakeups
 from tensorsparkml.driver.monitoring.log_relay import LogRelay
 from tensorsparkml.driver.monitoring.node_log import log_tensorboard, relay_event, relay_warning
@@ -80,14 +79,14 @@ class Coordinator:
         self._room: Wakeups[str] = Wakeups(lock)  # for feeders that wait for it, by feed
         # For calls of nodes, by rank, and by key where they gather.
         self._news: Wakeups[int | str] = Wakeups(lock)
-        self._mailboxes = [Mailbox() for _ in state.nodes]
+        self._mailboxes = Mailboxes(len(state.nodes), lock, self._news)
         self._reports = [0] * len(state.nodes)
         self._direct_tasks_left = 0
         self._closing = False
         self._gatherings = Gatherings(state.nodes, self._news, lambda: self._closing)
         self._relay = LogRelay()
         handlers: dict[str, Handler] = {
-            "poll": self._on_poll,
+            "directives": self._on_directives,
             "report": self._on_report,
             "commit": self._on_commit,
             "fed": self._on_fed,
@@ -255,17 +254,17 @@ class Coordinator:
         """Tell the nodes that no feed will come but those that are open, and these."""
         with self._changed:
             last = LastFeeds(tuple(dict.fromkeys([*self._state.feeds, *names])))
-            self._send_all(last)
+            self._mailboxes.put_all(last)
 
     def end_inference(self) -> None:
         """Let the programs' loops over batches for inference end."""
         with self._changed:
-            self._send_all(EndInference())
+            self._mailboxes.put_all(EndInference())
 
     def stop(self, reason: str) -> None:
         """Ask all nodes to end, without a failure."""
         with self._changed:
-            self._send_all(Stop(reason))
+            self._mailboxes.put_all(Stop(reason))
 
     def results(self) -> list[bytes | None]:
         """Return what the mains returned, pickled, by rank."""
@@ -303,15 +302,17 @@ class Coordinator:
 
     # Calls of agents and feeders
 
-    def _on_poll(self, body: dict[str, Any]) -> dict[str, Any]:
-        rank, seen = body["rank"], body["seen"]
+    def _on_directives(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield a node's directives as they come, until it is gone or `wait` seconds are over."""
+        rank, received = body["rank"], body["received"]
+        node = self._state.nodes[rank]
         with self._changed:
             self._state.heard(rank, time.monotonic())
-            mailbox = self._mailboxes[rank]
-            mailbox.acknowledge(seen)
-            self._news.wait_for(rank, lambda: mailbox.has_news(seen) or self._closing, body["wait"])
-            directives = mailbox.after(seen)
-        return {"directives": [DIRECTIVES.encode(directive) for directive in directives]}
+            self._mailboxes.acknowledge(rank, received)
+        for directives in self._mailboxes.follow(
+            rank, received, body["wait"], lambda: node.gone or self._closing
+        ):
+            yield {"directives": [DIRECTIVES.encode(directive) for directive in directives]}
 
     def _on_report(self, body: dict[str, Any]) -> None:
         rank, number = body["rank"], body.get("number")
@@ -321,6 +322,7 @@ class Coordinator:
                 if number <= self._reports[rank]:
                     return
                 self._reports[rank] = number
+                self._mailboxes.acknowledge(rank, body["received"])
             self._state.heard(rank, time.monotonic())
             for event in events:
                 self._take(rank, name, event)
@@ -332,6 +334,8 @@ class Coordinator:
                 self._relay.put(partial(relay_event, name, event))
             if not isinstance(event, Lines | NodeWarning):
                 self._send(apply_event(self._state, rank, event, time.monotonic()))
+            if isinstance(event, Gone):
+                self._news.wake([rank])  # it waits for directives no more
         except Exception as error:
             # The report does not come again: whoever waits for the event would wait forever.
             message = f"the driver cannot apply {body.get('kind')!r} of {name}: {error!r}"
@@ -378,11 +382,6 @@ class Coordinator:
             )
 
     def _send(self, addressed: Addressed) -> None:
-        for rank, directive in addressed:
-            self._mailboxes[rank].put(directive)
-        self._news.wake({rank for rank, _ in addressed})
+        self._mailboxes.put(addressed)
         self._changed.notify_all()
         self._room.wake([feed for feed in self._room.waited_for if self._admits(feed)])
-
-    def _send_all(self, directive: Directive) -> None:
-        self._send([(rank, directive) for rank in range(len(self._mailboxes))])

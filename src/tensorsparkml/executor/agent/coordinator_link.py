@@ -1,4 +1,8 @@
-"""The agent's two conversations with the coordinator: reporting, and waiting for directives."""
+"""The agent's two conversations with the coordinator: reports to it, and directives from it.
+
+The coordinator streams directives over one long call. A report says what has happened, what the
+node has printed, and how many directives it has received; without news, it is a heartbeat.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,9 @@ from tensorsparkml.executor.agent.output_log import NodeLog
 logger = logging.getLogger(__name__)
 
 _CALL_SECONDS = 5.0
-_ANSWER_SECONDS = 4.0  # for a call that the coordinator has held as long as it may
+# Of one call that brings directives, so that one that has got stuck unnoticed is made anew.
+_STREAM_SECONDS = 60.0
+_END_SECONDS = 4.0  # for the end of a call that the coordinator has held as long as it may
 _RETRY_SECONDS = 0.5
 _CONNECT_SECONDS = 2.0
 
@@ -87,7 +93,9 @@ class Mailbox:
         rank: Rank of the node.
         link: Told of every reply, and of every call that fails.
         deliver: Called with each directive.
-        poll_seconds: How long the coordinator may hold a poll; at least this often it hears us.
+
+    Attributes:
+        received: How many directives have arrived.
     """
 
     def __init__(
@@ -96,42 +104,37 @@ class Mailbox:
         rank: int,
         link: DriverLink,
         deliver: Callable[[Directive], None],
-        poll_seconds: float,
     ) -> None:
         self._client = client
         self._rank = rank
         self._link = link
         self._deliver = deliver
-        self._poll_seconds = poll_seconds
+        self.received = 0
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        """Poll until stopped; meant for a thread of its own."""
-        seen = 0
+        """Receive until stopped; meant for a thread of its own."""
         while not self._stopped.is_set():
+            body = {"rank": self._rank, "received": self.received, "wait": _STREAM_SECONDS}
+            timeout = _STREAM_SECONDS + _END_SECONDS
             try:
-                reply = self._client.call(
-                    "poll",
-                    {"rank": self._rank, "seen": seen, "wait": self._poll_seconds},
-                    timeout=self._poll_seconds + _ANSWER_SECONDS,
-                )
+                for reply in self._client.stream("directives", body, timeout=timeout):
+                    self._link.heard()
+                    for encoded in reply["directives"]:
+                        self.received += 1
+                        self._deliver(DIRECTIVES.decode(encoded))
             except flight.FlightError as error:
-                logger.warning("the coordinator did not answer: %s", error)
+                logger.warning("the coordinator sends no directives: %s", error)
                 self._link.failed()
                 self._stopped.wait(_RETRY_SECONDS)
-                continue
-            self._link.heard()
-            for body in reply["directives"]:
-                seen += 1
-                self._deliver(DIRECTIVES.decode(body))
 
     def stop(self) -> None:
-        """End `run` after its current call."""
+        """Make no further call; the coordinator ends the current one when the node is gone."""
         self._stopped.set()
 
 
 class Reporter:
-    """Sends what happens on the node, and what it prints, in order.
+    """Sends what happens on the node, and what it prints, in order, and heartbeats between.
 
     A report that does not arrive is sent again until the driver counts as gone: if the coordinator
     did not learn that a main has finished, it would wait forever. It takes each number once.
@@ -140,19 +143,30 @@ class Reporter:
         client: Connection to the coordinator.
         rank: Rank of the node.
         log: Its lines are sent too.
-        link: Says when the driver counts as gone.
+        link: Told of every reply, and says when the driver counts as gone.
+        received: Returns how many directives have arrived.
         lines_seconds: How long lines that a program prints, and progress within a pass, wait for
             more of them.
+        heartbeat_seconds: After how many seconds at most a report follows another one.
     """
 
     def __init__(
-        self, client: RpcClient, rank: int, log: NodeLog, link: DriverLink, lines_seconds: float
+        self,
+        client: RpcClient,
+        rank: int,
+        log: NodeLog,
+        link: DriverLink,
+        received: Callable[[], int],
+        lines_seconds: float,
+        heartbeat_seconds: float,
     ) -> None:
         self._client = client
         self._rank = rank
         self._log = log
         self._link = link
+        self._received = received
         self._lines_seconds = lines_seconds
+        self._heartbeat_seconds = heartbeat_seconds
         self._lock = threading.Lock()
         self._events: list[Event] = []
         self._progress: dict[str, Progress] = {}  # by feed; only the last one matters
@@ -204,8 +218,10 @@ class Reporter:
 
     def _run(self) -> None:
         for number in itertools.count(1):
-            self._log.news.wait()
-            self._urgent.wait(self._lines_seconds)
+            due = time.monotonic() + self._heartbeat_seconds
+            if self._log.news.wait(self._heartbeat_seconds):
+                left = max(0.0, due - time.monotonic())
+                self._urgent.wait(min(self._lines_seconds, left))
             self._urgent.clear()
             self._log.news.clear()
             last = self._last
@@ -218,7 +234,12 @@ class Reporter:
 
     def _deliver(self, number: int, events: list[Event]) -> None:
         encoded = [EVENTS.encode(event) for event in events]
-        report = {"rank": self._rank, "number": number, "events": encoded}
+        report = {
+            "rank": self._rank,
+            "number": number,
+            "received": self._received(),
+            "events": encoded,
+        }
         while self._link.gone is None:
             try:
                 self._client.call("report", report, timeout=_CALL_SECONDS)

@@ -167,8 +167,16 @@ class Node:
             self._relay.serve_program,
         )
         client, plan = self._connect(), self.plan
-        self._reporter = Reporter(client, self.rank, self._log, self._link, plan.lines_seconds)
-        self._mailbox = Mailbox(client, self.rank, self._link, self._deliver, plan.poll_seconds)
+        self._mailbox = mailbox = Mailbox(client, self.rank, self._link, self._deliver)
+        self._reporter = Reporter(
+            client,
+            self.rank,
+            self._log,
+            self._link,
+            lambda: mailbox.received,
+            plan.lines_seconds,
+            plan.heartbeat_seconds,
+        )
         self._reporter.start()
         logs = NodeLogs(self.plan, self.rank, self.log_dir, self._host, self._reporter)
         self._trainer = Trainer(
@@ -212,10 +220,10 @@ class Node:
         self._start_thread("watch", self._watch)
         while not self._handle(self._events.get()):
             pass
-        logs.close()  # while the mailbox still shows the driver that this agent lives
+        logs.close()  # while the reporter still shows the driver that this agent lives
+        self._mailbox.stop()
         self._reporter.finish()
         self._ended.set()
-        self._mailbox.stop()
         self._spool.close()
         trainer_server.shutdown()
         return self._link.gone

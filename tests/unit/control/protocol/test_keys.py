@@ -16,7 +16,7 @@ from tensorsparkml.control.protocol.keys import (
 )
 
 KEYS = Keys(secret="5e884898da280471", certificate="PEM", private_key="KEY")
-ACTIONS = ["poll", "report", "gather", "commit", "fed", "admit", "place", "unheard of"]
+ACTIONS = ["directives", "report", "gather", "commit", "fed", "admit", "place", "unheard of"]
 
 ranks = st.integers(0, 10_000)
 secrets = st.text(min_size=1)
