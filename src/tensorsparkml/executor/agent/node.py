@@ -8,8 +8,8 @@ import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
-from typing import Any, BinaryIO
+from dataclasses import asdict, dataclass, replace
+from typing import Any, BinaryIO, assert_never
 
 import psutil
 
@@ -25,14 +25,12 @@ from tensorsparkml.control.protocol.directives import (
 )
 from tensorsparkml.control.protocol.events import (
     TRAINER_EVENTS,
-    AwaitsEnd,
     Dropped,
     Failed,
     Finished,
     Given,
     Started,
     Starving,
-    Unawaited,
 )
 from tensorsparkml.control.protocol.failures import Failure
 from tensorsparkml.control.protocol.keys import DATASETS, FEEDER, of_node
@@ -45,16 +43,27 @@ from tensorsparkml.data.spool.store import Spool
 from tensorsparkml.data.spool.transport import SpoolServer
 from tensorsparkml.executor.agent.coordinator_link import DriverLink, Mailbox, Reporter, try_port
 from tensorsparkml.executor.agent.events import (
-    AskingOver,
+    DirectivesLost,
     DriverGone,
+    EndAwaited,
     Event,
     ExecutorGone,
-    GraceOver,
     MainBegan,
+    MainFailed,
     TaskEnded,
-    TrainerExited,
+    TrainerEnded,
 )
 from tensorsparkml.executor.agent.giving import give
+from tensorsparkml.executor.agent.lifecycle import (
+    Action,
+    After,
+    EndTraining,
+    KillTrainer,
+    Lifecycle,
+    RefuseInference,
+    Report,
+    ReportFailure,
+)
 from tensorsparkml.executor.agent.node_logs import NodeLogs
 from tensorsparkml.executor.agent.output_log import NodeLog
 from tensorsparkml.executor.agent.trainer_heartbeat import TrainerHeartbeat
@@ -67,8 +76,11 @@ from tensorsparkml.executor.process_tree import alive
 
 logger = logging.getLogger(__name__)
 _WATCH_SECONDS = 0.5  # between looks at the driver, the trainer and the executor's process
-_ASKING_SECONDS = 1.0  # for a main beside the training to ask whether that has ended
-_GRACE_SECONDS = 1.0  # for a trainer to report its own failure before it is killed
+
+
+@dataclass(frozen=True)
+class _TrainerExited:
+    status: int
 
 
 class Node:
@@ -97,7 +109,7 @@ class Node:
         self._host = host
         self._orders = orders
         self._executor = psutil.Process(executor) if executor else None
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event | _TrainerExited] = queue.SimpleQueue()
         self._link = DriverLink(plan.lease_seconds, lambda: try_port(plan.coordinator))
         self._umask = umask
         self._folders = NodeFolders(plan, rank)
@@ -114,13 +126,8 @@ class Node:
             exchange=self._relay.serve_task,
         )
         self._held_port = hold_port(host)
-        self._reported: Failure | None = None
-        self._stopping = False
-        self._abandoned = False
-        self._finished = False
+        self._lifecycle = Lifecycle(has_main=rank in plan.roles.with_main)
         self._training_ended = threading.Event()
-        self._awaits_end = False
-        self._main_began = False
         self._ended = threading.Event()
 
     @property
@@ -207,7 +214,7 @@ class Node:
             },
             main,
             self._log,
-            lambda status: self._events.put(TrainerExited(status)),
+            lambda status: self._events.put(_TrainerExited(status)),
             self._umask,
             logs.process_ids,
         )
@@ -215,11 +222,16 @@ class Node:
         on_started()
         processes = os.getpid(), self._trainer.process_id
         self._reporter.send(Started(peers[self.rank], processes))
-        self._start_thread("mailbox", self._mailbox.run)
+        self._start_thread("mailbox", self._receive)
         self._start_thread("orders", self._watch_orders)
         self._start_thread("watch", self._watch)
-        while not self._handle(self._events.get()):
-            pass
+        while not self._lifecycle.over:
+            event = self._events.get()
+            if isinstance(event, _TrainerExited):
+                explanation = self._trainer.explain_exit(event.status)
+                event = TrainerEnded(explanation, self._executor_lost())
+            for action in self._lifecycle.handle(event):
+                self._perform(action)
         logs.close()  # while the reporter still shows the driver that this agent lives
         self._mailbox.stop()
         self._reporter.finish()
@@ -234,75 +246,25 @@ class Node:
         self._held_port.close()
         self._folders.remove()
 
-    # Events
+    # What the lifecycle decides
 
-    def _handle(self, event: Event) -> bool:
-        """React to one event and return whether that was the end."""
-        match event:
-            case TrainerExited(status):
-                if self._stopping:
-                    self._look_after_executor()
-                if self._reported is None and not self._finished and not self._stopping:
-                    self._reported = self._trainer.explain_exit(status)
-                if self._reported is not None:
-                    self._report_failure(self._reported)
-                # After the report, so that the driver knows the cause before Spark's tasks fail.
-                self._desk.close(
-                    "its program has ended; the driver's error says why"
-                    if self._reported is None
-                    else f"its program has failed: {self._reported.message}"
-                )
-                return True
-            case End():
+    def _perform(self, action: Action) -> None:
+        match action:
+            case Report(event):
+                self._reporter.send(event)
+            case ReportFailure(failure):
+                self._report_failure(failure)
+            case After(seconds, event):
+                self._after(seconds, event)
+            case EndTraining():
                 self._training_ended.set()
                 self._trainer.allow_exit()
-                if self._finished or self.rank not in self.plan.roles.with_main:
-                    self._stopping = self._stopping or not self._finished
-                    self._after(_GRACE_SECONDS, GraceOver())
-                elif self._main_began:
-                    self._after(_ASKING_SECONDS, AskingOver())
-            case MainBegan():
-                self._main_began = True
-                if self._training_ended.is_set():
-                    self._after(_ASKING_SECONDS, AskingOver())
-            case AskingOver():
-                if not self._awaits_end and not self._finished:
-                    self._stopping = True
-                    self._reporter.send(Unawaited())
-                    self._trainer.kill()
-            case Stop():
-                self._stopping = True
-                self._after(_GRACE_SECONDS, GraceOver())
-            case GraceOver():
+            case RefuseInference(reason):
+                self._desk.close(reason)
+            case KillTrainer():
                 self._trainer.kill()
-            case TaskEnded(released):
-                if not released and not self._stopping:
-                    self._lost_task()
-            case ExecutorGone():
-                self._look_after_executor()
-            case DriverGone(reason):
-                self._abandon(Failure("LaunchError", reason))
-        return False
-
-    def _lost_task(self) -> None:
-        if self._executor is not None:
-            # Its worker dies with the executor, a moment before the JVM itself is seen to be gone.
-            with suppress(psutil.TimeoutExpired):
-                self._executor.wait(timeout=1.0)
-        self._look_after_executor()
-        message = "Spark has ended the task that held this node's slot"
-        self._abandon(Failure("LaunchError", message, consequence=True))
-
-    def _look_after_executor(self) -> None:
-        """Give up if the executor is gone, which Spark may have told the driver before."""
-        if self._executor is not None and not alive(self._executor):
-            self._abandon(Failure("ExecutorLostError", "the executor's JVM has ended"))
-
-    def _abandon(self, failure: Failure) -> None:
-        if not self._abandoned and not self._finished:
-            self._abandoned = self._stopping = True
-            self._report_failure(failure)
-        self._trainer.kill()
+            case _:
+                assert_never(action)
 
     def _after(self, seconds: float, event: Event) -> None:
         timer = threading.Timer(seconds, self._events.put, [event])
@@ -319,15 +281,9 @@ class Node:
         """Pass on an event of the trainer."""
         match event := TRAINER_EVENTS.decode(body):
             case Failed(failure):
-                # Reported when the process has ended, and with it its output.
-                self._reported = failure
+                self._events.put(MainFailed(failure))
             case Finished():
-                self._finished = True
-                self._reporter.send(event)
-                self._desk.close(
-                    "its main has returned; loop over ctx.inference(...) to its end, which comes "
-                    "when the driver leaves the with block"
-                )
+                self._events.put(event)
             case _:
                 if isinstance(event, Dropped):
                     self._spool.forget(event.feed, event.rows)
@@ -341,12 +297,17 @@ class Node:
 
     def _on_training_ended(self, body: dict[str, Any]) -> dict[str, Any]:
         """Say whether training has ended; who asks returns by itself when it has."""
-        if not self._awaits_end:
-            self._awaits_end = True
-            self._reporter.send(AwaitsEnd())
+        self._events.put(EndAwaited())
         return {"ended": self._training_ended.wait(body["wait_seconds"])}
 
     # Directives
+
+    def _receive(self) -> None:
+        try:
+            self._mailbox.run()
+        except Exception as error:  # deaf to the driver, the node can only end
+            logger.exception("a directive cannot be carried out")
+            self._events.put(DirectivesLost(f"the agent cannot carry out a directive: {error!r}"))
 
     def _deliver(self, directive: Directive) -> None:
         match directive:
@@ -375,11 +336,11 @@ class Node:
     # Threads that watch
 
     def _watch(self) -> None:
-        executor = self._executor
+        executor_lost = False
         while not self._ended.wait(_WATCH_SECONDS):
             self._trainer.sample_memory()
-            if executor is not None and not alive(executor):
-                executor = None
+            if not executor_lost and self._executor_lost():
+                executor_lost = True
                 self._events.put(ExecutorGone())
             self._link.look()
             if (reason := self._link.gone) is not None:
@@ -389,7 +350,14 @@ class Node:
 
     def _watch_orders(self) -> None:
         released = read_frame(self._orders) is not None
-        self._events.put(TaskEnded(released))
+        if not released and self._executor is not None:
+            # Its worker dies with the executor, a moment before the JVM itself is seen to be gone.
+            with suppress(psutil.TimeoutExpired):
+                self._executor.wait(timeout=1.0)
+        self._events.put(TaskEnded(released, self._executor_lost()))
+
+    def _executor_lost(self) -> bool:
+        return self._executor is not None and not alive(self._executor)
 
     def _connect(self) -> RpcClient:
         return RpcClient(self.plan.coordinator, self.plan.keys.credentials(of_node(self.rank)))
