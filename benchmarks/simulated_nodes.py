@@ -27,6 +27,7 @@ from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.control.protocol.rpc import RpcClient
 from tensorsparkml.executor.agent.coordinator_link import DriverLink, Mailbox, Reporter
 from tensorsparkml.executor.agent.output_log import NodeLog
+from tensorsparkml.executor.launch.gpu_assignment import GpuFindings
 from tensorsparkml.executor.launch.rendezvous import meet
 
 
@@ -87,7 +88,7 @@ class SimulatedNode:
         self._received = received
         link = DriverLink(plan.lease_seconds, lambda: Reach.ACCEPTED)
         log = NodeLog(folder / f"{rank}.log")
-        client = self._connect()
+        self._client = client = self._connect()
         self._mailbox = mailbox = Mailbox(client, rank, link, self._deliver)
         self.reporter = Reporter(
             client,
@@ -104,7 +105,8 @@ class SimulatedNode:
         role, index = self._plan.roles.nodes[self._rank]
         spool = f"/tmp/tensorsparkml-1000/{self._plan.cluster_id}/{self._rank}/spool"
         peer = Peer(self._rank, role, index, "127.0.0.1", 40_000, 40_001, spool)
-        meet(self._plan, self._rank, {"problem": None, "address": asdict(peer), "gpus": None})
+        gpus = asdict(GpuFindings())
+        meet(self._client, self._plan, self._rank, {"gpus": gpus, "address": asdict(peer)})
         self.reporter.start()
         self.reporter.send(Started(peer, (1, 2)))
         self._mailbox.run()

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import tensorsparkml as tsm
 from tensorsparkml.config import make_config
@@ -19,9 +19,10 @@ if ARCHIVE.exists():
     JVM_OPTIONS += f" -XX:SharedArchiveFile={ARCHIVE} -Xlog:disable -Xlog:all=off"
 os.environ.setdefault("JAVA_TOOL_OPTIONS", JVM_OPTIONS)
 
-# How long an example takes says what else runs on the machine.
-settings.register_profile("untimed", deadline=None)
-settings.register_profile("quick", deadline=None, max_examples=20)
+# How long an example takes, or takes to make, says what else runs on the machine.
+UNTIMED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("untimed", **UNTIMED)
+settings.register_profile("quick", **UNTIMED, max_examples=20)
 settings.load_profile("untimed")
 
 START_SECONDS = 600.0  # so long a cluster may take to start beside whatever else runs

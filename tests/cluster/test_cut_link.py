@@ -28,13 +28,11 @@ MARGIN_SECONDS = 10.0
 # What a launch task does, in a process that has nothing of Spark.
 LAUNCH = """
 import sys
-from functools import partial
 from tensorsparkml.control.protocol.plan import ClusterPlan
-from tensorsparkml.executor.launch.rendezvous import meet
 from tensorsparkml.executor.launch.task import run_task
 plan = ClusterPlan.decode(open(sys.argv[1], "rb").read())
 main = open(sys.argv[2], "rb").read()
-print(run_task(plan, main, 0, sys.argv[3], [], partial(meet, plan, 0), iter(())))
+print(run_task(plan, main, 0, sys.argv[3], [], iter(())))
 """
 
 

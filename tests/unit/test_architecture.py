@@ -357,10 +357,12 @@ def test_every_part_that_is_named_is_there() -> None:
     assert set(MAY_IMPORT) == {source.part for source in SOURCES}
 
 
-def test_the_agent_prints_its_greeting_and_its_start_and_nothing_else() -> None:
+def test_the_agent_prints_what_its_task_waits_for_and_nothing_else() -> None:
     [source] = [source for source in SOURCES if source.path == ENTRY_POINT]
     assert [ast.unparse(node) for name, node in calls(source) if name == "print"] == [
-        "print(json.dumps(node.address), flush=True)",
+        "print('listens', flush=True)",
+        "print(json.dumps({'met': encode_gathered(met)}), flush=True)",
+        "print(json.dumps({'unreachable': str(error)}), flush=True)",
         "print('started', flush=True)",
     ]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.flight as flight
 
+from tensorsparkml.control.protocol.gathered import decode_gathered
 from tensorsparkml.control.protocol.keys import Credentials
 from tensorsparkml.control.protocol.rpc import RpcClient
 from tensorsparkml.errors import ConfigurationError
@@ -75,9 +76,8 @@ class Exchange:
                     logger.warning("the coordinator did not answer: %s", error)
                     time.sleep(_RETRY_SECONDS)
                     continue
-                if reply["values"] is not None:
-                    values: list[Any] = reply["values"]
-                    return values
+                if reply["gathered"] is not None:
+                    return decode_gathered(reply["gathered"])
                 if reply["ended"]:
                     raise ConfigurationError(
                         f"{', '.join(reply['ended'])} ended without {doing} {key}; all nodes must "

@@ -49,7 +49,7 @@ def test_the_error_shows_the_last_lines_which_stay_in_the_log(
     assert log.name == "worker-0.agent.log"
     for number in (1, 2):
         agent = start(f"echo agent {number} >&2; exit 3")
-        assert agent.address() is None
+        assert not agent.listens()
         assert agent.wait() == f"it ended with exit status 3:\nagent {number}"
     assert log.read_text() == "agent 1\nagent 2\n"
 
@@ -77,8 +77,8 @@ def test_the_clusters_folder_is_in_use_until_the_agent_has_ended(
     start: Start, plan: ClusterPlan
 ) -> None:
     folder = NodeFolders(plan, 1).cluster
-    agent = start("echo {}; cat > /dev/null")
-    assert agent.address() == {}
+    agent = start("echo listens; cat > /dev/null")
+    assert agent.listens()
     assert hold_ended(folder) is None
     agent.dismiss()
     descriptor = hold_ended(folder)
@@ -91,11 +91,32 @@ def test_what_the_trainer_of_a_killed_agent_has_started_is_killed(
 ) -> None:
     mark = f"{MARK}={node_mark(plan.cluster_id, 1)}"
     # It kills the agent itself, once it has the mark.
-    program = "echo $$; kill -9 $PPID; exec sleep 1000 > /dev/null 2>&1 < /dev/null"
+    written = tmp_path / "left"
+    program = f"echo $$ > {written}; kill -9 $PPID; exec sleep 1000 > /dev/null 2>&1 < /dev/null"
     agent = start(f"env {mark} setsid sh -c '{program}' & wait")
-    left = psutil.Process(agent.address())  # type: ignore[arg-type]
+    assert not agent.listens()
+    left = psutil.Process(int(written.read_text()))
     assert agent.wait() == "it ended with exit status -9"
     assert not alive(left)
+
+
+def test_an_agent_meets_the_other_nodes_for_its_task(start: Start) -> None:
+    agent = start("""echo '{"met": {"values": [{"failure": {}}, 1]}}'; exit 0""")
+    assert agent.meet({"gpus": None}) == [{"failure": {}}, 1]
+    assert agent.wait() is None
+
+
+def test_an_agent_that_cannot_meet_the_others_says_why(start: Start) -> None:
+    agent = start("""echo '{"unreachable": "no route"}'; exit 0""")
+    with pytest.raises(ConnectionError, match="no route"):
+        agent.meet({})
+    agent.dismiss()
+
+
+def test_an_agent_that_ends_before_it_has_met_the_others_is_explained(start: Start) -> None:
+    agent = start("echo broken >&2; exit 3")
+    with pytest.raises(ChildProcessError, match=r"(?s)did not meet.* exit status 3:\nbroken"):
+        agent.meet({})
 
 
 def test_folders_of_somebody_else_are_an_error_before_anything_starts(

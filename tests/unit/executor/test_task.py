@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,10 @@ from tests.unit.example_plan import example_plan
 
 from tensorsparkml._version import __version__
 from tensorsparkml.control.protocol.failures import Failure
+from tensorsparkml.control.protocol.plan import ClusterPlan
+from tensorsparkml.control.protocol.rpc import RpcClient
 from tensorsparkml.executor.folders import root_below
+from tensorsparkml.executor.launch import task
 from tensorsparkml.executor.launch.task import find_problem, first_failure, run_task
 
 PLAN = example_plan(packages=("json", "email.message"))
@@ -77,18 +79,19 @@ def test_a_package_that_the_log_folder_needs_is_named() -> None:
     assert (result.stdout, result.stderr) == ("MissingPackageError\n", "")
 
 
-def test_folders_that_are_not_the_users_alone_are_found_by_the_task(tmp_path: Path) -> None:
+def test_folders_that_are_not_the_users_alone_are_found_by_the_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = root_below(tmp_path)
     root.mkdir()
     root.chmod(0o777)
     plan = replace(PLAN, work_dir=str(tmp_path))
-    met: list[Mapping[str, Any]] = []
 
-    def meet(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        met.append(found)
-        return met
+    def meet(client: RpcClient, plan: ClusterPlan, rank: int, value: Any) -> list[Any]:
+        return [value]
 
-    failure = run_task(plan, b"", 0, "127.0.0.1", None, meet, iter(()))
+    monkeypatch.setattr(task, "meet", meet)
+    failure = run_task(plan, b"", 0, "127.0.0.1", None, iter(()))
     assert failure is not None and failure.kind == "ConfigurationError"
     assert f"on {os.uname().nodename}: {root} must be a folder that only" in failure.message
     assert "set work_dir" in failure.message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tensorsparkml.control.protocol.gathered import encode_gathered
 from tensorsparkml.control.protocol.rpc import encode_reply
 
 
@@ -40,6 +41,6 @@ class Gathering:
     def reply(self) -> bytes:
         """Return the reply with all values, which is the same for all nodes, and is made once."""
         if self._reply is None:
-            self._reply = encode_reply({"values": self._values, "missing": [], "ended": []})
+            self._reply = encode_reply({"gathered": encode_gathered(self._values)})
             self._values.clear()
         return self._reply

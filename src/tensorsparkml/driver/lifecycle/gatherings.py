@@ -52,7 +52,7 @@ class Gatherings:
             return gathering.reply()
         missing = [self._nodes[rank] for rank in gathering.missing]
         return {
-            "values": None,
+            "gathered": None,
             "missing": [node.name for node in missing],
             "ended": [node.name for node in missing if node.phase is Phase.FINISHED],
         }

@@ -5,11 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 from tensorsparkml.control.protocol.failures import Failure
 from tensorsparkml.control.protocol.plan import ClusterPlan
-from tensorsparkml.executor.launch.rendezvous import meet
 from tensorsparkml.executor.launch.task import run_task
 
 
@@ -28,8 +26,8 @@ def start_local_nodes(
 
     def run(rank: int) -> None:
         try:
-            failure = run_task(held, main, rank, host, [], partial(meet, plan, rank), iter(()))
-        except (ConnectionError, OSError) as error:
+            failure = run_task(held, main, rank, host, [], iter(()))
+        except OSError as error:
             failure = Failure("LaunchError", f"on the driver's host: {error}", plan.name(rank))
         if failure is not None:
             on_failure(failure)

@@ -31,7 +31,6 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
         import os
         import sys
         from dataclasses import asdict
-        from functools import partial
 
         import pyarrow as pa
         from pyspark import BarrierTaskContext
@@ -44,7 +43,6 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
         rank = context.partitionId()
         try:
             from tensorsparkml.control.protocol.plan import ClusterPlan
-            from tensorsparkml.executor.launch.rendezvous import meet
             from tensorsparkml.executor.launch.task import run_task
         except ImportError as error:
             raise ImportError(
@@ -56,7 +54,7 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
         plan = ClusterPlan.decode(encoded)
         gpus = context.resources().get("gpu")
         assigned = None if gpus is None else gpus.addresses
-        failure = run_task(plan, main, rank, host, assigned, partial(meet, plan, rank), batches)
+        failure = run_task(plan, main, rank, host, assigned, batches)
         if failure is not None:
             yield pa.record_batch({"failure": [json.dumps(asdict(failure))]})
 

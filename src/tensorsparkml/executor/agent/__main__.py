@@ -17,6 +17,7 @@ import threading
 import traceback
 
 from tensorsparkml.control.processes import kill_descendants
+from tensorsparkml.control.protocol.gathered import encode_gathered
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.control.protocol.pipe_frames import read_frame
 from tensorsparkml.control.protocol.plan import ClusterPlan
@@ -63,15 +64,23 @@ def _run() -> str | None:
     threading.Thread(target=delete_expired, args=(folders.root,), daemon=True).start()
     node = Node(plan, body["rank"], body["host"], body["executor"], orders, umask)
     try:
-        print(json.dumps(node.address), flush=True)
-        others, pickled = read_frame(orders), read_frame(orders)
-        if others is not None and pickled is not None:
-            told = json.loads(others)
-            peers = [Peer(**peer) for peer in told["peers"]]
-            return node.run(
-                peers, told["environment"], pickled, lambda: print("started", flush=True)
-            )
-        return None
+        print("listens", flush=True)
+        found = read_frame(orders)
+        if found is None:
+            return None
+        try:
+            met = node.meet(json.loads(found))
+        except ConnectionError as error:
+            print(json.dumps({"unreachable": str(error)}), flush=True)
+            return None
+        print(json.dumps({"met": encode_gathered(met)}), flush=True)
+        environment, pickled = read_frame(orders), read_frame(orders)
+        if environment is None or pickled is None:
+            return None
+        peers = [Peer(**content["address"]) for content in met]
+        return node.run(
+            peers, json.loads(environment), pickled, lambda: print("started", flush=True)
+        )
     finally:
         node.close()
         kill_descendants()

@@ -6,7 +6,7 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, BinaryIO, assert_never
@@ -71,6 +71,7 @@ from tensorsparkml.executor.agent.trainer_process import Trainer, trainer_enviro
 from tensorsparkml.executor.folders import NodeFolders
 from tensorsparkml.executor.inference.partition_queue import InferenceDesk
 from tensorsparkml.executor.inference.relay import InferenceRelay
+from tensorsparkml.executor.launch.rendezvous import meet
 from tensorsparkml.executor.launch.reserved_port import hold_port
 from tensorsparkml.executor.process_tree import alive
 
@@ -126,17 +127,27 @@ class Node:
             exchange=self._relay.serve_task,
         )
         self._held_port = hold_port(host)
+        credentials = plan.keys.credentials(of_node(rank))
+        self._client = RpcClient(plan.coordinator, credentials)
         self._lifecycle = Lifecycle(has_main=rank in plan.roles.with_main)
         self._training_ended = threading.Event()
         self._ended = threading.Event()
 
-    @property
-    def address(self) -> dict[str, Any]:
-        """What the launch task tells the other nodes about this one."""
+    def meet(self, found: Mapping[str, Any]) -> list[Any]:
+        """Tell the other nodes where this one is and what its launch task has found.
+
+        Returns:
+            The same of all nodes, by rank; what a task has found instead of a node is a `failure`.
+
+        Raises:
+            ConnectionError: The coordinator cannot be reached.
+        """
         role, index = self.plan.roles.nodes[self.rank]
         port = self._held_port.getsockname()[1]
         spool = str(self._spool.directory)
-        return asdict(Peer(self.rank, role, index, self._host, self._server.port, port, spool))
+        address = Peer(self.rank, role, index, self._host, self._server.port, port, spool)
+        value = {**found, "address": asdict(address)}
+        return meet(self._client, self.plan, self.rank, value)
 
     def run(
         self,
@@ -173,10 +184,10 @@ class Node:
             },
             self._relay.serve_program,
         )
-        client, plan = self._connect(), self.plan
-        self._mailbox = mailbox = Mailbox(client, self.rank, self._link, self._deliver)
+        plan = self.plan
+        self._mailbox = mailbox = Mailbox(self._client, self.rank, self._link, self._deliver)
         self._reporter = Reporter(
-            client,
+            self._client,
             self.rank,
             self._log,
             self._link,
@@ -358,9 +369,6 @@ class Node:
 
     def _executor_lost(self) -> bool:
         return self._executor is not None and not alive(self._executor)
-
-    def _connect(self) -> RpcClient:
-        return RpcClient(self.plan.coordinator, self.plan.keys.credentials(of_node(self.rank)))
 
     def _start_thread(self, name: str, target: Any) -> None:
         threading.Thread(target=target, name=name, daemon=True).start()

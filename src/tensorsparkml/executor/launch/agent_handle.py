@@ -7,10 +7,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
 from tensorsparkml.control.processes import kill_marked, node_mark
+from tensorsparkml.control.protocol.gathered import decode_gathered
 from tensorsparkml.control.protocol.pipe_frames import write_frame
 from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.executor.agent.trainer_process import python_environment
@@ -62,15 +64,31 @@ class AgentProcess:
             ).encode()
         )
 
-    def address(self) -> dict[str, Any] | None:
-        """Wait for the agent to say where it is; None if it ended instead."""
-        answer = cast(BinaryIO, self._process.stdout).readline()
-        address: dict[str, Any] | None = json.loads(answer) if answer else None
-        return address
+    def listens(self) -> bool:
+        """Wait until the agent listens; False if it ended instead."""
+        return bool(self._answer())
+
+    def meet(self, found: Mapping[str, Any]) -> list[Any]:
+        """Let the agent add its addresses, meet the other nodes, and return what all have found.
+
+        Raises:
+            ConnectionError: It cannot reach the coordinator.
+            ChildProcessError: It ended instead.
+        """
+        self.tell(json.dumps(found).encode())
+        answer = json.loads(self._answer() or b"{}")
+        if "unreachable" in answer:
+            raise ConnectionError(answer["unreachable"])
+        if "met" not in answer:
+            raise ChildProcessError(f"the agent did not meet the other nodes: {self.wait()}")
+        return decode_gathered(answer["met"])
 
     def started(self) -> bool:
         """Wait until the trainer runs; False if the agent ended instead."""
-        return bool(cast(BinaryIO, self._process.stdout).readline())
+        return bool(self._answer())
+
+    def _answer(self) -> bytes:
+        return cast(BinaryIO, self._process.stdout).readline()
 
     def tell(self, message: bytes) -> None:
         """Send a message; one that does not arrive is explained by the agent's end."""

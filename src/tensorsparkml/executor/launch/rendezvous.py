@@ -1,4 +1,4 @@
-"""The rendezvous of the launch tasks: each sends its findings and gets those of all.
+"""The rendezvous of the nodes: each sends what its launch task has found and gets what all found.
 
 Spark's own `allGather` looks only once a second whether all tasks have called (in Spark 4.3), which
 every start of a cluster would wait for. Spark never repeats the barrier stage that a job ends
@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow.flight as flight
 
-from tensorsparkml.control.protocol.keys import of_node
+from tensorsparkml.control.protocol.gathered import decode_gathered
 from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.control.protocol.rpc import RpcClient
 
@@ -19,18 +19,18 @@ _WAIT_SECONDS = 5.0  # how long the coordinator holds a call
 _CALL_SECONDS = 30.0  # also where the driver does not run for a while
 
 
-def meet(plan: ClusterPlan, rank: int, value: Any) -> list[Any]:
-    """Hand a value to all launch tasks and return theirs, by rank; waits until all have called.
+def meet(client: RpcClient, plan: ClusterPlan, rank: int, value: Any) -> list[Any]:
+    """Hand a value to all nodes and return theirs, by rank; waits until all have called.
 
     Args:
+        client: Connection of the node to the coordinator.
         plan: The cluster.
-        rank: Rank of the node, which is the index of the task.
+        rank: Rank of the node, which is the index of the launch task.
         value: What JSON can express.
 
     Raises:
         ConnectionError: The coordinator cannot be reached.
     """
-    client = RpcClient(plan.coordinator, plan.keys.credentials(of_node(rank)))
     body = {
         "key": "launch",
         "rank": rank,
@@ -41,14 +41,11 @@ def meet(plan: ClusterPlan, rank: int, value: Any) -> list[Any]:
     try:
         while True:
             reply = client.call("gather", body, timeout=_CALL_SECONDS)
-            if reply["values"] is not None:
-                values: list[Any] = reply["values"]
-                return values
+            if reply["gathered"] is not None:
+                return decode_gathered(reply["gathered"])
     except flight.FlightError as error:
         raise ConnectionError(
             f"this executor cannot reach the driver's coordinator at {plan.coordinator}: {error}; "
             "set spark.driver.host to an address that executors reach, and let them connect to "
             "any port of it"
         ) from error
-    finally:
-        client.close()

@@ -10,7 +10,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
@@ -34,13 +34,11 @@ from tensorsparkml.executor.feeding.admission import wait_for_room
 from tensorsparkml.executor.feeding.feeder import Feeder
 from tensorsparkml.executor.launch.agent_handle import AgentProcess
 from tensorsparkml.executor.launch.environments import find_gpus, node_resources
+from tensorsparkml.executor.launch.rendezvous import meet
 from tensorsparkml.storage import filesystem_of
 
 _DIRECT_COMMIT_BYTES = 8 * 2**20
 _COMMIT_SECONDS = 60.0  # also where the driver does not run for a while
-
-# Hands what a task has found to all tasks and returns what all have found, by rank.
-Meet = Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]]]
 
 
 def find_problem(plan: ClusterPlan) -> Failure | None:
@@ -90,7 +88,6 @@ def run_task(
     rank: int,
     host: str,
     gpus: Sequence[str] | None,
-    meet: Meet,
     batches: Iterator[pa.RecordBatch],
 ) -> Failure | None:
     """Run one launch task and return why the nodes could not be started, or None.
@@ -101,42 +98,22 @@ def run_task(
         rank: Rank of the node, which is the index of the task.
         host: Address of this executor as Spark knows it.
         gpus: Addresses of the GPUs that Spark has assigned, or None if it schedules none.
-        meet: See `rendezvous.meet`.
         batches: The task's partition, which is the node's to deliver when the feed is direct.
     """
-    agent: AgentProcess | None = None
-    failure = find_problem(plan)
-    if failure is None:
-        try:
-            agent = AgentProcess(plan, rank, host)
-        except TensorSparkMLError as error:
-            where = f"on {os.uname().nodename}"
-            failure = Failure(type(error).__name__, f"{where}: {error.message}")
-    if agent is not None:
-        address = agent.address()
-        if address is None:
-            failure = Failure("LaunchError", f"the agent did not start: {agent.wait()}")
-            agent = None
+    agent = _start_agent(plan, rank, host)
+    if isinstance(agent, Failure):
+        return first_failure(plan, _meet_alone(plan, rank, {"failure": asdict(agent)}))
     try:
-        met = meet(
-            {"failure": asdict(failure)}
-            if failure
-            else {"address": address, "gpus": find_gpus(plan, rank, gpus)}
-        )
+        met = agent.meet({"gpus": find_gpus(plan, rank, gpus)})
     except ConnectionError:
-        if agent is not None:
-            agent.dismiss()
+        agent.dismiss()
         raise
-    failure = first_failure(plan, met)
-    if agent is None:
-        return failure
-    environment = failure or node_resources(plan, rank, met)
+    environment = first_failure(plan, met) or node_resources(plan, rank, met)
     if isinstance(environment, Failure):
         agent.dismiss()
         return environment
-    addresses = [content["address"] for content in met]
-    peers = [Peer(**address) for address in addresses]
-    agent.tell(json.dumps({"peers": addresses, "environment": environment}).encode())
+    peers = [Peer(**content["address"]) for content in met]
+    agent.tell(json.dumps(environment).encode())
     agent.tell(main)
     if plan.direct_feed is not None:
         _feed_directly(plan, plan.direct_feed, rank, peers, batches)
@@ -146,6 +123,30 @@ def run_task(
     elif (ended := agent.wait()) is not None:
         _report_lost_agent(plan, peers[rank], ended)
     return None
+
+
+def _start_agent(plan: ClusterPlan, rank: int, host: str) -> AgentProcess | Failure:
+    """Return the agent, which listens, or why there is none."""
+    failure = find_problem(plan)
+    if failure is not None:
+        return failure
+    try:
+        agent = AgentProcess(plan, rank, host)
+    except TensorSparkMLError as error:
+        where = f"on {os.uname().nodename}"
+        return Failure(type(error).__name__, f"{where}: {error.message}")
+    if not agent.listens():
+        return Failure("LaunchError", f"the agent did not start: {agent.wait()}")
+    return agent
+
+
+def _meet_alone(plan: ClusterPlan, rank: int, found: Mapping[str, Any]) -> list[Any]:
+    """Meet the other nodes where there is no agent to do so."""
+    client = RpcClient(plan.coordinator, plan.keys.credentials(of_node(rank)))
+    try:
+        return meet(client, plan, rank, found)
+    finally:
+        client.close()
 
 
 def first_failure(plan: ClusterPlan, met: Sequence[Mapping[str, Any]]) -> Failure | None:

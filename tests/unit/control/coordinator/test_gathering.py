@@ -6,6 +6,7 @@ import json
 import zlib
 
 from tensorsparkml.control.coordinator.gathering import Gathering
+from tensorsparkml.control.protocol.gathered import decode_gathered
 
 
 def test_the_last_value_completes_it_and_a_repeated_call_changes_nothing() -> None:
@@ -17,7 +18,7 @@ def test_the_last_value_completes_it_and_a_repeated_call_changes_nothing() -> No
     assert gathering.missing == [1]
     assert gathering.take(1, "b")
     assert gathering.complete
-    assert json.loads(gathering.reply()) == {"values": ["a", "b", "c"], "missing": [], "ended": []}
+    assert decode_gathered(json.loads(gathering.reply())["gathered"]) == ["a", "b", "c"]
     assert not gathering.take(1, "again")
     assert gathering.reply() is gathering.reply()
 
@@ -27,5 +28,5 @@ def test_a_long_reply_is_compressed() -> None:
     for rank in range(1_000):
         gathering.take(rank, value)
     reply = gathering.reply()
-    assert json.loads(zlib.decompress(reply))["values"] == [value] * 1_000
+    assert decode_gathered(json.loads(zlib.decompress(reply))["gathered"]) == [value] * 1_000
     assert len(reply) < 20_000
