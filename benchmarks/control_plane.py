@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import select
 import statistics
 import subprocess
 import sys
@@ -36,6 +37,7 @@ _NODES = (10, 100, 400, 1_000)
 _NODES_PER_PROCESS = 100  # with more, threads that wait in one process cost more than their calls
 _LEASE_SECONDS = 30.0
 _START_SECONDS = 300.0
+_ANSWER_SECONDS = 300.0  # which only a hang needs
 _IDLE_SECONDS = 12.0
 _COMMITS = 10  # for each node
 _COMMITTING_SECONDS = 30.0  # at most
@@ -167,7 +169,10 @@ def _write(process: subprocess.Popen[str], line: str) -> None:
 
 
 def _read(process: subprocess.Popen[str]) -> Any:
+    """Return the answer, which is one line."""
     assert process.stdout is not None
+    if not select.select([process.stdout], [], [], _ANSWER_SECONDS)[0]:
+        raise TimeoutError(f"simulated nodes have not answered for {_ANSWER_SECONDS:.0f} s")
     return json.loads(process.stdout.readline())
 
 
