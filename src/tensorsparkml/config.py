@@ -50,46 +50,50 @@ _CHECKS: dict[str, Check] = {
 
 @dataclass(frozen=True)
 class ClusterConfig:
-    """What can be set about a cluster.
+    """The settings of a cluster.
 
     Attributes:
         num_workers: Number of nodes that train, the chief included.
-        num_ps: Number of parameter servers. With some, main runs on the chief, which hands steps
-            to the workers (`ctx.strategy` is a `ParameterServerStrategy`); see `between_graph`.
-        between_graph: Run main on the chief and on every worker although there are parameter
-            servers, as programs of TensorFlow 1 do, which build a graph on each.
-        main_on_ps: With `between_graph`: run main on the parameter servers, too, as programs need
-            that start TensorFlow's server themselves. It is ended with the training.
-        evaluator: Whether one more node runs main beside training, with the role `evaluator`.
-        driver_ps_nodes: Whether the parameter servers run on the driver's host, outside of Spark's
-            task slots.
+        num_ps: Number of parameter servers. With parameter servers, main runs on the chief only,
+            which dispatches steps to the workers (`ctx.strategy` is a `ParameterServerStrategy`),
+            unless `between_graph` is set.
+        between_graph: Whether main runs on the chief and on all workers, even with parameter
+            servers. Programs of TensorFlow 1 need this, because they build a graph on each worker.
+        main_on_ps: With `between_graph`: whether main also runs on the parameter servers, for
+            programs that start TensorFlow's server there themselves. It is ended when training has
+            ended.
+        evaluator: Whether one more node runs main alongside training, with the role `evaluator`.
+        driver_ps_nodes: Whether the parameter servers run on the driver's host, where they need no
+            task slot.
         legacy_keras: Whether `tf.keras` is Keras 2, of the package tf_keras.
-        slots: Whether launch tasks keep their Spark task slots while the nodes run (`hold`), give
-            them back for the tasks that feed the nodes (`release`), or hold them where enough are
-            left (`auto`).
-        log_dir: Folder for the nodes' logs and event files: one that all hosts share, or a local
-            one that is made on each host; or the URI of one on any filesystem that fsspec knows,
-            to which each node copies them. Defaults to a folder below `work_dir`.
-        work_dir: Local folder for spools on each host. Defaults to the system's temporary folder.
-        spool_bytes: Size of the rows of one feed that each node keeps on its disk. Of a feed that
-            is larger, rows are dropped once they are read, feeders wait while a node has so many
-            unread, and Spark brings all rows again for every further pass. None is no limit, and
-            1 GiB for a feed that is not cached.
+        slots: Whether the tasks that start the nodes keep their task slots while the nodes run
+            (`hold`), free them for the tasks that feed the nodes (`release`), or hold them if that
+            leaves a slot for feeding (`auto`).
+        log_dir: Folder for the nodes' logs and event files: one that all hosts share, a local one
+            that is created on each host, or a URI on any filesystem that fsspec supports, to which
+            each node copies them. Defaults to a folder below `work_dir`.
+        work_dir: Local folder for rows on each host. Defaults to the system's temporary folder.
+        spool_bytes: How many bytes of one feed each node keeps on its disk. If a feed is larger,
+            nodes drop rows once they have read them, feeders wait while a node holds this many
+            unread bytes, and Spark sends all rows again for every further pass. None means no
+            limit, or 1 GiB for a feed with `cache=False`.
         environment: Environment variables for the nodes' TensorFlow processes.
-        packages: Import names that every executor must have, checked before the nodes start.
-        gpus: GPUs of each node that trains. None is what Spark has assigned to the node's task
-            and, where it schedules no GPUs, an even share of its host's; 0 is none.
-        gpu_memory_growth: Whether TensorFlow takes memory of GPUs only as it needs it, instead of
-            nearly all at once.
-        tensorboard: Whether a TensorBoard serves the event files in `log_dir` while the cluster
+        packages: Import names of packages that every executor must have, checked before the nodes
+            start.
+        gpus: Number of GPUs of each node that trains. None means the GPUs that Spark has assigned
+            to the node's task or, if Spark schedules no GPUs, an even share of the host's GPUs.
+            0 hides all GPUs.
+        gpu_memory_growth: Whether TensorFlow allocates GPU memory as needed, instead of nearly all
+            at once.
+        tensorboard: Whether a TensorBoard shows the event files in `log_dir` while the cluster
             runs: on the chief's host (True or "chief") or on the driver's ("driver").
-        tls: Whether the calls between driver, executors and nodes are encrypted, with a
-            certificate that is made for this cluster.
+        tls: Whether the connections between driver, executors and nodes are encrypted, with a
+            certificate that is created for this cluster.
         lease_seconds: Heartbeat timeout: silence after which agents and driver declare each other
-            dead. What breaks, such as a process that ends, is noticed within seconds.
+            dead. Processes that end and connections that break are noticed within seconds.
         start_seconds: How long the nodes may take to start.
-        progress: Whether to show how far the feeds are: as bars where standard error is a
-            terminal, and in notebooks; as lines of the logger `tensorsparkml.progress` elsewhere.
+        progress: Whether to show the progress of feeds: as bars in terminals and notebooks, or else
+            as lines of the logger `tensorsparkml.progress`.
     """
 
     num_workers: int = 1
@@ -143,7 +147,7 @@ class ClusterConfig:
 
     @property
     def tensorboard_place(self) -> BoardPlace | None:
-        """On whose host TensorBoard runs, or None for no TensorBoard."""
+        """Whether TensorBoard runs on the chief's or the driver's host; None for no TensorBoard."""
         return "chief" if self.tensorboard is True else self.tensorboard or None
 
     @property
@@ -154,19 +158,19 @@ class ClusterConfig:
 
     @property
     def required_packages(self) -> tuple[str, ...]:
-        """What every executor must have for these settings, by import names."""
+        """Import names of the packages that every executor needs for these settings."""
         board = ("tensorboard",) if self.tensorboard_place == "chief" else ()
         legacy = ("tf_keras",) if self.legacy_keras else ()
         return (*self.packages, *board, *legacy)
 
     @property
     def launched_nodes(self) -> int:
-        """How many nodes Spark tasks start: the first ones."""
+        """Number of nodes that Spark tasks start; these are the first ones."""
         return len(self.roles.nodes) - (self.num_ps if self.driver_ps_nodes else 0)
 
     @property
     def roles(self) -> Roles:
-        """The nodes, and what each is there for."""
+        """The nodes and their roles."""
         return make_roles(
             self.num_workers, self.num_ps, self.evaluator, self.between_graph, self.main_on_ps
         )

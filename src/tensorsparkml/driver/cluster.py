@@ -43,18 +43,18 @@ class Cluster:
     print(cluster.results)
     ```
 
-    Entering starts the nodes. Leaving waits for every main, or ends them if the block raised.
+    Entering starts the nodes. Leaving waits for every main, or ends the nodes if the block raised.
 
     Args:
-        main: The program, `main(args, ctx)`. It runs on every node, in a process of its own.
-        args: Its first argument: anything that can be pickled.
-        spark: The session; by default the active one.
-        direct: DataFrame that the nodes' launch tasks deliver themselves, so that no other Spark
-            job, and no spare task slot, is needed to feed them; or URIs of Parquet files.
-        epochs: Number of passes over `direct` that a `DataFeed` delivers.
-        shuffle: Whether the rows of `direct` come in a new order in every pass.
+        main: The program, `main(args, ctx)`. Each node runs it in a separate process.
+        args: The first argument of main: anything that can be pickled.
+        spark: The session; the active one if omitted.
+        direct: Rows that need no spare task slot: a DataFrame, which the tasks that start the nodes
+            deliver; or URIs of Parquet files, which the nodes read.
+        epochs: Number of passes over `direct` that a `DataFeed` gives.
+        shuffle: Whether each pass gives the rows of `direct` in a new order.
         seed: Seed of these orders, for files only.
-        cache: Whether nodes keep the rows of `direct` for further passes; if not, there is one.
+        cache: Whether nodes keep the rows of `direct` for further passes. If not, there is one.
         fed: Whether `train` will be called. If not, no task slot needs to stay free for it.
         feeds: Names of all feeds, if known. A program that asks for another feed then gets an
             error at once, instead of when the with block is left.
@@ -99,14 +99,14 @@ class Cluster:
 
     @property
     def results(self) -> list[Any]:
-        """What each main returned, by rank, once the cluster has ended; None if not waited for."""
+        """Each main's result by rank, once the cluster has ended; None if nobody waited for it."""
         if self._results is None:
             raise ConfigurationError("results are there once the cluster has ended")
         return self._results
 
     @property
     def reports(self) -> dict[str, FeedReport]:
-        """The outcome so far of each feed, by name."""
+        """The report of each feed so far, by name."""
         return {} if self._feeds is None else self._feeds.reports
 
     @property
@@ -116,12 +116,12 @@ class Cluster:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Address for the TensorFlow server of each node, by name, once all nodes run."""
+        """The address of each node's TensorFlow server, by node name, once all nodes run."""
         return addresses(self._require_running().coordinator.snapshot().peers)
 
     @property
     def tensorboard_url(self) -> str | None:
-        """Where TensorBoard serves, or None while it does not; waits while it starts."""
+        """The URL of TensorBoard, or None if it does not run; waits while it starts."""
         if self._running is None or self._ended or not self.config.tensorboard:
             return None
         return wait_for_board(self._running.coordinator, self.config.start_seconds)
@@ -162,31 +162,31 @@ class Cluster:
     ) -> FeedReport:
         """Feed a DataFrame, an RDD or files to the nodes, and return when they have read it.
 
-        Each row reaches exactly one node and stays there; shares are even, whatever the partitions.
+        Each row reaches exactly one node. Shares differ by at most one row.
 
         Args:
-            data: The rows: a DataFrame, an RDD, or a URI (or several) of Parquet files, which the
-                nodes then read without Spark.
-            validation: Rows of the feed `validation`, delivered before those of `data`, so that
+            data: The rows: a DataFrame, an RDD, or one or more URIs of Parquet files, which the
+                nodes read without Spark.
+            validation: Rows of the feed `validation`. They are delivered before those of `data`, so
                 `model.fit` can read both: `validation_data=ctx.dataset("validation", …)`.
-            epochs: Number of passes that the nodes' `DataFeed` delivers, and to wait for.
-                `ctx.dataset` gives one pass each time it is iterated, whatever this says.
-            shuffle: Whether the rows of `data` come in another order in every pass. In the first
-                one, each node shuffles the rows that have arrived.
-            seed: Seed of these orders: the same rows in the same partitions come in the same
-                orders. Nothing is read before all rows have arrived.
+            epochs: Number of passes that a `DataFeed` gives, and that this call waits for.
+                `ctx.dataset` gives one pass each time it is iterated, whatever the number.
+            shuffle: Whether each pass gives the rows of `data` in a new order. In the first pass,
+                each node shuffles the rows that have arrived.
+            seed: Seed of these orders: the same rows in the same partitions give the same orders.
+                Nodes read nothing before all rows have arrived.
             cache: Whether the nodes keep the rows of `data` for further passes, as far as
-                `spool_bytes` allows. Otherwise Spark brings them again for every pass.
-            feed: Name of the feed. A feed is fed once.
+                `spool_bytes` allows. Otherwise Spark sends them again for every pass.
+            feed: Name of the feed. Each feed can be fed once.
             columns: Columns to send, of DataFrames and of RDDs of dicts, Rows and named tuples.
                 For other RDDs, the names of their columns instead of `_1`, `_2`, … or `value`.
 
         Returns:
-            The outcome. `complete` is False, and the Spark job cancelled, if every node's program
+            The report. `complete` is False, and the Spark job is cancelled, if every node's program
             ended or needed no more rows before all were delivered.
 
         Raises:
-            DataError: The rows of an RDD are not of one kind.
+            DataError: The rows of an RDD differ in kind.
             FeedError: Spark could not produce the rows.
             NodeError: A node failed.
         """
@@ -204,12 +204,14 @@ class Cluster:
         feed: str,
         columns: Sequence[str] | None = None,
     ) -> FeedReport:
-        """Feed rows that the nodes keep, and return when they have arrived, read or not.
+        """Feed rows that the nodes keep, and return when they have arrived, even if not yet read.
+
+        Raises the same errors as `train`.
 
         Args:
-            data: As for `train`, as are `columns` and what is raised.
-            feed: Name of the feed. A feed is fed once.
-            columns: Columns to send.
+            data: The rows, as for `train`.
+            feed: Name of the feed. Each feed can be fed once.
+            columns: As for `train`.
         """
         return self._running_feeds().keep(data, columns, self._new_ledger(feed, limited=False))
 
@@ -221,16 +223,16 @@ class Cluster:
         feed: str = "train",
         columns: Sequence[str] | None = None,
     ) -> StreamFeed:
-        """Feed the micro-batches of a stream to the nodes as they come, and return at once.
+        """Feed the micro-batches of a stream to the nodes as they arrive, and return at once.
 
         The feed stays open until the stream ends, its `stop` is called, or every node's program
         has ended or needs no more rows. Leaving the with block waits for that.
 
         Args:
-            data: A streaming DataFrame; or its writer, with options such as
-                `df.writeStream.trigger(availableNow=True)`; or a DStream, whose context is
-                started after this call and stopped with the feed.
-            feed: Name of the feed. A feed is fed once.
+            data: A streaming DataFrame; or its writer with options, such as
+                `df.writeStream.trigger(availableNow=True)`; or a DStream: start its context after
+                this call, and it is stopped with the feed.
+            feed: Name of the feed. Each feed can be fed once.
             columns: As for `train`.
         """
         ledger = self._new_ledger(feed, cache=False, replayable=False)
@@ -238,12 +240,12 @@ class Cluster:
 
     @checked(feed=NAMES["feed"])
     def open_feed(self, feed: str = "train") -> GrowingFeed:
-        """Open a feed to which rows can be added until it is closed, or the with block is left.
+        """Open a feed to which you can add rows until you close it or leave the with block.
 
-        The nodes see one feed, with batches that span what was added.
+        The nodes see a single feed: a batch may contain rows of two `add` calls.
 
         Args:
-            feed: Name of the feed. A feed is opened once.
+            feed: Name of the feed. Each feed can be opened once.
         """
         ledger = self._new_ledger(feed, cache=False, replayable=False)
         return self._running_feeds().grow(ledger)
@@ -272,22 +274,22 @@ class Cluster:
         keep: Sequence[str] = (),
         feed: str = "inference",
     ) -> DataFrame | RDD[Any]:
-        """Return what the nodes reply to the rows, lazily, in their order and partitions.
+        """Return the nodes' replies to the rows, lazily, in the order and partitions of the rows.
 
-        Programs get the rows from `ctx.inference(...)`. Each action on the result runs them, and
-        must end before the with block does.
+        Programs get the rows from `ctx.inference(...)`. Each action on the result sends the rows to
+        the nodes, and must finish inside the with block.
 
         Args:
-            data: The rows. Elements of an RDD and their results may be anything that can be
+            data: The rows. The elements of an RDD and their results may be anything that can be
                 pickled.
-            schema: Names and types of the columns that programs reply with, for a DataFrame.
-            keep: Columns of the DataFrame that stand before the results, unchanged; there must
-                then be one result for each row.
+            schema: Names and types of the columns of the replies, for a DataFrame.
+            keep: Columns of the DataFrame to put before the results, unchanged. Programs must then
+                reply with one result for each row.
             feed: Name by which programs ask for the rows.
 
         Raises:
             MissingColumnError: A column to keep does not exist.
-            ConfigurationError: The cluster does not run, or keeps no task slot for Spark's tasks.
+            ConfigurationError: The cluster does not run, or keeps no task slot free for the tasks.
         """
         self._require_running()
         assert self._inference is not None and not isinstance(schema, str)  # its check has read it
@@ -297,10 +299,7 @@ class Cluster:
 
     @checked(seconds=seconds)
     def wait(self, seconds: float) -> bool:
-        """Wait until every main that is waited for has returned, and return whether they have.
-
-        Args:
-            seconds: How long to wait at most.
+        """Wait at most `seconds` for every main to return, and return whether all have.
 
         Raises:
             NodeError: A node failed.
@@ -310,14 +309,14 @@ class Cluster:
 
     @checked(timeout=optional(seconds))
     def shutdown(self, timeout: float | None = None) -> None:
-        """Wait until streams have ended and every main has returned, and end the nodes.
+        """Wait until streams have ended and every main has returned, then end the nodes.
 
         Args:
-            timeout: Seconds that the mains have to return; None for as long as they need.
+            timeout: How many seconds to wait for every main to return; None for no limit.
 
         Raises:
             FeedError: A stream failed.
-            NodeError: A node failed, or its main has not returned in time.
+            NodeError: A node failed, or its main did not return in time.
         """
         if self._ended:
             return
@@ -363,7 +362,7 @@ class Cluster:
         """Wait for the nodes, or end them if the block raised.
 
         Raises:
-            NodeError: A node failed, even where the block raised Spark's exception for that.
+            NodeError: A node failed. Replaces the exception of Spark that this caused in the block.
             InferenceError: A main returned while Spark asked for inference.
         """
         self._release_jobs()

@@ -35,27 +35,27 @@ def run_parallel(
     at_once: bool = False,
     **settings: Unpack[ClusterSettings],
 ) -> list[Any]:
-    """Run a main function several times, each a program of its own on one node.
+    """Run a main function several times, each time as an independent program on one node.
 
-    The instances know nothing of each other: each has a context with `num_workers` 1. Where there
-    are more of them than free task slots, they run in turn.
+    The instances do not communicate: each has a context with `num_workers` 1. If there are more
+    instances than free task slots, some wait until others have ended.
 
     Args:
         main: The program, `main(args, ctx)`.
-        args: The first argument of each instance; there are as many instances as arguments.
-        spark: The session; by default the active one.
+        args: A list with the first argument of main for each instance.
+        spark: The session; the active one if omitted.
         at_once: Whether all instances must run at the same time.
-        settings: The fields of `ClusterConfig` that have a meaning for one node: `environment`,
-            `gpus` and so on. Below `log_dir` each instance has a folder of its own, such as
-            `instance-2`.
+        settings: The fields of `ClusterConfig` that apply to one node: `environment`, `gpus` and
+            so on. Each instance has its own folder below `log_dir`, such as `instance-2`.
 
     Returns:
-        What each instance returned, in the order of `args`.
+        The results of main, in the order of `args`.
 
     Raises:
-        NotEnoughSlotsError: There is no free task slot; or, with `at_once`, fewer than instances.
-        TensorSparkMLError: An instance failed; the message begins with its place in `args`. The
-            others were ended.
+        NotEnoughSlotsError: No task slot is free, or, with `at_once`, fewer than there are
+            instances.
+        TensorSparkMLError: An instance failed. The message begins with its index in `args`. The
+            other instances were ended.
     """
     config = make_config(settings)
     if len(config.roles.nodes) > 1 or "num_workers" in settings:

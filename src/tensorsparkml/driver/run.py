@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class RunResults(list[Any]):
-    """What each node's main returned, by rank.
+    """The results of main, by rank.
 
     Attributes:
-        reports: The outcome of each feed, by name.
+        reports: The report of each feed, by name.
     """
 
     def __init__(self, results: Iterable[Any], reports: Mapping[str, FeedReport]) -> None:
@@ -57,35 +57,36 @@ def run(
     columns: Sequence[str] | None = None,
     **settings: Unpack[ClusterSettings],
 ) -> RunResults:
-    """Run a main function on the executors and return what each node's main returned, by rank.
+    """Run a main function on the executors and return its results by rank.
 
     Args:
-        main: The program, `main(args, ctx)`.
-        args: Its first argument: anything that can be pickled.
-        spark: The session; by default the active one.
-        data: Rows of the feed `train`: a DataFrame, an RDD, or a URI (or several) of Parquet files;
+        main: The program, `main(args, ctx)`. Each node runs it in a separate process.
+        args: The first argument of main: anything that can be pickled.
+        spark: The session; the active one if omitted.
+        data: Rows of the feed `train`: a DataFrame, an RDD, or one or more URIs of Parquet files;
             None if the program needs no feed. The tasks that start the nodes deliver a DataFrame,
-            so that no further task slot is needed. With `validation`, `seed` or `columns`, and for
-            an RDD, separate jobs deliver the rows, as in `Cluster.train`.
+            so no further task slot is needed. Separate jobs deliver the rows, as in
+            `Cluster.train`, if they are an RDD, or with `validation`, `seed` or `columns`.
         validation: Rows of the feed `validation`.
-        datasets: Rows of any feeds by name, instead of `data` and `validation`. All but `train` are
-            delivered first, and kept.
-        epochs: Number of passes over the rows of `train` that a `DataFeed` delivers.
-        shuffle: Whether the rows of `train` come in a new order in every pass.
-        seed: Seed of these orders: the same rows in the same partitions come in the same orders.
-            Nothing is read before all rows have arrived.
+        datasets: Rows of any feeds by name, instead of `data` and `validation`. All feeds but
+            `train` are delivered first, and the nodes keep them.
+        epochs: Number of passes over the rows of `train` that a `DataFeed` gives.
+        shuffle: Whether each pass gives the rows of `train` in a new order.
+        seed: Seed of these orders: the same rows in the same partitions give the same orders.
+            Nodes read nothing before all rows have arrived.
         cache: Whether the nodes keep the rows of `train` for further passes, as far as
-            `spool_bytes` allows. If not, Spark sends them again for every pass, and there is only
-            one pass over rows that the launch tasks deliver.
+            `spool_bytes` allows. If not, Spark sends them again for every pass; rows that the tasks
+            that start the nodes deliver can then be read only once.
         columns: Columns to send, of DataFrames and of RDDs of dicts, Rows and named tuples. For an
             RDD of tuples, lists, arrays or plain values, the names of its columns.
         settings: The fields of `ClusterConfig`: `num_workers`, `log_dir` and so on.
 
     Returns:
-        A list of the results, with `reports`: a `FeedReport` of each feed, by name.
+        A list of the results. Its attribute `reports` has a `FeedReport` for each feed, by name.
 
     Raises:
-        TensorSparkMLError: Anything that went wrong; see `tensorsparkml.errors`.
+        TensorSparkMLError: The base class of everything that can go wrong; see
+            `tensorsparkml.errors`.
     """
     passes: dict[str, Any] = {"epochs": epochs, "shuffle": shuffle, "seed": seed, "cache": cache}
     kept = _feeds(data, validation, datasets)

@@ -1,4 +1,4 @@
-"""Matches a model's inputs and outputs with columns."""
+"""Matches columns with a model's inputs and outputs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def columns_of_inputs(features: Features, inputs: Sequence[str], model: str) -> 
     """Return the column of each input of a model.
 
     Args:
-        features: A column for the only input, or columns by the names of inputs.
+        features: A column for a model with one input, or columns by input names.
         inputs: Names of the model's inputs.
         model: The model's folder.
 
     Raises:
-        ConfigurationError: An input has no column, or a column no input.
+        ConfigurationError: An input has no column, or a column has no input.
     """
     has = f"the model in {model} has the inputs {', '.join(map(repr, inputs))}"
     if isinstance(features, str | Matrix):
@@ -41,7 +41,7 @@ def columns_of_inputs(features: Features, inputs: Sequence[str], model: str) -> 
 
 
 def check_kind(values: np.ndarray, column: Wanted, name: str, dtype: np.dtype) -> None:
-    """Check that a column of strings meets an input of strings, and numbers meet numbers.
+    """Check that a column and its input both have strings, or both have numbers.
 
     Args:
         values: The column's values; strings have the dtype object.
@@ -50,7 +50,7 @@ def check_kind(values: np.ndarray, column: Wanted, name: str, dtype: np.dtype) -
         dtype: The input's dtype.
 
     Raises:
-        UnsupportedColumnError: They do not.
+        UnsupportedColumnError: One has strings, and the other has numbers.
     """
     if (values.dtype.kind == "O") != (dtype.kind == "O"):
         has, wants = (
@@ -66,7 +66,7 @@ def only_output(outputs: Mapping[str, np.ndarray], model: str) -> np.ndarray:
     """Return the values of a model's only output.
 
     Raises:
-        ConfigurationError: It has several, or one that does not become numbers.
+        ConfigurationError: It has several outputs, or its output has strings.
     """
     if len(outputs) != 1:
         raise ConfigurationError(
@@ -85,9 +85,9 @@ def only_output(outputs: Mapping[str, np.ndarray], model: str) -> np.ndarray:
 def as_input(
     values: np.ndarray, column: Wanted, name: str, shape: Sequence[int | None] | None
 ) -> np.ndarray:
-    """Return the values of a column or matrix in the shape that an input of a model has.
+    """Return the values of a column or matrix in the shape of a model's input.
 
-    Numbers become rows of one number where the model wants these, as in training with Keras.
+    As in training with Keras, single numbers fit an input with rows of one number.
 
     Args:
         values: Shape `(rows, ...)`.
@@ -96,7 +96,7 @@ def as_input(
         shape: Shape of the input, with None for any size; or None for any shape.
 
     Raises:
-        ShapeMismatchError: The model wants another shape.
+        ShapeMismatchError: The input has another shape.
     """
     if shape is None:
         return values

@@ -66,31 +66,33 @@ def predict(
     convert: Mapping[str, Column] | None = None,
     batch_size: int = _BATCH_SIZE,
 ) -> DataFrame:
-    """Return the DataFrame with a column of what a model predicts for each row, lazily.
+    """Return the DataFrame with one more column: a model's predictions, computed lazily.
 
-    The model is loaded once in each of Spark's Python processes, and again when its files have
-    changed. All columns are kept, and so are the rows' order and partitions.
+    Each of Spark's Python processes loads the model once, and again if its files have changed. All
+    columns are kept, and so are the order and the partitions of the rows.
 
     Args:
         data: The rows.
-        model: Folder of a model written by `ctx.export` or `keras.Model.export`, which the driver
-            and every executor must see; a relative path begins at the driver's working directory.
-        features: Column of the model's only input, or a `tsm.Matrix` of several; or a mapping from
-            the names of its inputs to columns and matrices.
-        output: Name of the new column: an `array<float>` of the model's only output, flattened.
-        convert: How columns become tensors, where the default is not wanted, such as
+        model: Folder of a model written by `ctx.export` or `keras.Model.export`. The driver and
+            every executor must see it under this path. A relative path starts at the driver's
+            working directory.
+        features: For a model with one input: a column, or a `tsm.Matrix`. For several inputs: a
+            dict from input names to columns or matrices.
+        output: Name of the new column, an `array<float>` with the model's only output, flattened.
+        convert: How columns become tensors, if not by default, such as
             `{"image": tsm.Column(shape=(28, 28, 1))}`.
-        batch_size: Rows that go through the model at once.
+        batch_size: Number of rows that the model gets at once.
 
     Raises:
-        ConfigurationError: The new column's name is taken, or there is no model in the folder.
+        ConfigurationError: The DataFrame has a column of the new name already, or there is no model
+            in the folder.
         MissingColumnError: The DataFrame lacks a column.
-        UnsupportedColumnError: Several columns have the name of one that is read.
+        UnsupportedColumnError: Several columns have the name of a column that is read.
 
-    What only the rows and the model tell is raised in Spark's tasks, and stands in the text of
-    Spark's exception: `ConfigurationError` for an input without a column or an output of strings,
-    `UnsupportedColumnError` and `ShapeMismatchError` for a column that does not fit its input,
-    `NullValueError` for a null.
+    Other errors depend on the rows and the model. Spark's tasks raise them, so they appear in the
+    text of Spark's exception: `ConfigurationError` for an input without a column or an output of
+    strings, `UnsupportedColumnError` and `ShapeMismatchError` for a column that does not fit its
+    input, and `NullValueError` for a null.
     """
     from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
 
@@ -117,11 +119,12 @@ def predict(
 
 
 def _model_folder(model: StrPath, *, here: bool) -> str:
-    """Return the folder of a model as executors can use it.
+    """Return the absolute path or URI of a model's folder.
 
     Args:
         model: A path or a URI.
-        here: Whether this process sees what executors see, which a client of Spark Connect may not.
+        here: Whether this process sees the files that executors see. A client of Spark Connect may
+            not see them.
     """
     folder = absolute_path(model, "file:///", os.getcwd())
     names = ("saved_model.pb", "saved_model.pbtxt")
@@ -168,11 +171,11 @@ def _wanted(features: Features) -> list[Wanted]:
 
 
 def _check_columns(wanted: Wanted, available: Sequence[str]) -> None:
-    """Check that columns are there, as far as the names of all columns tell.
+    """Check that columns exist, as far as this is possible with the names of all columns.
 
     Raises:
-        MissingColumnError: One cannot be there, as a column, a field or a mask.
-        UnsupportedColumnError: Several have its name.
+        MissingColumnError: A name cannot be that of a column, a field or a mask.
+        UnsupportedColumnError: Several columns have the name.
     """
     if isinstance(wanted, Matrix) and isinstance(wanted.columns, str):
         read = [name for name in available if fnmatchcase(name, wanted.columns)]
@@ -187,7 +190,7 @@ def _check_columns(wanted: Wanted, available: Sequence[str]) -> None:
 
 
 def _outer(name: str, available: Sequence[str]) -> str:
-    """Return the column that a name stands for, itself or by one of its fields or its mask."""
+    """Return the column that a name refers to: the column itself, a field of it or its mask."""
     parts = name.split(".")
     outside = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
     for possible in (*outside, name.removesuffix(MASK)):
@@ -199,10 +202,10 @@ def _outer(name: str, available: Sequence[str]) -> str:
 def dense_assembler(
     columns: Sequence[Wanted], convert: Mapping[str, Column], sample: LocatedBatch
 ) -> Assembler:
-    """Return what turns rows into arrays, one for each column.
+    """Return an assembler that turns rows into arrays, one for each column.
 
     Raises:
-        ConfigurationError: A column becomes something else: several arrays, or a ragged one.
+        ConfigurationError: A column becomes several arrays, or a ragged one.
     """
     assembler = Assembler(columns, convert, sample)
     for name, spec in assembler.specs.items():
@@ -221,20 +224,20 @@ Predictor = Callable[[Features, Mapping[Any, np.ndarray]], np.ndarray]
 def load_model(model: str) -> Predictor:
     """Load an exported model, once in a process, and return a function that applies it.
 
-    Spark uses a Python process for many jobs: one that was exported again in the meantime is loaded
-    again.
+    Spark uses a Python process for many jobs, so a model that was exported again in the meantime is
+    loaded again.
 
-    The function takes the features as in `predict` and the columns' arrays, and returns the only
-    output, shape `(rows, ...)`.
+    The function takes the features as in `predict` and the columns' arrays, and returns the model's
+    only output, shape `(rows, ...)`.
     """
     return _load_files(model, _files(model))
 
 
 def _files(model: str) -> tuple[tuple[object, ...], ...]:
-    """Return what tells whether a model was exported again: of each file, path, bytes and time.
+    """Return path, size and time of each file, which show whether a model was exported again.
 
-    The times have no fractions of a second. A fingerprint, which TensorFlow 2.13 and newer write,
-    differs with each export, and is there as a whole.
+    The times have no fractions of a second. So the fingerprint, which TensorFlow 2.13 and newer
+    write and which differs with each export, is added with its content.
     """
     import tensorflow as tf
 

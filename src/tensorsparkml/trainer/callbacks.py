@@ -1,14 +1,14 @@
 """Keras callbacks for a cluster, in which only the chief writes.
 
-Saving a Keras 3 model, its weights, an exported model or TensorBoard histograms is no collective
-operation: it reads variables of which every node holds a whole copy. So the chief writes alone, and
-the other nodes neither save nor wait. Reading a metric's result and `model.predict` are
-collective: a callback that calls them must do so on every node.
+Saving a Keras 3 model, its weights, an exported model or TensorBoard histograms is not a collective
+operation, because every node holds a copy of all variables. So the chief writes alone, and the
+other nodes neither save nor wait. Reading a metric's result and `model.predict` are collective: a
+callback that calls them must do so on every node.
 
-Saving a model of Keras 2 is one, so there all nodes have its own callbacks, which let the others
-write to folders that they remove.
+Saving a model of Keras 2 is collective. All nodes therefore have Keras 2's own callbacks, which
+write to temporary folders on nodes other than the chief.
 
-On a single node, which is its own chief, these are the callbacks of Keras.
+On a single node, these are the callbacks of Keras.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["backup_and_restore", "model_checkpoint", "tensorboard"]
 
 @checked(is_chief=switch, filepath=path)
 def model_checkpoint(is_chief: bool, filepath: str, **kwargs: Any) -> Any:
-    """A `keras.callbacks.ModelCheckpoint` with which only the chief saves.
+    """Return a `keras.callbacks.ModelCheckpoint` that saves on the chief only.
 
     Args:
         is_chief: Whether this node is the chief.
@@ -35,20 +35,20 @@ def model_checkpoint(is_chief: bool, filepath: str, **kwargs: Any) -> Any:
         The callback for this node.
     """
     keras = program_keras()
-    # Made on every node, so that a wrong argument is an error everywhere and no node waits.
+    # Created on every node, so that a wrong argument is an error on all and no node waits.
     callback = keras.callbacks.ModelCheckpoint(filepath, **kwargs)
     return callback if is_chief or _all_write(keras) else keras.callbacks.Callback()
 
 
 @checked(is_chief=switch, log_dir=path)
 def tensorboard(is_chief: bool, log_dir: str, **kwargs: Any) -> Any:
-    """A `keras.callbacks.TensorBoard` with which only the chief writes events.
+    """Return a `keras.callbacks.TensorBoard` that writes events on the chief only.
 
-    The metrics that it writes are those of all nodes, not of the chief alone.
+    The metrics cover all nodes.
 
     Args:
         is_chief: Whether this node is the chief.
-        log_dir: The directory for the event files.
+        log_dir: Folder for the event files.
         **kwargs: Further arguments of Keras's callback.
 
     Returns:
@@ -62,20 +62,20 @@ def tensorboard(is_chief: bool, log_dir: str, **kwargs: Any) -> Any:
 
 @checked(is_chief=switch, backup_dir=path)
 def backup_and_restore(is_chief: bool, backup_dir: str, **kwargs: Any) -> Any:
-    """A `keras.callbacks.BackupAndRestore` that all nodes restore from and the chief writes.
+    """Return a `keras.callbacks.BackupAndRestore` that the chief writes and all nodes restore from.
 
-    The previous backup is kept while a new one is written (`double_checkpoint`), because a node
-    can be killed at any time. As with Keras on one machine, training resumes at the start of the
-    epoch that was interrupted, with the weights of the last backup.
+    The previous backup is kept while a new one is written (`double_checkpoint`), because a node can
+    be killed at any time. As with Keras on one machine, training resumes at the start of the epoch
+    that was interrupted, with the weights of the last backup.
 
     Args:
         is_chief: Whether this node is the chief.
-        backup_dir: A directory that every node can read, such as one on a shared file system.
+        backup_dir: A folder that every node can read, such as one on a shared filesystem.
         **kwargs: Further arguments of Keras's callback.
 
     Returns:
-        The callback for this node. Its `on_train_begin` raises `ConfigurationError`, on every
-        node, when the nodes have not restored the same state.
+        The callback for this node. If the nodes have restored different states, its
+        `on_train_begin` raises a `ConfigurationError` on every node.
     """
     keras = program_keras()
     kind: Any = keras.callbacks.BackupAndRestore
@@ -106,7 +106,7 @@ def _all_write(keras: Any) -> bool:
 
 
 def _require_same_state(model: Any, backup_dir: str) -> None:
-    """Compares the number of steps that the nodes have restored; a collective operation."""
+    """Compare the number of steps that the nodes have restored; a collective operation."""
     import tensorflow as tf
 
     if model.optimizer is None or model.distribute_strategy.num_replicas_in_sync == 1:

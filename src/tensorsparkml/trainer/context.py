@@ -1,4 +1,4 @@
-"""`Context`: the second argument of main, with the facts and services of its node."""
+"""`Context`: the second argument of main, with the properties and services of its node."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Settings:
     Attributes:
         agent: Flight location of the agent's Unix socket.
         coordinator: Flight location of the coordinator.
-        credentials: What this node's calls carry.
-        datasets_key: With what the chief and the workers sign datasets for each other.
+        credentials: Credentials for this node's calls.
+        datasets_key: Key with which the chief and the workers sign the datasets that they exchange.
         peers: All nodes by rank.
         rank: Rank of this node.
         agent_process: Process id of the agent.
         lease_seconds: Heartbeat timeout.
-        readers: How many nodes, the first ones, share the feeds.
-        serves: Whether this node runs TensorFlow's server, and not main.
+        readers: Number of nodes that share the feeds; these are the first ones.
+        serves: Whether this node runs TensorFlow's server instead of main.
         default_fs: Hadoop's default filesystem.
         working_dir: The driver's working directory.
         log_dir: Folder for logs and event files.
@@ -76,22 +76,22 @@ class Settings:
 
 
 class Context(FileContext):
-    """A node as its main sees it.
+    """A program's view of its node.
 
     Attributes:
         role: `chief`, `worker`, `evaluator` or `ps`.
-        task_index: Place of the node among the nodes of its role, from 0.
-        rank: Place of the node among all nodes, from 0.
+        task_index: Index of the node among the nodes of its role, from 0.
+        rank: Index of the node among all nodes, from 0.
         num_workers: Number of nodes that train, the chief included.
         num_ps: Number of parameter servers.
-        is_chief: Whether this node is the one that writes.
-        cluster_spec: Addresses of the nodes' TensorFlow servers by role, as in TF_CONFIG. An
-            evaluator is not among them.
-        addresses: Address for the TensorFlow server of each node, by name (`worker:0`).
+        is_chief: Whether this node is the chief, which writes files.
+        cluster_spec: Addresses of the nodes' TensorFlow servers by role, as in TF_CONFIG, without
+            the evaluator's.
+        addresses: Address of each node's TensorFlow server, by the node's name (`worker:0`).
         default_fs: Hadoop's default filesystem, such as `hdfs://nameservice` or `file:///`.
         working_dir: The driver's working directory.
-        log_dir: Local folder for event files and logs; where the cluster's is a URI, the agent
-            copies what is in it there.
+        log_dir: Local folder for event files and logs. If the cluster's `log_dir` is a URI, the
+            agent copies the files there.
     """
 
     def __init__(self, settings: Settings, agent: AgentClient) -> None:
@@ -143,42 +143,42 @@ class Context(FileContext):
     ) -> Any:
         """Return a feed as a dataset for `model.fit`, `evaluate`, `predict` or a custom loop.
 
-        Each iteration is one pass over what was fed. Every node yields the same number of batches,
-        and each row is in exactly one batch of one node. Waits for the feed's first rows.
+        Each iteration is one pass over the feed. Every node yields the same number of batches, and
+        each row is in exactly one batch of one node. Waits for the feed's first rows.
 
         Args:
             feed: Name of the feed.
-            batch_size: Rows of a batch on each node (with several GPUs in a node, on all of them).
-                One process with `num_workers * batch_size` rows a batch computes the same.
-            global_batch_size: Instead of `batch_size`: rows of a batch on all nodes together, a
+            batch_size: Number of rows in a batch on each node, over all GPUs of the node. One
+                process with batches of `num_workers * batch_size` rows computes the same.
+            global_batch_size: Instead of `batch_size`: number of rows in a batch over all nodes, a
                 multiple of their number. One process with batches of this size computes the same.
-            features: A column, or many as one `tsm.Matrix`; several, which become a tuple; a
-                mapping from the names of the model's inputs to them; or None for a dict of all
-                columns that are nothing else. A struct becomes a dict of its fields; one of them
-                is named as `person.age`.
-            label: The same for the targets; None for elements without them.
-            sample_weight: Column of the rows' weights, or True for weights of 1. Where the nodes'
-                batches differ in size, loops of the program's own, and Keras 2, get them scaled, so
-                that the step counts as in one process. In Keras 3 it always does.
-            convert: How columns become tensors, where the default is not wanted, such as
+            features: The columns of `x`: a column name or a `tsm.Matrix`; a sequence of these,
+                which becomes a tuple; a dict from the names of the model's inputs to these; or None
+                for a dict of all columns that are neither label nor weight. A struct becomes a dict
+                of its fields; `person.age` names one field.
+            label: The columns of `y`, in the same forms. None gives elements without `y`.
+            sample_weight: Column of weights, or True for weights of 1. They make the steps of Keras
+                2 and of custom loops exact when the nodes' batches differ in size: the dataset
+                scales the weights by the rows of the batch. Keras 3 needs no weights for this.
+            convert: How columns become tensors, if not by default, such as
                 `{"image": tsm.Column(shape=(28, 28, 1), dtype="float32")}`.
-            transform: Gets the tensors of a batch, `x`, or `x` and `y`, or `x`, `y` and
-                `sample_weight` as its arguments, and returns what the dataset yields instead, as
-                in `tf.data.Dataset.map`. It may change everything but the number of rows.
-            drop_remainder: Leave out the rows that do not fill a batch on every node: fewer than
-                `num_workers * batch_size` a pass. Batches then have a fixed shape.
+            transform: A function that `tf.data.Dataset.map` applies to each batch. It gets `x`, or
+                `x` and `y`, or `x`, `y` and the weights, and returns the element that the dataset
+                yields instead. It must not change the number of rows.
+            drop_remainder: Whether to leave out rows that do not fill a batch on every node: fewer
+                than `num_workers * batch_size` in each pass. Batches then have a fixed shape.
 
         Returns:
-            A `tf.data.Dataset`, or a `tf.distribute.DistributedDataset` where there are several
-            nodes. With parameter servers, the chief gets a `tf.data.Dataset` that stands for those
-            of the workers, and can be read in their steps alone. Elements are `x`, `(x, y)` or
-            `(x, y, sample_weight)`; without `drop_remainder` the last batch of a pass may be
-            smaller. No replica's batch is empty: where full batches have one row for each, the last
-            may have two.
+            A `tf.data.Dataset`, or a `tf.distribute.DistributedDataset` with several nodes. With
+            parameter servers, the chief gets a `tf.data.Dataset` that represents the workers'
+            datasets; only the workers' steps can read it. Elements are `x`, `(x, y)` or
+            `(x, y, sample_weight)`. Without `drop_remainder` the last batch of a pass may be
+            smaller, but no replica's batch is empty. If full batches have one row for each replica,
+            the last batch may have two.
 
         Raises:
-            EmptyFeedError: The feed has fewer rows than there are nodes, or replicas on them.
-            DataError: A column does not exist, or its values do not become tensors.
+            EmptyFeedError: The feed has fewer rows than there are replicas on all nodes.
+            DataError: A column does not exist, or its values cannot become tensors.
         """
         size = self._size_on_node(batch_size, global_batch_size)
         layout = BatchLayout(features, label, sample_weight)
@@ -193,12 +193,12 @@ class Context(FileContext):
         columns: Selection | None = None,
         convert: Mapping[str, Column] | None = None,
     ) -> DataFeed:
-        """Return a feed to be read batch by batch.
+        """Return a feed that the program reads batch by batch, as NumPy arrays.
 
         Args:
             feed: Name of the feed.
-            columns: Names of the columns; a mapping from the names that a batch's arrays get to
-                columns and matrices; or None for all.
+            columns: Names of the columns; a dict from names for the arrays to columns and matrices;
+                or None for all columns.
             convert: As in `dataset`.
         """
         chosen = selected(columns)
@@ -219,10 +219,10 @@ class Context(FileContext):
         columns: Selection | None = None,
         convert: Mapping[str, Column] | None = None,
     ) -> Inference:
-        """Return the batches that `cluster.inference` asks this node about.
+        """Return the batches that `cluster.inference` sends to this node.
 
-        Each batch must get a reply before the next one. Nodes work independently of each other. The
-        iteration ends when the driver leaves the with block of the cluster.
+        Reply to each batch before you take the next one. Nodes work independently of each other.
+        The iteration ends when the driver leaves the cluster's with block.
 
         ```python
         for batch in ctx.inference(batch_size=256, columns=["image"]):
@@ -231,9 +231,9 @@ class Context(FileContext):
 
         Args:
             feed: The name given to `cluster.inference`.
-            batch_size: Rows of a batch. The last batch of a Spark partition may be smaller; none
-                has rows of two partitions.
-            columns: As in `feed`; None for all columns that are not kept beside the results.
+            batch_size: Number of rows in a batch. All rows of a batch come from one Spark
+                partition, and the last batch of a partition may be smaller.
+            columns: As in `feed`; None for all columns except those that `keep` names.
             convert: As in `dataset`.
         """
         return Inference(self._agent, feed, batch_size, selected(columns), convert or {})
@@ -246,17 +246,17 @@ class Context(FileContext):
         backup: StrPath | None = None,
         tensorboard: bool = False,
     ) -> list[Any]:
-        """Return Keras callbacks of which only the chief's write.
+        """Return Keras callbacks that write files on the chief only.
 
         Args:
             checkpoint: File to save the model to after every epoch; may contain `{epoch}`.
-            backup: Folder to keep the state of training in: after a restart, `fit` goes on from
-                there on all nodes. All nodes must see the folder.
+            backup: Folder for the state of training. After a restart, `fit` continues from there on
+                all nodes, which must all see the folder.
             tensorboard: Whether to write event files to `log_dir`.
 
         Returns:
-            The callbacks asked for, and one that tells the driver after every epoch how it went.
-            For other settings of them see `tensorsparkml.trainer.callbacks`.
+            The requested callbacks, and one that reports every epoch to the driver. For more
+            settings see `tensorsparkml.trainer.callbacks`.
         """
         from tensorsparkml.trainer import callbacks as keras_callbacks
 
@@ -275,12 +275,12 @@ class Context(FileContext):
 
     @checked(model=tensorflow_object("a Keras model or a tf.Module"), uri=path)
     def export(self, model: Any, uri: StrPath) -> str:
-        """Write a model for serving, once, by the chief; on other nodes this does nothing.
+        """Write a model as a SavedModel on the chief; on other nodes this writes nothing.
 
         Args:
             model: A Keras model, or a `tf.Module`.
-            uri: Folder to write, local or on any filesystem that fsspec knows; replaced if it is
-                there.
+            uri: Folder to write, local or on any filesystem that fsspec supports. An existing
+                folder is replaced.
 
         Returns:
             The folder as an absolute path or URI, on every node.
@@ -292,25 +292,26 @@ class Context(FileContext):
 
     @checked(wait_seconds=seconds)
     def training_ended(self, wait_seconds: float = 0.0) -> bool:
-        """Whether the nodes that train have all returned from main; for an evaluator.
+        """Return whether all nodes that train have returned from main; for an evaluator.
 
-        An evaluator that has not asked a second after the training, or after its main began, is
-        ended. One that asks may finish what it is doing, and must return when this is True. It
-        should ask first and look for a checkpoint then, so that it does not miss the last one.
+        An evaluator that calls this may finish its work after training has ended, and must return
+        when the result is True. To see the last checkpoint, call this before you look for one. One
+        second after training has ended, or after the evaluator's own main has begun if that is
+        later, an evaluator that has never called this is ended.
 
         Args:
-            wait_seconds: How long to wait for it.
+            wait_seconds: How long to wait for the end of training.
         """
         return self._agent.training_ended(wait_seconds)
 
     @checked(path=path)
     def absolute_path(self, path: StrPath) -> str:
-        """Return a path as every node and the driver can use it; see `storage.absolute_path`."""
+        """Return a path that every node and the driver can use; see `storage.absolute_path`."""
         return absolute_path(path, self.default_fs, self.working_dir)
 
     def _explain(self, error: BaseException) -> DataError | None:
-        """Return what is known about an error of TensorFlow's, or None."""
-        # Of TensorFlow's errors only: the program may have gone on after an earlier one.
+        """Return the data error behind an error of TensorFlow, or None if there is none."""
+        # Only for errors of TensorFlow: the program may have gone on after an earlier data error.
         if not type(error).__module__.startswith("tensorflow."):
             return None
         return self._data_errors[-1] if self._data_errors else self._files.explain(error)

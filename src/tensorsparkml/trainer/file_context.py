@@ -49,7 +49,7 @@ from tensorsparkml.trainer.strategy_context import StrategyContext, on_workers
 
 
 class FileContext(StrategyContext):
-    """The part of `Context` that makes datasets, and reads files for them."""
+    """The part of `Context` that reads files and creates datasets."""
 
     _exchange: Exchange
     _files: NodeFiles
@@ -77,42 +77,40 @@ class FileContext(StrategyContext):
         shuffle_rows: int = WINDOW_ROWS,
         filesystem: Any = None,
     ) -> Any:
-        """Return Parquet files as a dataset; each node reads its own share of them, without Spark.
+        """Return Parquet files as a dataset; each node reads its own share, without Spark.
 
-        All nodes must call it, with the same arguments and in the same order. The shares differ by
-        at most one row, and all nodes yield the same number of batches, as those of `dataset`.
+        All nodes must call it, with the same arguments and in the same order. Shares differ by at
+        most one row, and all nodes yield the same number of batches.
 
         Args:
-            uri: A file, a folder (whose folders such as `year=2024/` are columns), a glob, or
-                several of them, on any filesystem that fsspec or pyarrow knows.
-            batch_size: Rows of a batch on each node.
-            global_batch_size: Instead of `batch_size`: rows of a batch on all nodes together.
-            columns: What None for `features` stands for: the names of the columns, or None for
-                all. Only columns that are used are read.
+            uri: A file, a folder, a glob, or several of these, on any filesystem that fsspec or
+                pyarrow supports. Subfolders such as `year=2024/` become columns.
+            batch_size: Number of rows in a batch on each node.
+            global_batch_size: Instead of `batch_size`: number of rows in a batch over all nodes.
+            columns: Names of the columns that `features=None` selects; None for all columns. Only
+                columns that are used are read.
             features: The columns of `x`: a name, a sequence, a dict, a `Matrix`, or None for a dict
                 of all columns that are neither label nor weight.
-            label: The columns of `y`, in the same forms, except None: then there is only `x`.
-            sample_weight: Name of a column of weights, or True for weights of 1, which make the
-                steps of loops of the program's own exact.
-            convert: How columns become tensors, by name.
-            transform: A function applied to the tensors of each batch, as a graph.
+            label: The columns of `y`, in the same forms. None gives elements without `y`.
+            sample_weight: Name of a column of weights, or True for weights of 1; see `dataset`.
+            convert: How columns become tensors, by name; see `dataset`.
+            transform: A function applied to each batch as a graph; see `dataset`.
             drop_remainder: Whether to leave out rows that do not fill a batch on every node.
-            shuffle: Whether every pass has an order of its own. Row groups are shuffled over all
-                nodes, and the rows within windows of `shuffle_rows`.
-            seed: What the orders follow from: the same seed gives the same ones. None for others
-                each time.
-            shuffle_rows: Rows of a window, which are in memory twice.
-            filesystem: A filesystem of fsspec or pyarrow on which `uri` is a path, where the one
-                that the URI names needs other settings than the environment has.
+            shuffle: Whether each pass has a new order. Row groups are shuffled over all nodes, and
+                rows within windows of `shuffle_rows`.
+            seed: Seed of these orders; None for other orders in every run.
+            shuffle_rows: Number of rows in a window, which takes their memory twice.
+            filesystem: An fsspec or pyarrow filesystem on which `uri` is a path, if the default one
+                needs other settings than the environment has.
 
         Returns:
-            As `dataset`.
+            A dataset, as from `dataset`.
 
         Raises:
             ConfigurationError: No filesystem is known for the URI.
             EmptyFeedError: There are fewer rows than nodes.
-            DataError: There are no files, one is not Parquet, they differ in a column, or a
-                column does not exist or does not become tensors.
+            DataError: There are no files, a file is not Parquet, files differ in a column, or a
+                column does not exist or cannot become a tensor.
         """
         size = self._size_on_node(batch_size, global_batch_size)
         layout = BatchLayout(features, label, sample_weight)
@@ -151,37 +149,37 @@ class FileContext(StrategyContext):
         shuffle_rows: int = WINDOW_ROWS,
         filesystem: Any = None,
     ) -> Any:
-        """Return TFRecord files of `tf.train.Example`s as a dataset, as `read_parquet` does.
+        """Return TFRecord files of `tf.train.Example`s as a dataset; see `read_parquet`.
 
         All nodes must call it, with the same arguments and in the same order. Files may be
-        compressed with gzip. First the nodes count the records, each those of some files; a file
-        that is not local is copied to the node's spool, once.
+        compressed with gzip. The nodes first count the records, each in some of the files. Files
+        that are not local are copied once to the node's spool.
 
         Args:
-            uri: A file, a folder, a glob, or several of them.
-            batch_size: Rows of a batch on each node.
-            global_batch_size: Instead of `batch_size`: rows of a batch on all nodes together.
-            schema: The features as `tf.io.parse_example` takes them, such as
-                `{"image": tf.io.FixedLenFeature((784,), tf.float32)}`. None for those of the first
-                record, each of fixed length.
+            uri: A file, a folder, a glob, or several of these.
+            batch_size: Number of rows in a batch on each node.
+            global_batch_size: Instead of `batch_size`: number of rows in a batch over all nodes.
+            schema: The features for `tf.io.parse_example`, such as
+                `{"image": tf.io.FixedLenFeature((784,), tf.float32)}`. None takes the features of
+                the first record, with their lengths.
             features: The columns of `x`, as in `read_parquet`.
-            label: The columns of `y`, in the same forms, except None: then there is only `x`.
-            sample_weight: Name of a column of weights, or True for weights of 1, which make the
-                steps of loops of the program's own exact.
+            label: The columns of `y`, in the same forms. None gives elements without `y`.
+            sample_weight: Name of a column of weights, or True for weights of 1; see `dataset`.
             drop_remainder: Whether to leave out rows that do not fill a batch on every node.
-            shuffle: Whether every pass has a new order. Files are shuffled over all nodes, and the
+            shuffle: Whether each pass has a new order. Files are shuffled over all nodes, and
                 records within a buffer of `shuffle_rows`.
             seed: Seed of these orders; None for other orders in every run.
-            shuffle_rows: Rows among which the next one is chosen.
+            shuffle_rows: Number of rows in the shuffle buffer.
             filesystem: As in `read_parquet`.
 
         Returns:
-            As `dataset`.
+            A dataset, as from `dataset`.
 
         Raises:
             ConfigurationError: No filesystem is known for the URI.
             EmptyFeedError: There are fewer records than nodes.
-            DataError: There are no files, one is no TFRecord file, or the features are others.
+            DataError: There are no files, a file is not a TFRecord file, or the records do not have
+                the features.
         """
         size = self._size_on_node(batch_size, global_batch_size)
         layout = BatchLayout(features, label, sample_weight)
@@ -210,10 +208,10 @@ class FileContext(StrategyContext):
     def adapt(self, layers: Any, dataset: Any) -> None:
         """Let preprocessing layers learn from the rows of all nodes.
 
-        What `layer.adapt(dataset)` does in one process: the layers learn from the batches of all
-        nodes, those of a step as one batch, and have the same state on every node. All nodes must
-        call it, with layers of the same kind and in the same order, and in
-        `ctx.strategy.scope()` where the layers were made in it.
+        Does what `layer.adapt(dataset)` does in one process. The layers learn from the batches of
+        all nodes, step by step, and get the same state on every node. All nodes must call it, with
+        layers of the same kinds and in the same order. If the layers were created in
+        `ctx.strategy.scope()`, call it there too.
 
         ```python
         text = keras.layers.TextVectorization()
@@ -221,16 +219,16 @@ class FileContext(StrategyContext):
         ```
 
         Args:
-            layers: A layer of Keras with a method `adapt`, which gets the dataset's elements; or a
-                dict of layers, or several, which get what elements have under their names, or in
-                their places. Each takes a pass over the dataset.
-            dataset: What `dataset`, `read_parquet` or `read_tfrecord` returned, or its methods,
-                such as `map`.
+            layers: A Keras layer with a method `adapt`, which gets the dataset's elements; or a
+                dict or list of layers, each of which gets the part of the elements with its name or
+                position. Each layer makes a pass over the dataset.
+            dataset: A dataset from `dataset`, `read_parquet` or `read_tfrecord`, or from its
+                methods, such as `map`.
 
         Raises:
-            ConfigurationError: Nodes that train through parameter servers share the rows, a node
-                adapts other layers or has ended without the call, the dataset is another one, or
-                its elements have nothing for a layer.
+            ConfigurationError: The cluster has parameter servers; a node adapts other layers, or
+                has ended without this call; the dataset is of another kind; or its elements have no
+                part for a layer.
         """
         if self._hands_out_steps or (self._shares > 1 and not self._synchronous):
             raise ConfigurationError(

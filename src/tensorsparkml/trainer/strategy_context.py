@@ -25,9 +25,9 @@ Parameters = ParamSpec("Parameters")
 def on_workers(
     method: Callable[Concatenate[Any, Parameters], Any],
 ) -> Callable[Concatenate[Any, Parameters], Any]:
-    """Let a method of the context that makes datasets run on the workers, where they have the rows.
+    """Make a method that returns a dataset run on the workers if they have the rows.
 
-    Where main runs on the chief alone, the dataset stands for those of all workers.
+    If main runs on the chief alone, the returned dataset represents the workers' datasets.
     """
 
     @wraps(method)
@@ -40,7 +40,7 @@ def on_workers(
 
 
 class StrategyContext:
-    """The part of `Context` that knows how the nodes train together."""
+    """The part of `Context` for strategies and for training through parameter servers."""
 
     num_ps: int
     is_chief: bool
@@ -56,11 +56,13 @@ class StrategyContext:
     def strategy(self) -> Any:
         """The `tf.distribute` strategy.
 
-        Several nodes train under `MultiWorkerMirroredStrategy`, with a replica on each of their
-        GPUs; with parameter servers, the chief has a `ParameterServerStrategy` (see
-        `parameter_server_strategy`); a single node, an evaluator, and every node in between-graph
-        replication have TensorFlow's default one, or a `MirroredStrategy` over several GPUs.
-        TensorFlow lets a program make a strategy only before its first operation: use
+        - Several nodes: a `MultiWorkerMirroredStrategy`, with a replica on each GPU.
+        - The chief of a cluster with parameter servers: a `ParameterServerStrategy`; see
+          `parameter_server_strategy`.
+        - A single node, an evaluator, or a node in between-graph replication: TensorFlow's default
+          strategy, or a `MirroredStrategy` over several GPUs.
+
+        TensorFlow allows a program to create a strategy only before its first operation, so use
         `ctx.strategy` early in main.
         """
         if self._hands_out_steps:
@@ -74,16 +76,16 @@ class StrategyContext:
     def parameter_server_strategy(self, variable_partitioner: Any = None) -> Any:
         """Return a `ParameterServerStrategy` that is connected to all servers; on the chief.
 
-        From then on it is `ctx.strategy`. A program is connected once.
+        From then on it is `ctx.strategy`. A program can call this once.
 
         Args:
-            variable_partitioner: How variables are cut into shards, one for each parameter server
-                at most, such as `tf.distribute.experimental.partitioners.MinSizePartitioner()`;
-                None for whole variables. Variables of Keras 3 layers must stay whole.
+            variable_partitioner: Splits variables into shards, at most one for each parameter
+                server, such as `tf.distribute.experimental.partitioners.MinSizePartitioner()`. None
+                splits no variable. Variables of Keras 3 layers cannot be split.
 
         Raises:
-            ConfigurationError: This is not the chief of a cluster in which it hands steps to the
-                workers, or it has its strategy already.
+            ConfigurationError: This is not a chief that dispatches steps to workers, or the program
+                has its strategy already.
         """
         if not self._hands_out_steps:
             raise ConfigurationError(
@@ -117,27 +119,29 @@ class StrategyContext:
         validation: Callable[[], Any] | None = None,
         callbacks: Sequence[Any] = (),
     ) -> Any:
-        """Train a Keras 3 model through parameter servers, as `model.fit` does elsewhere.
+        """Train a Keras 3 model through parameter servers, in place of `model.fit`.
 
-        In an epoch each worker goes through its own share, and applies each batch's gradients to
-        the variables on the parameter servers when it has them, without waiting for the others.
+        In an epoch, each worker reads its own share. It applies the gradients of each batch to the
+        variables on the parameter servers at once, without waiting for the others.
 
         Args:
-            model: A compiled model, made and compiled under `ctx.strategy.scope()`.
-            make_dataset: Returns the dataset, such as `lambda: ctx.dataset(batch_size=64,
-                features="x", label="y")`. An iteration of it is an epoch.
+            model: A model that was created and compiled under `ctx.strategy.scope()`.
+            make_dataset: A function that returns the dataset, such as
+                `lambda: ctx.dataset(batch_size=64, features="x", label="y")`. An epoch is one
+                iteration of the dataset.
             epochs: Number of the last epoch.
             initial_epoch: Number of epochs that were trained before.
-            validation: Returns the dataset to evaluate after each epoch, on the workers.
-            callbacks: Keras's callbacks, such as `ctx.callbacks(checkpoint=...)`. They are called
-                for epochs, not for batches.
+            validation: A function that returns a dataset, which the workers evaluate after each
+                epoch.
+            callbacks: Keras callbacks, such as `ctx.callbacks(checkpoint=...)`. They are called for
+                epochs, not for batches.
 
         Returns:
-            A `keras.callbacks.History`: loss and metrics, over all rows of each epoch.
+            A `keras.callbacks.History` with loss and metrics over all rows of each epoch.
 
         Raises:
-            ConfigurationError: Main does not run on the chief alone, or the model is not compiled,
-                or its variables are not on the parameter servers, or cut into shards.
+            ConfigurationError: Main does not run on the chief alone, the model is not compiled, or
+                its variables are not on the parameter servers or are split into shards.
             EmptyFeedError: The datasets have no rows.
         """
         fitting = AsynchronousFit(
@@ -149,7 +153,7 @@ class StrategyContext:
     def asynchronous_passes(
         self, step: Callable[[Any], Mapping[str, Any]], make_dataset: Callable[[], Any]
     ) -> WorkerPasses:
-        """Return passes over a dataset in which the workers run a step of the program's own.
+        """Return passes over a dataset in which the workers run a custom step.
 
         ```python
         passes = ctx.asynchronous_passes(step, lambda: ctx.dataset(batch_size=64))
@@ -158,10 +162,10 @@ class StrategyContext:
         ```
 
         Args:
-            step: Gets a batch, on a worker, and returns a dict of numbers, or of tensors whose
-                shape does not depend on the batch. They are added up over all steps of a pass.
-                It becomes a graph as it is: `tf.cond` in the place of `if`. Variables must be made
-                before, under `ctx.strategy.scope()`.
+            step: A function that gets a batch on a worker. It returns a dict of numbers or of
+                tensors, which are summed over all steps of a pass; the shape of these tensors must
+                not depend on the batch. It becomes a graph without AutoGraph, so use `tf.cond`
+                instead of `if`. Create its variables beforehand, under `ctx.strategy.scope()`.
             make_dataset: As in `asynchronous_fit`.
 
         Raises:
@@ -171,7 +175,7 @@ class StrategyContext:
 
     @property
     def _hands_out_steps(self) -> bool:
-        """Whether main runs on this node alone, which hands steps to the workers."""
+        """Whether main runs on this node alone, which dispatches steps to the workers."""
         return self.is_chief and not self._reads_feeds
 
     @property
@@ -180,7 +184,7 @@ class StrategyContext:
 
     @property
     def _in_step(self) -> bool:
-        """Whether the node trains in step with others, or would, were there any."""
+        """Whether the node trains in step with the other nodes, if there are any."""
         return self._reads_feeds and not self.num_ps
 
     @property

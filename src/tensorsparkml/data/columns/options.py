@@ -1,4 +1,4 @@
-"""`Column` and `Matrix`: how columns become tensors, where the default is not what is wanted."""
+"""`Column` and `Matrix`: how columns become tensors, if not by default."""
 
 from __future__ import annotations
 
@@ -18,24 +18,22 @@ class Column:
     """How one column becomes a tensor: `convert={"image": tsm.Column(shape=(28, 28, 1))}`.
 
     Attributes:
-        shape: Shape of one row, without the batch dimension. Its trailing sizes divide the
-            innermost list or vector: a list of 784 numbers can be (28, 28, 1). None as a size
-            stands for lists of any length, and the column becomes a ragged tensor: (None,) for a
-            list of numbers, (None, 128) for a list of lists of 128, (None, None) for lists of
-            lists.
-        dtype: dtype of the elements, such as "float32": a floating one, or one that holds every
-            value of the column's own. A binary holds numbers of this dtype, one after the other as
-            in memory, and they are its innermost list. Not for strings.
-        fill: Stands in place of nulls: of null values, of null elements of a list, and of every
-            element of a row that is null or lies in a null struct. Null lists of a ragged tensor
-            become empty lists. It is an element as the tensor has it: a number, a bool, or a str
-            or bytes.
-        mask: Adds a tensor `<column>_mask` of dtype bool and the column's own shape, True where
-            there is a value and False where there was a null. Without `fill`, nulls become zero,
+        shape: Shape of one row, without the batch dimension. Trailing sizes divide the innermost
+            list or vector: a list of 784 numbers can be (28, 28, 1). A size of None allows lists of
+            any length, and the column becomes a ragged tensor: (None,) for a list of numbers,
+            (None, 128) for a list of lists of 128 numbers, (None, None) for a list of lists.
+        dtype: dtype of the elements, such as "float32": a floating-point one, or one that holds
+            every value of the column's type. The bytes of a binary column are read as numbers of
+            this dtype, which form its innermost list. Not for strings.
+        fill: The value that replaces nulls: null values, null elements of lists, and all elements
+            of a row that is null or is in a null struct. Null lists of a ragged tensor become empty
+            lists. It has the tensor's element type: a number, a bool, a str or bytes.
+        mask: Whether to add a tensor `<column>_mask` of dtype bool with the column's shape: True
+            where there is a value, False where there was a null. Without `fill`, nulls become zero,
             False or an empty string.
 
     Raises:
-        ConfigurationError: One of them has another type, or is no shape or dtype.
+        ConfigurationError: An argument has the wrong type, or is not a valid shape or dtype.
     """
 
     shape: tuple[int | None, ...] | None = None
@@ -44,7 +42,7 @@ class Column:
     mask: bool = False
 
     def __post_init__(self) -> None:
-        """Check what does not depend on the column."""
+        """Check the arguments, as far as this is possible without the column."""
         object.__setattr__(self, "shape", _shape(self.shape))
         if self.dtype is not None:
             _known_dtype("tsm.Column", self.dtype)
@@ -55,22 +53,23 @@ class Column:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Many columns of numbers as one tensor: `features=tsm.Matrix(["age", "height", "weight"])`.
+    """Many numeric columns as one tensor: `features=tsm.Matrix(["age", "height", "weight"])`.
 
-    It stands wherever a column can be named, for features, labels, feeds and predictions. A row of
-    the tensor has the values of all columns, one after the other; booleans are 0 and 1, decimals
-    the nearest float64. A column of lists or vectors, which all have one length, gives as many
-    values. What `convert` says about a single column holds here too.
+    It can be used in place of a column name, for features, labels, feeds and predictions. A row of
+    the tensor has the values of all columns, concatenated. Booleans become 0 or 1, decimals the
+    nearest float64. A column of lists or vectors of one length gives one value per element.
+    `convert` applies to the columns of a matrix too.
 
     Attributes:
-        columns: Names of columns or of fields of structs, in their order; or a pattern such as
-            "f*", as in `fnmatch`, for all columns whose names match, in the order of the rows.
-        dtype: dtype of the tensor: a floating one, or one that holds every value of all columns.
-        fill: Stands in place of nulls, as in `Column`; None where nulls are errors.
+        columns: Names of columns or struct fields, in order; or a pattern for `fnmatch`, such as
+            "f*", for all columns with matching names, in the order of the rows.
+        dtype: dtype of the tensor: a floating-point one, or one that holds every value of all
+            columns.
+        fill: The value that replaces nulls, as in `Column`; None if a null is an error.
 
     Raises:
-        ConfigurationError: There are no columns, one stands there twice, or the dtype or the fill
-            value is no number's.
+        ConfigurationError: There are no columns, a column occurs twice, or the dtype or the fill
+            value is not numeric.
     """
 
     columns: Sequence[str] | str
@@ -96,10 +95,10 @@ Selection = Sequence[str] | Mapping[str, Wanted]
 
 
 def selected(columns: Selection | None) -> dict[str, Wanted] | None:
-    """Return what was selected under the names that the arrays get.
+    """Return the selected columns and matrices by the names of their arrays.
 
     Args:
-        columns: Names of columns, or a mapping from other names to columns and matrices, or None.
+        columns: Names of columns, a dict from names of arrays to columns and matrices, or None.
 
     Raises:
         ConfigurationError: A matrix has no name.

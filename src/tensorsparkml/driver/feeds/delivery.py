@@ -46,14 +46,14 @@ NAMES: dict[str, Check] = {"feed": feed_name, "columns": optional(some_names)}
 
 @dataclass(frozen=True)
 class FeedReport:
-    """The outcome of a feed.
+    """What has been fed and read.
 
     Attributes:
-        rows: Rows that reached the nodes.
-        rows_per_node: The same by rank.
-        rows_read: Rows that the programs have read, over all passes and nodes.
-        complete: False when the nodes wanted no more before Spark had delivered everything, or
-            before they had read all passes over files.
+        rows: Number of rows that reached the nodes.
+        rows_per_node: The same for each node, by rank.
+        rows_read: Number of rows that the programs have read, summed over passes and nodes.
+        complete: False if all nodes stopped reading before Spark had delivered everything, or, for
+            files, before they had read all passes.
     """
 
     rows: int
@@ -73,17 +73,17 @@ def new_ledger(
     spool_bytes: int | None = None,
     replayable: bool = True,
 ) -> FeedLedger:
-    """Return the account of a feed that begins.
+    """Return the ledger of a new feed.
 
     Args:
         feed: Name of the feed.
         nodes: Number of nodes that share it.
-        epochs: How many passes a `DataFeed` delivers.
-        shuffle: Whether every pass has an order of its own.
-        seed: What the orders follow from, or None for others each time.
+        epochs: Number of passes that a `DataFeed` gives.
+        shuffle: Whether every pass has a new order.
+        seed: Seed of the orders; None for other orders in every run.
         cache: Whether the nodes keep the rows for further passes.
         spool_bytes: See `ClusterConfig`.
-        replayable: Whether Spark can bring the rows again.
+        replayable: Whether Spark can send the rows again.
 
     Raises:
         ConfigurationError: The arguments do not fit together.

@@ -1,4 +1,4 @@
-"""`GrowingFeed`: a feed to which the driver adds rows until it is closed."""
+"""`GrowingFeed`: a feed to which the driver adds rows until the feed is closed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class GrowingFeed:
-    """A feed that is one to the nodes, however often rows are added.
+    """A feed to which rows can be added repeatedly. The nodes see a single feed.
 
-    Its rows are not kept once they are read. Leaving the cluster's with block closes it.
+    Nodes drop rows once they have read them. Leaving the cluster's with block closes the feed.
 
     Args:
         coordinator: The cluster's coordinator.
@@ -35,17 +35,17 @@ class GrowingFeed:
 
     @property
     def wanted(self) -> bool:
-        """Whether a node still wants rows."""
+        """Whether any node still wants rows."""
         return not self._coordinator.feed_unwanted(self._feed.name)
 
     @property
     def report(self) -> FeedReport:
-        """What has become of the feed so far."""
+        """What has been fed and read so far."""
         return self._feed.report(self._complete)
 
     @checked(data=spark_rows, columns=NAMES["columns"])
     def add(self, data: DataFrame | RDD[Any], columns: Sequence[str] | None = None) -> bool:
-        """Feed rows, and return when all of them are on the nodes, or the nodes need no more.
+        """Feed rows, and return when all are on the nodes or the nodes need no more.
 
         Args:
             data: The rows.
@@ -66,6 +66,6 @@ class GrowingFeed:
         return delivered
 
     def close(self) -> None:
-        """Add no more rows, and let the nodes read to the end."""
+        """End the feed: the nodes read the rest, and no rows can be added."""
         self._closed = True
         self._feed.close()

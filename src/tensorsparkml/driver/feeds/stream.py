@@ -1,4 +1,4 @@
-"""`StreamFeed`: a feed that takes the micro-batches of a stream until that is stopped."""
+"""`StreamFeed`: a feed that takes the micro-batches of a stream until the stream ends."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class _StreamEnded(Exception):
 
 
 class StreamFeed:
-    """A feed that takes the micro-batches of a stream as they come.
+    """A feed that takes the micro-batches of a stream as they arrive.
 
-    It ends with the stream: when that has no more rows, when `stop` is called, or when every
-    node's program has ended or needs no more. Then the nodes read the feed to its end. Leaving the
-    cluster's with block waits for it.
+    The stream ends when it has no more rows, when `stop` is called, or when every node's program
+    has ended or needs no more rows. The nodes then read the feed to the end. Leaving the cluster's
+    with block waits for this.
 
     Attributes:
         query: Spark's streaming query; None for a DStream.
@@ -74,18 +74,18 @@ class StreamFeed:
 
     @property
     def active(self) -> bool:
-        """Whether rows may still come."""
+        """Whether more rows may arrive."""
         return not self._ended.is_set()
 
     @property
     def report(self) -> FeedReport:
-        """What has become of the feed so far."""
+        """What has been fed and read so far."""
         return self._feed.report(self._complete)
 
     def stop(self) -> None:
-        """End the stream after the micro-batch that is being fed, and return when it has ended.
+        """End the stream after the current micro-batch, and return when it has ended.
 
-        The nodes then read what there is. May be called from any thread, and more than once.
+        The nodes then read the remaining rows. May be called from any thread, and more than once.
 
         Raises:
             TensorSparkMLError: The stream or a node has failed.
@@ -95,10 +95,13 @@ class StreamFeed:
 
     @checked(seconds=optional(seconds))
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the stream has ended and the nodes have read it, and return whether.
+        """Wait until the stream has ended and the nodes have read it.
 
         Args:
-            seconds: How long to wait; None for as long as it takes.
+            seconds: How long to wait at most; None for no limit.
+
+        Returns:
+            Whether both happened in that time.
 
         Raises:
             FeedError: The stream has failed.
@@ -112,11 +115,11 @@ class StreamFeed:
         )
 
     def abandon(self) -> None:
-        """Let the stream end at once; whoever calls needs none of it."""
+        """End the stream at once, without waiting for its current micro-batch."""
         self._abandoned.set()
 
     def join(self) -> None:
-        """Wait a moment until the stream, which was abandoned or has failed, has ended."""
+        """Wait a few seconds until a stream that failed or was abandoned has ended."""
         if not self._ended.wait(_CANCEL_SECONDS + _END_SECONDS):
             logger.warning("Spark has not ended the stream of feed %r", self._feed.name)
 

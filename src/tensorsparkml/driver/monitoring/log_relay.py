@@ -1,7 +1,7 @@
-"""A thread that hands what nodes tell to the driver's loggers.
+"""A thread that passes messages of the nodes to the driver's loggers.
 
-The handlers are the user's: one that raises, or that blocks, must not disturb what the driver and
-the nodes have agreed on.
+Users install the handlers. A handler that raises or blocks must not disturb the driver's control
+of the nodes.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from collections.abc import Callable
 
 
 class LogRelay:
-    """Calls functions that log, in order, in a thread of its own.
+    """Calls functions that log, in order, in a separate thread.
 
-    An exception of a handler is shown like that of any thread, by `threading.excepthook`; the same
-    again is not.
+    An exception of a handler is shown by `threading.excepthook`, but only once for each message.
     """
 
     def __init__(self) -> None:
@@ -26,11 +25,11 @@ class LogRelay:
         self._thread.start()
 
     def put(self, call: Callable[[], None]) -> None:
-        """Let a function log."""
+        """Queue a function that logs."""
         self._calls.put(call)
 
     def close(self, timeout: float) -> None:
-        """Wait until all is logged, but not for a handler that blocks.
+        """Wait until everything is logged, but not forever for a handler that blocks.
 
         Args:
             timeout: Seconds to wait at most.

@@ -20,7 +20,7 @@ node_logger = logging.getLogger("tensorsparkml.node")
 
 
 def relay_lines(node: str, lines: Sequence[str]) -> None:
-    """Log the lines that a node printed, each behind the node's name."""
+    """Log the lines that a node printed, each after the node's name."""
     if node_logger.isEnabledFor(logging.INFO):
         with beside_bars():
             for line in lines:
@@ -28,13 +28,13 @@ def relay_lines(node: str, lines: Sequence[str]) -> None:
 
 
 def relay_warning(node: str, message: str) -> None:
-    """Log what a node's agent warns of."""
+    """Log a warning of a node's agent."""
     with beside_bars():
         logger.warning("[%s] %s", node, message)
 
 
 def log_tensorboard(url: str) -> None:
-    """Log where TensorBoard serves."""
+    """Log TensorBoard's URL."""
     with beside_bars():
         logger.info("TensorBoard is at %s", url)
 
@@ -63,7 +63,7 @@ def relay_event(node: str, event: LogEvent) -> None:
 
 
 def describe_epoch(event: EpochEnded) -> str:
-    """Return one line about an epoch."""
+    """Return a line about an epoch."""
     of = f"/{event.epochs}" if event.epochs else ""
     metrics = " ".join(f"{name} {value:.4f}" for name, value in event.logs.items())
     speed = event.rows / event.seconds if event.seconds else 0.0

@@ -1,4 +1,4 @@
-"""Progress of feeds: turns what the coordinator counts into numbers and words.
+"""Progress of feeds: turns the coordinator's counts into speeds and text.
 
 Times are seconds of any monotonic clock; the caller passes `now`.
 """
@@ -27,7 +27,7 @@ class Rate:
         self._seen: deque[tuple[float, int]] = deque()
 
     def update(self, now: float, count: int) -> float:
-        """Record the counter and return by how much it grows in a second."""
+        """Record the counter and return its growth per second."""
         self._seen.append((now, count))
         # One that is older than the window stays, so that the window is covered.
         while len(self._seen) > 2 and now - self._seen[1][0] >= self._window:
@@ -38,12 +38,12 @@ class Rate:
 
 @dataclass(frozen=True)
 class FeedStatus:
-    """How far a feed is.
+    """The progress of a feed.
 
     Attributes:
         counts: Rows fed and read.
-        fed_per_second: Rows that arrive on all nodes in a second.
-        read_per_second: Rows that all nodes read in a second.
+        fed_per_second: Rows that arrive per second, over all nodes.
+        read_per_second: Rows that are read per second, over all nodes.
         spool_bytes: Size of the rows of all feeds on each node's disk, by rank.
     """
 
@@ -74,7 +74,7 @@ class FeedStatus:
         )
 
     def brief(self) -> str:
-        """Return the numbers as they stand beside a bar."""
+        """Return the numbers for the end of a bar."""
         return (
             f"{sum(self.counts.read):,} rows read at {self.read_per_second:,.0f}/s, "
             f"{sum(self.counts.fed):,} fed at {self.fed_per_second:,.0f}/s, "
@@ -90,7 +90,7 @@ class FeedMeter:
     read: Rate = field(default_factory=Rate)
 
     def update(self, now: float, counts: FeedCounts, spool_bytes: tuple[int, ...]) -> FeedStatus:
-        """Record what is known now and return how far the feed is."""
+        """Record the counts of now and return the progress of the feed."""
         fed = self.fed.update(now, sum(counts.fed))
         read = self.read.update(now, sum(counts.read))
         return FeedStatus(counts, fed, read, spool_bytes)
@@ -103,7 +103,7 @@ class Meters:
         self._meters: dict[str, FeedMeter] = {}
 
     def update(self, now: float, snapshot: ClusterSnapshot) -> list[FeedStatus]:
-        """Record what is known now and return how far each feed is."""
+        """Record the counts of now and return the progress of each feed."""
         return [
             self._meters.setdefault(counts.name, FeedMeter()).update(
                 now, counts, snapshot.spool_bytes
@@ -121,7 +121,7 @@ def _sum_of_sizes(sizes: Sequence[int]) -> str:
 
 
 def _with_parts(total: str, parts: list[str]) -> str:
-    """Return a sum and, where there are some but not too many, what each node has of it."""
+    """Return a sum and, if there are several nodes but not too many, each node's part."""
     return f"{total} ({' + '.join(parts)})" if 1 < len(parts) <= _MOST_NODES_SHOWN else total
 
 

@@ -1,4 +1,4 @@
-"""Showing how far the feeds are: bars where somebody looks on, lines in the log elsewhere."""
+"""Shows the progress of feeds: as bars in terminals and notebooks, as log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _END_SECONDS = 2.0  # for the last look
 
 
 class Display(Protocol):
-    """What shows how far the feeds are."""
+    """Shows the progress of feeds."""
 
     def show(self, now: float, feeds: Sequence[FeedStatus], snapshot: ClusterSnapshot) -> None:
-        """Show the state of now."""
+        """Show the current state."""
 
     def close(self, feeds: Sequence[FeedStatus]) -> None:
         """Show the last state and end."""
 
 
 class Lines:
-    """Logs a line about each feed that has changed, now and then and at the end."""
+    """Logs a line about each feed that has changed, every few seconds and at the end."""
 
     def __init__(self) -> None:
         self._logged: dict[str, tuple[float, FeedStatus]] = {}
 
     def show(self, now: float, feeds: Sequence[FeedStatus], snapshot: ClusterSnapshot) -> None:
-        """Log the feeds whose last line is old enough."""
+        """Log a line about each feed if its last line is old enough."""
         for status in feeds:
             since, last = self._logged.setdefault(status.counts.name, (now, status))
             if now - since >= _LINE_SECONDS and status.counts != last.counts:
@@ -104,17 +104,17 @@ def _describe(epoch: EpochEnded) -> str:
 
 
 def choose_display() -> Display:
-    """Return bars where standard error is a terminal or this is a notebook, or else lines."""
+    """Return bars if standard error is a terminal or this is a notebook, or else lines."""
     terminal = sys.stderr is not None and sys.stderr.isatty()
     return Bars() if terminal or "ipykernel.zmqshell" in sys.modules else Lines()
 
 
 class ProgressMonitor:
-    """Looks at the feeds now and then, in a thread, and shows how far they are.
+    """Shows the progress of feeds from a thread, at regular intervals.
 
     Args:
-        look: Returns what the coordinator knows.
-        display: Shows it.
+        look: Returns the coordinator's snapshot.
+        display: Shows the progress.
     """
 
     def __init__(self, look: Callable[[], ClusterSnapshot], display: Display) -> None:
@@ -146,7 +146,7 @@ class ProgressMonitor:
 
 @contextmanager
 def beside_bars() -> Iterator[None]:
-    """Take the bars away while a line is written, which would otherwise stand behind one."""
+    """Clear the bars while a line is written, so that it does not appear after a bar."""
     if "tqdm" not in sys.modules:
         yield
         return

@@ -1,4 +1,4 @@
-"""TensorBoard, as far as the driver has to do with it."""
+"""The driver's part of TensorBoard: its URL, and the process on the driver's host."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ logger = logging.getLogger(__name__)
 
 
 def absolute_log_dir(log_dir: str) -> str:
-    """Return the folder for logs as all hosts can use it: an absolute path, or a URI."""
+    """Return the folder for logs as an absolute path or a URI, which all hosts can use."""
     local = local_path(log_dir)
     return log_dir if local is None else os.path.abspath(local)
 
 
 def wait_for_board(coordinator: Coordinator, seconds: float) -> str | None:
-    """Return TensorBoard's URL as soon as it serves; None where it does not, or not any more.
+    """Return TensorBoard's URL as soon as it serves, or None if it does not or no longer does.
 
     Args:
-        coordinator: Knows or learns it.
-        seconds: How long it may take.
+        coordinator: The cluster's coordinator, which gets the URL.
+        seconds: How long to wait at most.
     """
     coordinator.wait_for(TensorBoardKnown(), seconds)
     return coordinator.snapshot().tensorboard_url
 
 
 class DriverBoard:
-    """The TensorBoard on the driver's host, where the settings want it there.
+    """The TensorBoard on the driver's host, if the settings ask for one.
 
     Args:
         config: The cluster's settings.
 
     Raises:
-        MissingPackageError: It is wanted, and the driver lacks it.
+        MissingPackageError: The settings ask for it, and the driver's Python lacks it.
     """
 
     def __init__(self, config: ClusterConfig) -> None:
@@ -57,13 +57,13 @@ class DriverBoard:
     def start(
         self, plan: ClusterPlan, host: str, bind_address: str, coordinator: Coordinator
     ) -> None:
-        """Start it, if the settings ask for one; the coordinator learns when it serves.
+        """Start TensorBoard if the settings ask for it, and tell the coordinator when it serves.
 
         Args:
-            plan: The cluster.
-            host: Address under which others reach the driver.
+            plan: The cluster's plan.
+            host: Address at which others reach the driver.
             bind_address: Address to listen on.
-            coordinator: Is told.
+            coordinator: The cluster's coordinator.
         """
         if not self._wanted or plan.log_dir is None:
             return
@@ -79,6 +79,6 @@ class DriverBoard:
         self._board = TensorBoard(Path(plan.log_dir), bind_address, serving, ended)
 
     def stop(self) -> None:
-        """End it."""
+        """End TensorBoard."""
         if self._board is not None:
             self._board.stop()

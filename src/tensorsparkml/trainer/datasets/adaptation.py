@@ -1,9 +1,9 @@
 """Preprocessing layers learn from the rows of all nodes.
 
 Every node gives its layer all rows, batch by batch: those of the first node, of the second one, and
-so on. So every layer with an `adapt` of any kind learns what it learns in one process from the same
-batches, and has the same state everywhere, without anything being known of the layer. The nodes
-pass each other their batches in step, so that no more than a batch of each is in memory.
+so on. So any layer with a method `adapt` learns what it would learn in one process from the same
+batches, and gets the same state on every node. The nodes exchange their batches step by step, so
+that only one batch of each node is in memory.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def check_same(layers: Any, all_gather: Callable[[list[str]], list[list[str]]]) 
     """Check that all nodes adapt layers of the same kinds.
 
     Args:
-        layers: This node's, as for `parts`.
-        all_gather: Exchanges their kinds.
+        layers: This node's layers, as for `parts`.
+        all_gather: Exchanges the kinds of the layers.
 
     Raises:
-        ConfigurationError: They do not.
+        ConfigurationError: The nodes adapt layers of different kinds.
     """
     if isinstance(layers, Mapping):
         own = [f"{key}: {type(layer).__name__}" for key, layer in layers.items()]
@@ -56,11 +56,11 @@ def check_same(layers: Any, all_gather: Callable[[list[str]], list[list[str]]]) 
 
 
 def parts(layers: Any, dataset: Any) -> list[tuple[Any, Any]]:
-    """Return each layer with the dataset of what it learns from.
+    """Return each layer with the dataset from which it learns.
 
     Args:
-        layers: One layer, which gets the dataset's elements; or several, which get what elements
-            have under their names, or in their places.
+        layers: A layer, which gets the dataset's elements; or a dict or list of layers, each of
+            which gets the part of the elements with its name or position.
         dataset: A `tf.data.Dataset` of batches.
 
     Raises:
@@ -82,12 +82,12 @@ def parts(layers: Any, dataset: Any) -> list[tuple[Any, Any]]:
 
 
 def of_all_nodes(dataset: Any, nodes: int, all_gather: AllGather) -> Any:
-    """Return a `tf.data.Dataset` of the batches of all nodes, those of a step in one.
+    """Return a `tf.data.Dataset` with the batches of all nodes; an element has those of one step.
 
-    All nodes must read it, each as far as the others.
+    All nodes must read it, and equally far.
 
     Args:
-        dataset: This node's batches, as many as every node has.
+        dataset: This node's batches. All nodes must have the same number.
         nodes: Number of nodes.
         all_gather: Exchanges a batch.
     """
@@ -123,7 +123,7 @@ def of_all_nodes(dataset: Any, nodes: int, all_gather: AllGather) -> Any:
 
 
 def all_gather_of(strategy: Any, nodes: int) -> AllGather:
-    """Return what exchanges bytes between the nodes of a `MultiWorkerMirroredStrategy`.
+    """Return a function that exchanges bytes between nodes of a `MultiWorkerMirroredStrategy`.
 
     Args:
         strategy: The strategy.
@@ -153,13 +153,13 @@ def all_gather_of(strategy: Any, nodes: int) -> AllGather:
 
 
 def packed(payload: bytes) -> np.ndarray:
-    """Return bytes as int64, after their number."""
+    """Return the number of bytes, followed by the bytes, as int64."""
     whole = payload + bytes(-len(payload) % _WORD)
     return np.concatenate([[len(payload)], np.frombuffer(whole, np.int64)])
 
 
 def unpacked(words: np.ndarray) -> list[bytes]:
-    """Return all the bytes that `packed` made, one after the other, into `words`."""
+    """Return the concatenated bytes from several results of `packed` in `words`."""
     found = []
     while len(words):
         size = int(words[0])
@@ -195,7 +195,7 @@ def _joined(values: Sequence[Any]) -> Any:
 
 
 def _spec_of_all(spec: Any, nodes: int) -> Any:
-    """Return what a tensor of a batch is like where it has the rows of all nodes."""
+    """Return the spec of a batch's tensor when it has the rows of all nodes."""
     import tensorflow as tf
 
     rows, *row = spec.shape.as_list()

@@ -15,9 +15,9 @@ from tensorsparkml.trainer.datasets.source import Source
 class DataFeed:
     """Reads a feed as NumPy arrays, for programs with their own training loop.
 
-    It gives as many passes as the driver's `train(df, epochs=n)` asked for, one after the other. A
-    batch never spans two passes, so the last batch of a pass may be smaller. Nodes that ask for the
-    same batch sizes get the same number of batches.
+    It gives the number of passes that the driver requested with `train(df, epochs=n)`. A batch
+    never spans two passes, so the last batch of a pass may be smaller. Nodes that request the same
+    batch sizes get the same number of batches.
 
     ```python
     feed = ctx.feed(columns=["image", "label"])
@@ -28,9 +28,9 @@ class DataFeed:
 
     Args:
         reader: The feed.
-        columns: Names of the columns, a mapping from other names to columns and matrices, or None
-            for all.
-        convert: How columns become arrays, where the default is not wanted.
+        columns: Names of the columns, a dict from names for the arrays to columns and matrices, or
+            None for all columns.
+        convert: How columns become arrays, if not by default.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class DataFeed:
 
     @property
     def passes(self) -> int:
-        """How many passes have been read to their end."""
+        """Number of passes that have been read to the end."""
         return self._passes
 
     @checked(batch_size=integer(1))
@@ -57,16 +57,16 @@ class DataFeed:
         """Wait for the next batch and return it.
 
         Args:
-            batch_size: Rows of a full batch.
+            batch_size: Number of rows in a full batch.
 
         Returns:
-            An array of shape `(rows, ...)` by column, of `batch_size` rows or fewer at the end of
-            a pass: on some nodes none, where batches have one row. A struct gives a dict of its
-            fields, and lists of any length a pair of `values` and `row_splits` (see
-            `tensorsparkml.data.columns.ragged.Ragged`). After the last pass, an empty dict.
+            A dict of arrays of shape `(rows, ...)` by column, or an empty dict after the last pass.
+            At the end of a pass there may be fewer than `batch_size` rows, and with batches of one
+            row, none on some nodes. A struct gives a dict of its fields. Lists of any length give a
+            pair of `values` and `row_splits` (see `tensorsparkml.data.columns.ragged.Ragged`).
 
         Raises:
-            DataError: A column does not exist, or a value in it does not fit.
+            DataError: A column does not exist, or one of its values does not fit.
         """
         if self.should_stop():
             return {}
@@ -81,7 +81,7 @@ class DataFeed:
         return self._assembler.assemble(rows.slices)
 
     def should_stop(self) -> bool:
-        """Whether there is no further batch; waits until that is known."""
+        """Return whether there is no further batch; waits until this is known."""
         if self._reader.terminated:
             return True
         while not self._ended:
@@ -98,6 +98,7 @@ class DataFeed:
     def terminate(self) -> None:
         """End the feed early: this node needs no more rows.
 
-        When every node has said so, or has ended, Spark stops delivering, and the rows are deleted.
+        When every node has called this or has ended, Spark's job is cancelled, and the rows are
+        deleted.
         """
         self._reader.terminate()

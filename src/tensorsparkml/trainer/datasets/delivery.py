@@ -1,4 +1,4 @@
-"""A node's view of one delivery of a feed: the segments that it knows and may read."""
+"""A node's view of one delivery of a feed: the segments that it has and may read."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tensorsparkml.trainer.agent_client import AgentClient
 
 
 class Delivery:
-    """One time that all rows of a feed come.
+    """One time that Spark brings all rows of a feed.
 
     Args:
         agent: The node's agent.
-        name: Name of the delivery; that of the feed for the first one.
-        nodes: Number of nodes that share it.
+        name: Name of the delivery; the first one has the name of the feed.
+        nodes: Number of nodes that share the feed.
 
     Attributes:
-        rows: The node's share, as far as it has come.
-        closed: The rows of all nodes, once they are known.
-        passes_offered: How many passes the driver asked for; known once it is closed.
-        whole: Whether nothing was dropped.
+        rows: The part of the node's share that has arrived.
+        closed: The numbers of rows of all nodes, once they are known.
+        passes_offered: Number of passes that the driver requested, once the feed is closed.
+        whole: Whether no rows were dropped.
     """
 
     def __init__(self, agent: AgentClient, name: str, nodes: int) -> None:
@@ -59,7 +59,7 @@ class Delivery:
             self.passes_offered = closed["passes"]
 
     def next_step(self, cursor: PassCursor, size: int, drop_remainder: bool) -> Step | None:
-        """Return the step that can be taken now."""
+        """Return the step that the node can take now."""
         if self.closed is not None:
             return cursor.next_when_closed(self.closed, size, drop_remainder)
         if self._opened is None or self._opened["ordered"]:
@@ -67,7 +67,7 @@ class Delivery:
         return cursor.next_while_open(self._held_by_all, size, drop_remainder)
 
     def shuffled(self, epoch: int, rank: int) -> Iterator[LocatedBatch] | None:
-        """Return the rows of a pass in its order, or None where that is the order of arrival."""
+        """Return the rows of a pass in shuffled order, or None for the order of arrival."""
         seed = self._opened["seed"] if self._opened else None
         if seed is None:
             return None
@@ -77,11 +77,11 @@ class Delivery:
         return shuffled_arrivals(self.rows, self._readable, order)
 
     def drop_read(self, position: int, read_bytes: int) -> None:
-        """Drop rows that a pass has read, where the feed is one that does not keep them.
+        """Drop rows that a pass has read, if the feed does not keep them.
 
         Args:
-            position: How many rows the pass has read.
-            read_bytes: Their size.
+            position: Number of rows that the pass has read.
+            read_bytes: Their size in bytes.
         """
         if self._keep_bytes is None or read_bytes <= self._keep_bytes:
             return

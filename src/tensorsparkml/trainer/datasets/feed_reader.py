@@ -22,9 +22,9 @@ class Rows:
     """The rows of one batch or of several equal ones, as slices of the spool's record batches.
 
     Attributes:
-        slices: The rows in order; none only where batches may be empty (see `PassCursor`).
+        slices: The rows in order; empty only if batches may be empty (see `PassCursor`).
         count: Number of rows.
-        weight: See `Step.weight`: 1 except where the nodes' batches differ in size.
+        weight: See `Step.weight`: 1 unless the nodes' batches differ in size.
         batches: Number of batches.
     """
 
@@ -35,7 +35,7 @@ class Rows:
 
 
 class _Pass(PassCursor):
-    """A pass, what it reads, and how much it has read."""
+    """A pass, the delivery that it reads, and how much it has read."""
 
     def __init__(self, number: int, delivery: Delivery, least: int) -> None:
         super().__init__(least)
@@ -53,7 +53,7 @@ class FeedReader:
         feed: Name of the feed.
         nodes: Number of nodes that share it.
         rank: Rank of this node.
-        reporter: Counts what is read.
+        reporter: Counts the rows that are read.
     """
 
     def __init__(
@@ -81,25 +81,25 @@ class FeedReader:
 
     @property
     def terminated(self) -> bool:
-        """Whether the program needs no more."""
+        """Whether the program needs no more rows."""
         return self.progress.terminated
 
     @property
     def total(self) -> int | None:
-        """Rows of one pass over all nodes, or None while Spark still delivers."""
+        """Number of rows in one pass over all nodes, or None while Spark still delivers."""
         closed = self._delivery.closed
         return closed.total if closed else None
 
     @property
     def passes_offered(self) -> int:
-        """How many passes the driver asked for; known once the feed is closed."""
+        """Number of passes that the driver requested, once the feed is closed."""
         return self._delivery.passes_offered
 
     def first_rows(self, least: int = 1) -> LocatedBatch:
-        """Wait for this node's first rows and return them; reads nothing off the feed.
+        """Wait for this node's first rows and return them, without consuming them.
 
         Raises:
-            EmptyFeedError: It is known already that some node has fewer rows than `least`.
+            EmptyFeedError: A node is already known to have fewer rows than `least`.
             SpentFeedError: The program has ended the feed.
         """
         with self._lock:
@@ -109,14 +109,14 @@ class FeedReader:
             return self._looked_at
 
     def begin_pass(self, least: int = 0) -> _Pass:
-        """Return the beginning of a pass.
+        """Begin a pass and return it.
 
-        Where rows are not all kept, this waits until all nodes begin the pass, and ends those
-        that were begun before.
+        If not all rows are kept, this waits until all nodes begin the pass, and ends earlier
+        passes.
 
         Raises:
-            SpentFeedError: The rows are gone and cannot come again, or the program has ended the
-                feed.
+            SpentFeedError: The rows are gone and Spark cannot send them again, or the program has
+                ended the feed.
         """
         self._require_wanted()
         number, self._passes_begun = self._passes_begun, self._passes_begun + 1
@@ -131,13 +131,13 @@ class FeedReader:
         """Read one pass in batches; every node yields the same number of them.
 
         Args:
-            size: Rows of a full batch on this node.
-            drop_remainder: Whether only full batches are yielded.
-            at_once: How many full batches may come together, where the node holds them.
-            least: Rows that each of them has; see `PassCursor`.
+            size: Number of rows in a full batch on this node.
+            drop_remainder: Whether to yield only full batches.
+            at_once: How many full batches may be yielded together, if the node has them.
+            least: Number of rows that every batch has at least; see `PassCursor`.
 
         Raises:
-            EmptyFeedError: Some node has rows, but fewer than that, or no batch is full.
+            EmptyFeedError: A node has rows, but fewer than `least`; or no batch is full.
         """
         cursor = self.begin_pass(least)
         while (rows := self.next_batches(cursor, size, drop_remainder, at_once)) is not None:
@@ -154,8 +154,8 @@ class FeedReader:
         """Return the next batches of a pass, or None at its end; waits for the first of them.
 
         Raises:
-            SpentFeedError: Another pass has begun, and the rows are not all kept.
-            EmptyFeedError: Some node has rows, but fewer than every batch of the pass has.
+            SpentFeedError: Another pass has begun, and not all rows are kept.
+            EmptyFeedError: A node has rows, but too few for a batch of the pass.
         """
         assert isinstance(cursor, _Pass)
         delivery = cursor.delivery
@@ -178,7 +178,7 @@ class FeedReader:
         return Rows(slices, run.rows, run.weight, run.batches)
 
     def at_end(self, cursor: PassCursor) -> bool:
-        """Wait until it is known whether a pass has another batch, and return that it has none."""
+        """Wait until it is known whether a pass has another batch; return True if it has none."""
         assert isinstance(cursor, _Pass)
         delivery = cursor.delivery
         with self._lock:
@@ -194,9 +194,9 @@ class FeedReader:
         self._reporter.end_pass()
 
     def terminate(self) -> None:
-        """Want no more of the feed. Its rows are deleted once no node wants them.
+        """Say that this node needs no more rows. They are deleted once no node needs them.
 
-        A thread that waits for rows meanwhile gets the end of its pass.
+        For a thread that is waiting for rows, the pass ends.
         """
         self._reporter.terminate()
         if self._lock.acquire(blocking=False):

@@ -1,4 +1,4 @@
-"""A feed of which only the driver knows whether Spark brings its rows or files hold them."""
+"""A feed with rows from Spark or from files. The driver knows which."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class OpenFiles(Protocol):
 
 
 class Feed:
-    """One feed, however often the program reads it.
+    """One feed, which the program may read several times.
 
     Args:
         agent: The node's agent.
         name: Name of the feed.
         rank: Rank of this node.
         nodes: Number of nodes.
-        open_files: Opens the files of a feed that has some.
+        open_files: Opens the files, if the feed's rows are in files.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Feed:
 
     @property
     def rows_read(self) -> int:
-        """Rows of this node that the program has read, over all passes."""
+        """Number of this node's rows that the program has read, over all passes."""
         return self._reporter.progress.rows
 
     @property
@@ -68,15 +68,15 @@ class Feed:
         return self._reporter.progress
 
     def terminate(self) -> None:
-        """Want no more of the feed; does not wait for the driver, who may never feed it."""
+        """Need no more rows; does not wait for the driver, which may never deliver the feed."""
         self.spooled.terminate()
 
     def report(self) -> None:
-        """Tell the agent what it was not told yet of the progress."""
+        """Report the progress to the agent, as far as it has changed."""
         self._reporter.report()
 
     def source(self, columns: Sequence[Wanted] | None, convert: Mapping[str, Column]) -> Source:
-        """Return the feed's rows, of which only some columns need to be read."""
+        """Return a source for some columns of the feed."""
         return _FeedSource(self, columns, convert)
 
     def resolve(self, columns: Sequence[Wanted] | None, convert: Mapping[str, Column]) -> Source:

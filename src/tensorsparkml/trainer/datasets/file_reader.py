@@ -25,8 +25,8 @@ class Shuffle:
     """How the rows of files are shuffled.
 
     Attributes:
-        seed: What the order follows from.
-        rows: Rows of the windows in which a node shuffles what it reads.
+        seed: Seed of the order.
+        rows: Number of rows in a window, within which a node shuffles the rows that it reads.
     """
 
     seed: int
@@ -48,12 +48,11 @@ class FileReader:
         files: The files.
         rank: Rank of this node.
         nodes: Number of nodes.
-        columns: What is read: names of columns, of fields in them or of their masks, and matrices;
-            or None for all.
+        columns: Names of the columns, fields or masks to read, and matrices; None for all columns.
         convert: How columns become tensors.
-        shuffle: How to shuffle, each pass differently; None for the order of the files.
-        passes: How many passes a `DataFeed` delivers.
-        reporter: Counts what is read.
+        shuffle: How to shuffle each pass; None for the order of the files.
+        passes: Number of passes that a `DataFeed` gives.
+        reporter: Counts the rows that are read.
     """
 
     def __init__(
@@ -80,19 +79,19 @@ class FileReader:
 
     @property
     def terminated(self) -> bool:
-        """Whether the program needs no more."""
+        """Whether the program needs no more rows."""
         return self._reporter.progress.terminated
 
     @property
     def passes_offered(self) -> int:
-        """How many passes a `DataFeed` delivers."""
+        """Number of passes that a `DataFeed` gives."""
         return self._passes_offered
 
     def first_rows(self, least: int = 1) -> LocatedBatch:
         """Return the first rows of this node, at least one.
 
         Raises:
-            EmptyFeedError: Some node has fewer rows than `least`.
+            EmptyFeedError: A node has fewer rows than `least`.
         """
         self._feed.require(least, self._files.name)
         if self._looked_at is None:
@@ -100,7 +99,7 @@ class FileReader:
         return self._looked_at.first_rows()
 
     def begin_pass(self, least: int = 0) -> PassCursor:
-        """Return the beginning of a pass, which reads ahead from now on."""
+        """Begin a pass, which reads ahead from now on, and return it."""
         rows, self._looked_at = self._looked_at or self._open(), None
         return _FilePass(rows, least)
 
@@ -110,10 +109,11 @@ class FileReader:
         """Read one pass in batches; every node yields the same number of them.
 
         Args:
-            size: Rows of a full batch on this node.
-            drop_remainder: Whether only full batches are yielded.
-            at_once: How many full batches may come together.
-            least: Rows that each of them has, as `first_rows` has made sure; see `PassCursor`.
+            size: Number of rows in a full batch on this node.
+            drop_remainder: Whether to yield only full batches.
+            at_once: How many full batches may be yielded together.
+            least: Number of rows that every batch has at least, which `first_rows` has checked; see
+                `PassCursor`.
 
         Raises:
             EmptyFeedError: No batch is full.
@@ -128,7 +128,7 @@ class FileReader:
     def next_batches(
         self, cursor: PassCursor, size: int, drop_remainder: bool, at_once: int = 1
     ) -> Rows | None:
-        """Return the next batches of a pass that `begin_pass` began, or None at its end.
+        """Return the next batches of a pass from `begin_pass`, or None at its end.
 
         Raises:
             DataError: A file cannot be read, or has changed.
@@ -146,7 +146,7 @@ class FileReader:
         return Rows(slices, run.rows, run.weight, run.batches)
 
     def at_end(self, cursor: PassCursor) -> bool:
-        """Return whether a pass has no other batch."""
+        """Return whether a pass has no further batch."""
         return cursor.next_when_closed(self._feed, 1, drop_remainder=False) is None
 
     def end_pass(self) -> None:
@@ -154,7 +154,7 @@ class FileReader:
         self._reporter.end_pass()
 
     def terminate(self) -> None:
-        """Want no more."""
+        """Need no more rows."""
         self._reporter.terminate()
 
     def _open(self) -> RowStream:

@@ -1,11 +1,11 @@
 """The methods of `tf.data.Dataset` on the datasets that nodes share.
 
 A program that changes its dataset, as in `ctx.dataset(...).map(f)`, must mean the same with one
-node and with several. A distributed dataset has no such methods, and a plain one has too many. What
-changes each batch by itself, or takes the first ones, is applied to the batches of each node. What
-could give the nodes different numbers of batches, or batches of other rows, is refused: nodes that
-are not in step wait for each other forever. One node alone refuses it too, so that a program that
-was written on one node does not fail on two.
+node and with several. A distributed dataset has no such methods, and a plain one has too many.
+Methods that change each batch separately, or take the first batches, are applied to the batches of
+each node. Methods that could make the nodes' numbers of batches differ are refused, because nodes
+that are not in step wait for each other forever. A single node refuses them too, so that a program
+that works on one node also works on two.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ ALLOWED = ("cache", "map", "prefetch", "repeat", "skip", "take", "with_options")
 
 
 def with_shared_methods(dataset: Any) -> Any:
-    """Return a node's own `tf.data.Dataset` with the methods that a distributed one has, alone.
+    """Return a node's `tf.data.Dataset` with only the methods that a distributed one has.
 
-    So have the datasets that its methods return.
+    The datasets that its methods return are restricted in the same way.
     """
     import tensorflow as tf
 
@@ -78,10 +78,10 @@ def add_methods(
 
     Args:
         dataset: The distributed dataset.
-        derive: Returns one like it, with a function applied to each node's dataset, which returns
-            as many of its elements on all nodes.
-        map_batches: Returns one like it, with a function applied to each batch, by that many
-            parallel calls.
+        derive: Returns a dataset like this one, with a function applied to each node's dataset. The
+            function must keep the same number of elements on all nodes.
+        map_batches: Returns a dataset like this one, with a function applied to each batch, in a
+            given number of parallel calls.
     """
 
     def cache(filename: str = "") -> Any:

@@ -1,4 +1,4 @@
-"""`ProgressReporter`: counts what a program reads of a feed, and tells the agent now and then."""
+"""`ProgressReporter`: counts the rows that a program reads, and reports them to the agent."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _REPORT_SECONDS = 1.0  # between two reports of rows, each of which costs a call
 class ProgressReporter:
     """How far a program has read a feed. Any thread may call it.
 
-    Complete passes and the end of the feed are reported at once, because the driver waits for
-    them, and rows at most once a second.
+    Complete passes and the end of the feed are reported at once, because the driver waits for them.
+    Rows are reported at most once a second.
 
     Args:
-        send: Gets the progress. Called by one thread at a time, each time with more than before.
-        now: The time in seconds.
+        send: Gets the progress. Called by one thread at a time, and only when it has changed.
+        now: Returns the time in seconds.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ProgressReporter:
 
     @property
     def progress(self) -> FeedProgress:
-        """What was counted."""
+        """The current counts."""
         return self._progress
 
     def read(self, rows: int) -> None:
@@ -54,13 +54,13 @@ class ProgressReporter:
         self.report()
 
     def terminate(self) -> None:
-        """Record that no more is wanted."""
+        """Record that the program needs no more rows."""
         with self._counting:
             self._progress = replace(self._progress, terminated=True)
         self.report()
 
     def report(self) -> None:
-        """Tell what was not told yet."""
+        """Report the counts, if they have changed."""
         with self._sending:
             progress = self._progress
             if progress != self._sent:

@@ -1,4 +1,4 @@
-"""A node's batches for its replicas, of which it has one on each of its GPUs."""
+"""A node's batches for its replicas, one on each of its GPUs."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _pairs: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 def several_replicas(strategy: Any) -> bool:
-    """Whether steps are shared by replicas, so that the sizes of their batches may differ."""
+    """Whether several replicas share a step, so that the sizes of their batches may differ."""
     return int(strategy.num_replicas_in_sync) > 1
 
 
 def replicas_of_node(strategy: Any, nodes: int, batch_size: int) -> int:
-    """Return over how many replicas a node cuts its batches.
+    """Return the number of replicas among which a node divides its batches.
 
     Args:
         strategy: The strategy.
         nodes: Number of nodes that share the rows.
-        batch_size: Rows of a full batch on this node.
+        batch_size: Number of rows in a full batch on this node.
 
     Raises:
-        ConfigurationError: A batch has not a row for each.
+        ConfigurationError: A batch has fewer rows than the node has replicas.
     """
     # Nodes that do not train synchronously have a strategy of one replica each.
     replicas = max(1, int(strategy.num_replicas_in_sync) // nodes)
@@ -52,21 +52,22 @@ def replicas_of_node(strategy: Any, nodes: int, batch_size: int) -> int:
 def replicated(strategy: Any, dataset: Any, weighted: bool, shared: bool = True) -> Any:
     """Return this node's batches for the replicas of a synchronous strategy.
 
-    With one replica in all, that is the dataset itself; otherwise a distributed dataset, in which
-    each batch is cut into as many parts as the node has replicas, such as GPUs.
+    With a single replica in the cluster, this is the dataset itself. Otherwise it is a distributed
+    dataset that divides each batch among the node's replicas, such as GPUs.
 
-    Made from a function, because TensorFlow takes the batches of a plain dataset for global ones
-    and splits them again. Before every batch TensorFlow would ask all nodes whether any still has
-    one, which costs more than most batches; nodes in lockstep know it without asking.
+    The distributed dataset is made from a function, because TensorFlow takes the batches of a plain
+    dataset for global ones and splits them again. By default, TensorFlow would ask all nodes before
+    every batch whether any node still has one, which takes longer than most batches. Nodes in
+    lockstep know this without asking.
 
     Args:
         strategy: The strategy.
         dataset: The node's batches; with several replicas, pairs of a batch and its scale (see
             `Step.weight`).
-        weighted: Whether batches end with the rows' weights, which a loop of the program's own
-            gets multiplied with the scale.
-        shared: Whether the nodes that train share the rows, in step with each other. One node that
-            does not, such as an evaluator, may do to its dataset what it likes.
+        weighted: Whether batches end with the rows' weights. In custom loops, these are multiplied
+            by the scale.
+        shared: Whether nodes share the rows and train in step. If not, as on an evaluator, all
+            methods of the dataset are allowed.
     """
     if not several_replicas(strategy):
         mark_own(dataset)
@@ -99,20 +100,20 @@ def replicated(strategy: Any, dataset: Any, weighted: bool, shared: bool = True)
 
 
 def local_batches(dataset: Any) -> Any:
-    """Return this node's own batches of a distributed dataset, or None where it is not ours."""
+    """Return this node's batches of a distributed dataset, or None if it is not a ctx dataset."""
     pairs = _pairs.get(dataset)
     return None if pairs is None else pairs.map(lambda batch, scale: batch)
 
 
 def cut_batches(dataset: Any, parts: int) -> Any:
-    """Return a dataset with that many elements for each batch: its rows, in their order.
+    """Return a dataset in which each batch is cut into a number of elements, in order.
 
-    The parts of a batch differ by one row at most, and may be empty. Their scales make up for it:
-    the mean over the parts is that over the batch.
+    The parts of a batch differ by at most one row, and may be empty. Their scales compensate for
+    this: the scaled mean over the parts equals the mean over the batch.
 
     Args:
         dataset: Pairs of a batch and its scale.
-        parts: How many parts to make of a batch.
+        parts: Number of parts of each batch.
     """
     import tensorflow as tf
 
@@ -139,7 +140,7 @@ def cut_batches(dataset: Any, parts: int) -> Any:
 
 
 def _distribute(strategy: Any, dataset: Any, finish: Callable[[Any], Any]) -> Any:
-    """Distribute the parts of a node's batches over its replicas, after a last change."""
+    """Distribute the parts of a node's batches over its replicas, after a final function."""
     import tensorflow as tf
 
     options = tf.data.Options()
@@ -159,7 +160,7 @@ def _distribute(strategy: Any, dataset: Any, finish: Callable[[Any], Any]) -> An
 
 
 def _as_seen(batch: Any, scale: Any, weighted: bool) -> Any:
-    """Return a batch as a loop of the program's own gets it."""
+    """Return a batch as a custom loop gets it."""
     import tensorflow as tf
 
     if not (weighted and isinstance(batch, tuple) and len(batch) == 3):
@@ -170,7 +171,7 @@ def _as_seen(batch: Any, scale: Any, weighted: bool) -> Any:
 
 
 def _rows(value: Any, begin: Any, end: Any, parts: int) -> Any:
-    """Return some rows of a tensor, with their number in its shape where that is known."""
+    """Return some rows of a tensor, with their number in its shape if it is known."""
     import tensorflow as tf
 
     taken = value[begin:end]

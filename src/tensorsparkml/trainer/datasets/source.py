@@ -1,4 +1,4 @@
-"""`Source`: what datasets and `DataFeed`s read, wherever the rows come from."""
+"""`Source`: rows for datasets and `DataFeed`s, from Spark or from files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tensorsparkml.trainer.datasets.feed_reader import Rows
 
 
 class Batches(Protocol):
-    """What a dataset needs of a source."""
+    """The part of a source that datasets use."""
 
     def first_rows(self, least: int = 1) -> LocatedBatch:
-        """Wait for this node's first rows and return them; reads nothing off the source.
+        """Wait for this node's first rows and return them, without consuming them.
 
         Raises:
-            EmptyFeedError: It is known already that some node has fewer rows than `least`.
+            EmptyFeedError: A node is already known to have fewer rows than `least`.
         """
 
     def batches(
@@ -26,29 +26,29 @@ class Batches(Protocol):
         """Read one pass in batches; every node yields the same number of them.
 
         Args:
-            size: Rows of a full batch on this node.
-            drop_remainder: Whether only full batches are yielded.
-            at_once: How many full batches may come together.
-            least: Rows that each of them has; see `PassCursor`.
+            size: Number of rows in a full batch on this node.
+            drop_remainder: Whether to yield only full batches.
+            at_once: How many full batches may be yielded together.
+            least: Number of rows that every batch has at least; see `PassCursor`.
 
         Raises:
-            EmptyFeedError: Some node has rows, but fewer than that, or no batch is full.
+            EmptyFeedError: A node has rows, but fewer than `least`; or no batch is full.
         """
 
 
 class Source(Batches, Protocol):
-    """A node's share of some rows, read in passes that are in lockstep with the other nodes'."""
+    """A node's share of rows, read in passes, in lockstep with the other nodes."""
 
     @property
     def terminated(self) -> bool:
-        """Whether the program needs no more."""
+        """Whether the program needs no more rows."""
 
     @property
     def passes_offered(self) -> int:
-        """How many passes a `DataFeed` delivers; known at the end of the first."""
+        """Number of passes that a `DataFeed` gives, known at the end of the first one."""
 
     def begin_pass(self, least: int = 0) -> PassCursor:
-        """Return the beginning of a pass; see `PassCursor`."""
+        """Begin a pass and return it; see `PassCursor`."""
 
     def next_batches(
         self, cursor: PassCursor, size: int, drop_remainder: bool, at_once: int = 1
@@ -56,10 +56,10 @@ class Source(Batches, Protocol):
         """Return the next batches of a pass, or None at its end; waits for the first of them."""
 
     def at_end(self, cursor: PassCursor) -> bool:
-        """Wait until it is known whether a pass has another batch, and return that it has none."""
+        """Wait until it is known whether a pass has another batch; return True if it has none."""
 
     def end_pass(self) -> None:
         """Record a complete pass."""
 
     def terminate(self) -> None:
-        """Want no more."""
+        """Need no more rows."""

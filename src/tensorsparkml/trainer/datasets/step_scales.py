@@ -1,10 +1,10 @@
 """The weight of a replica's batch in its step, and the datasets that know it.
 
-Keras divides the mean over a replica's batch by the number of replicas, and the strategy adds up
-what the replicas get. Where their batches differ in size, that mean must also be multiplied by the
-batch's rows, relative to an even share of the step's: the scale. A dataset of this library knows
-the scale of each batch, which does not belong to the element that a program sees. So each such
-dataset has a second one, of batches with their scales, which the repaired Keras reads instead.
+Keras divides the mean over a replica's batch by the number of replicas, and the strategy sums the
+replicas' results. If their batches differ in size, each mean must also be multiplied by the batch's
+scale: the number of its rows, relative to an even share of the step's rows. The scale is not part
+of the elements that a program sees. So each dataset of this library has a second dataset of batches
+with their scales, which the repaired Keras reads instead.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class ScaledDataset:
 
     Attributes:
         pairs: Distributed dataset of pairs: the element that the program sees, and its scale.
-        map: Returns a distributed dataset like the one the program sees, with a function applied
-            to each element, which is known here as well.
+        map: Returns a distributed dataset like the one that the program sees, with a function
+            applied to each element. It is marked as one of this library too.
     """
 
     pairs: Any
@@ -59,7 +59,7 @@ class ScaledDataset:
 
 
 class ScaledIterator:
-    """Yields batches as the program sees them; the repaired Keras takes them with their scales.
+    """Yields batches as the program sees them; the repaired Keras reads them with their scales.
 
     Attributes:
         pairs: The `tf.distribute.DistributedIterator` of batches and scales.
@@ -77,11 +77,11 @@ class ScaledIterator:
 
 
 def mark_own(dataset: Any, scales: ScaledDataset | None = None) -> None:
-    """Remember a dataset of this library, for as long as it lives.
+    """Mark a dataset as one of this library, as long as it lives.
 
     Args:
         dataset: A `tf.data.Dataset` for a single replica, or a distributed one.
-        scales: The scales of the batches, where it is distributed.
+        scales: The scales of the batches, if the dataset is distributed.
     """
     if scales is None:
         _local.add(dataset)
@@ -90,12 +90,12 @@ def mark_own(dataset: Any, scales: ScaledDataset | None = None) -> None:
 
 
 def is_own(dataset: Any) -> bool:
-    """Whether this very dataset is one of this library."""
+    """Whether a dataset is marked as one of this library."""
     return dataset in _local or dataset in _distributed
 
 
 def scales_of(dataset: Any) -> ScaledDataset | None:
-    """Return the batches of a dataset with their scales, or None where they all count the same."""
+    """Return the batches of a dataset with their scales, or None if all have the same scale."""
     return _distributed.get(dataset)
 
 
@@ -111,10 +111,10 @@ def scaled(scale: Any) -> Iterator[None]:
 
 
 def current_scale() -> Any:
-    """Return the scale of the batch of which a loss is being computed, or None.
+    """Return the scale of the batch for which a loss is being computed, or None.
 
-    It is None, too, within a `tf.function` that the step calls: such a function may be used by
-    other graphs later, to which the step's tensors mean nothing.
+    It is also None within a `tf.function` that the step calls, because other graphs may use that
+    function later, and cannot use the step's tensors.
     """
     scale = getattr(_active, "scale", None)
     if scale is None:

@@ -1,4 +1,4 @@
-"""Arrays of a batch as tensors: their signatures, and ragged ones put together."""
+"""Arrays of a batch as tensors: their signatures, and ragged tensors."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def signature(spec: ColumnSpec | MatrixSpec, first_axes: tuple[int | None, ...])
     """Return the `tf.TensorSpec` of a column's or matrix's batches, or several in a `Ragged`.
 
     Args:
-        spec: What the column becomes.
-        first_axes: Rows of a batch, or None where they vary; before them, for columns that are not
-            ragged, the number of batches that come together, if several do.
+        spec: Shape and dtype of the column's rows.
+        first_axes: Number of rows in a batch, or None if it varies. If several batches of a column
+            that is not ragged come together, their number precedes it.
     """
     import tensorflow as tf
 

@@ -30,9 +30,9 @@ class BatchLayout:
     """Which columns go where in an element of the dataset.
 
     Args:
-        features: Columns of the model's inputs, or None for all that are nothing else.
+        features: Columns of the model's inputs, or None for all that are neither label nor weight.
         label: Columns of the targets, or None.
-        sample_weight: Column of the rows' weights; True for weights of 1; None for none.
+        sample_weight: Column of weights; True for weights of 1; None for no weights.
     """
 
     def __init__(
@@ -57,24 +57,24 @@ class BatchLayout:
         return tuple(map(str, self._features))
 
     def columns(self) -> list[Wanted] | None:
-        """Return the columns and matrices that are read, or None for all."""
+        """Return the columns and matrices to read, or None for all columns."""
         if self._features is None:
             return None
         return list(dict.fromkeys([*_names(self._features), *self.named()]))
 
     def named(self) -> list[Wanted]:
-        """Return what label and weight are, which features do not include by themselves."""
+        """Return the columns of label and weight, which `features=None` leaves out."""
         weight: list[Wanted] = [self._weight] if isinstance(self._weight, str) else []
         return [*_names(self._label), *weight]
 
     def resolve(self, available: Sequence[str]) -> None:
-        """Choose the features, where none were named, from the columns that there are."""
+        """Choose the features from the available columns, if none were named."""
         if self._features is None:
             used = {*_names(self._label), self._weight}
             self._features = {name: name for name in available if name not in used}
 
     def arrange(self, columns: Mapping[Any, Any], weights: Any) -> Any:
-        """Return `x`, `(x, y)` or `(x, y, sample_weight)` made from what the columns map to."""
+        """Return `x`, `(x, y)` or `(x, y, sample_weight)`, given the columns' values."""
         features = _arrange(self._features, columns)
         if self._label is None:
             return features
@@ -106,8 +106,8 @@ def local_dataset(
 ) -> Any:
     """Return a `tf.data.Dataset` of this node's batches; each iteration is one pass.
 
-    Waits for the first rows, which tell the shapes. TensorFlow makes an error of its own of what a
-    batch raises, so `on_error` gets the original first. Every batch has `least` rows (see
+    Waits for the first rows, which set the shapes. If a batch raises an error, `on_error` gets it
+    before TensorFlow wraps it in one of its own. Every batch has at least `least` rows (see
     `PassCursor`). With `scaled`, elements are pairs of a batch and its scale, a float32 scalar (see
     `Step.weight`).
     """
@@ -148,10 +148,10 @@ def local_dataset(
 
 
 def transformed(dataset: Any, transform: Callable[..., Any] | None, *, scaled: bool = False) -> Any:
-    """Return the batches as the user's function makes them, in their order, one for one.
+    """Return the dataset with the user's function applied to each batch, in order.
 
-    So the number of batches, in which the nodes must agree, cannot change. With `scaled`, the
-    dataset is one of pairs, of which the function gets the batch.
+    Each batch becomes one batch, so the nodes' numbers of batches stay equal. With `scaled`,
+    elements are pairs of a batch and its scale, and the function gets the batch.
     """
     import tensorflow as tf
 
@@ -171,10 +171,10 @@ def transformed(dataset: Any, transform: Callable[..., Any] | None, *, scaled: b
 
 
 def _apart(*stacked: Any) -> Any:
-    """Return a dataset of the batches that come together.
+    """Return a dataset with a separate element for each of the batches that come together.
 
-    Not `unbatch`, which copies every batch, and crashes (2.21) on tensors without values: those of
-    a column of empty lists, or of a batch without rows. Slices share the memory of the whole.
+    `unbatch` would copy every batch, and crashes (2.21) on tensors without values, as in a column
+    of empty lists or a batch without rows. Slices share the memory of the whole tensor.
     """
     import tensorflow as tf
 
@@ -182,11 +182,12 @@ def _apart(*stacked: Any) -> Any:
 
 
 def _taken_over(given: set[int], leaf: np.ndarray | Ragged) -> np.ndarray | Ragged:
-    """Return what TensorFlow may write to: an array of which nobody else reads.
+    """Return an array that TensorFlow may overwrite, because nobody else reads it.
 
     Args:
-        given: The arrays that it has got of the same element; one may stand in two places.
-        leaf: The next one.
+        given: The arrays of the same element that TensorFlow already has. An array may occur twice
+            in an element.
+        leaf: The next array.
     """
     if isinstance(leaf, Ragged):
         return Ragged(own(leaf.values), tuple(map(own, leaf.row_splits)))
@@ -197,7 +198,7 @@ def _taken_over(given: set[int], leaf: np.ndarray | Ragged) -> np.ndarray | Ragg
 
 
 def _stack(rows: Rows, array: np.ndarray) -> np.ndarray:
-    """Return the rows of several batches with an axis for the batches."""
+    """Return the rows of several batches, with an additional first axis for the batches."""
     return array.reshape(rows.batches, rows.count // rows.batches, *array.shape[1:])
 
 

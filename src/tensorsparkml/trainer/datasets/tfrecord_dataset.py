@@ -43,19 +43,18 @@ def tfrecord_dataset(
         files: The files.
         rank: Rank of this node.
         nodes: Number of nodes.
-        layout: What an element is.
-        schema: The features as `tf.io.parse_example` takes them, or None for those of the first
-            record.
-        batch_size: Rows of a full batch on this node.
-        drop_remainder: Whether only full batches are yielded.
+        layout: The columns of an element.
+        schema: The features for `tf.io.parse_example`, or None for those of the first record.
+        batch_size: Number of rows in a full batch on this node.
+        drop_remainder: Whether to yield only full batches.
         shuffle: How to shuffle, or None.
-        reporter: Counts what is read: all rows of a pass when it begins.
-        least: Rows that every batch has; see `PassCursor`.
+        reporter: Counts the rows that are read: all rows of a pass when it begins.
+        least: Number of rows that every batch has at least; see `PassCursor`.
         scaled: Whether elements are pairs of a batch and its scale (see `Step.weight`).
 
     Raises:
-        EmptyFeedError: A node has fewer records than that, or no batch is full.
-        DataError: The first record has not the features that the schema says.
+        EmptyFeedError: A node has fewer records than `least`, or no batch is full.
+        DataError: The first record does not have the features of the schema.
     """
     import tensorflow as tf
 
@@ -115,7 +114,7 @@ def tfrecord_dataset(
 
 
 def find_corrupt_record(files: TFRecordFiles) -> DataError | None:
-    """Look for the record with a wrong checksum, of which TensorFlow does not tell the file."""
+    """Find the record with a wrong checksum; TensorFlow does not name its file."""
     import tensorflow as tf
 
     for part in files.parts:
@@ -139,12 +138,12 @@ def find_corrupt_record(files: TFRecordFiles) -> DataError | None:
 
 
 def _cut(dataset: Any, plan: PassPlan, drop_remainder: bool) -> Any:
-    """Cut a dataset of rows in batches of any size into batches of the sizes of a pass.
+    """Regroup batches of any size into the batches of a pass.
 
     Args:
-        dataset: The rows, as many as the plan says.
+        dataset: The rows in batches of any size; their total number must match the plan.
         plan: The steps of the pass.
-        drop_remainder: Whether all batches are full, and their shape is to say so.
+        drop_remainder: Whether all batches are full, so that their shape has the number of rows.
     """
     # All of one size but a smaller last one, unless the steps are dealt so that all have rows.
     last = [step.rows for step in plan.last]

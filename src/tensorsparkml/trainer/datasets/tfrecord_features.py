@@ -26,14 +26,13 @@ class ParsedFeatures:
 
     Args:
         files: The files.
-        layout: What an element is.
-        schema: The features as `tf.io.parse_example` takes them, or None for those of the first
-            record.
+        layout: The columns of an element.
+        schema: The features for `tf.io.parse_example`, or None for those of the first record.
 
     Raises:
-        MissingColumnError: There is no such feature.
+        MissingColumnError: A requested feature does not exist.
         UnsupportedColumnError: A feature cannot be a column of a matrix.
-        DataError: The first record has not the features that the schema says.
+        DataError: The first record does not have the features of the schema.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class ParsedFeatures:
 
     @property
     def single(self) -> list[str]:
-        """The features that no matrix holds."""
+        """The features that are in no matrix."""
         inside = {name for names in self._matrices.values() for name in names}
         return [name for name in self._parsed if name not in inside]
 
@@ -139,7 +138,7 @@ def _width(feature: Any) -> int:
 def _inferred(
     files: TFRecordFiles, example: Any, wanted: Collection[Wanted] | None
 ) -> dict[str, Any]:
-    """Return the features of a record, each of fixed length."""
+    """Return the features of a record, each with the length that it has there."""
     import tensorflow as tf
 
     dtypes = {"bytes_list": tf.string, "float_list": tf.float32, "int64_list": tf.int64}
@@ -159,7 +158,7 @@ def _inferred(
 
 
 def _names(wanted: Wanted, name: str) -> bool:
-    """Whether something that is wanted names a feature."""
+    """Whether a requested column or matrix includes a feature."""
     if not isinstance(wanted, Matrix):
         return wanted == name
     if isinstance(wanted.columns, str):

@@ -1,4 +1,4 @@
-"""`Inference`: batches that Spark asks a program about, each of which gets a reply."""
+"""`Inference`: batches of rows that Spark sends, each of which gets a reply."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tensorsparkml.trainer.inference.partition_call import PartitionCalls
 
 
 class InferenceBatch(Mapping[str, Any]):
-    """Rows of one partition, as one array of shape `(rows, ...)` for each column.
+    """Rows of one partition, with an array of shape `(rows, ...)` for each column.
 
     Attributes:
         rows: Number of rows, at least one.
-        partition: Index of the Spark partition that they are of.
+        partition: Index of the Spark partition that the rows come from.
     """
 
     def __init__(self, cut: Cut, columns: Mapping[str, Any], calls: PartitionCalls) -> None:
@@ -38,7 +38,7 @@ class InferenceBatch(Mapping[str, Any]):
         self._replied = False
 
     def __getitem__(self, name: str) -> Any:
-        """Return the array of a column, or raise MissingColumnError, which is no KeyError."""
+        """Return the array of a column, or raise MissingColumnError (not a KeyError)."""
         if name not in self._columns:
             raise self._missing(name)
         return self._columns[name]
@@ -47,7 +47,7 @@ class InferenceBatch(Mapping[str, Any]):
         return name in self._columns
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return the array of a column, or the default where the batch does not have it."""
+        """Return the array of a column, or the default if the batch does not have it."""
         return self._columns.get(name, default)
 
     def __iter__(self) -> Iterator[str]:
@@ -58,10 +58,10 @@ class InferenceBatch(Mapping[str, Any]):
 
     @property
     def elements(self) -> list[Any]:
-        """The rows of an RDD, as they were there.
+        """The elements of the RDD.
 
         Raises:
-            DataError: The rows are those of a DataFrame.
+            DataError: The rows come from a DataFrame.
         """
         if not self._cut.stream.request.elements:
             raise DataError('these are rows of a DataFrame; read its columns: batch["x"]')
@@ -70,20 +70,20 @@ class InferenceBatch(Mapping[str, Any]):
 
     @property
     def replied(self) -> bool:
-        """Whether it has had its reply."""
+        """Whether the batch has got its reply."""
         return self._replied
 
     def reply(self, results: Any) -> None:
         """Send the results of these rows to Spark.
 
         Args:
-            results: Columns by name: arrays of shape `(rows, ...)`, tensors, or lists; or a
-                `pyarrow.RecordBatch`. For an RDD, a list of anything that can be pickled. There
-                may be more or fewer results than rows, unless columns are kept beside them.
+            results: A dict from column names to arrays of shape `(rows, ...)`, tensors or lists; or
+                a `pyarrow.RecordBatch`. For an RDD, a list of anything that can be pickled. There
+                may be more or fewer results than rows, unless the driver's call has `keep`.
 
         Raises:
-            DataError: They are not what the schema says that the driver gave.
-            InferenceError: The batch has had its reply.
+            DataError: The results do not fit the schema of `cluster.inference`.
+            InferenceError: The batch has got its reply already.
         """
         if self._replied:
             raise InferenceError(f"{self.describe()} has had its reply; reply once to each batch")
@@ -96,7 +96,7 @@ class InferenceBatch(Mapping[str, Any]):
         self._calls.answer(self._cut.stream, LocatedBatch(batch, self._cut.slices[0].origin))
 
     def describe(self) -> str:
-        """Name the batch in an error."""
+        """Return a description of the batch for messages."""
         return f"the batch that begins with {self._cut.slices[0].origin.describe(0)}"
 
     def _missing(self, name: str) -> MissingColumnError:
@@ -136,10 +136,10 @@ class Inference:
     Args:
         agent: The node's agent.
         feed: Name of the feed.
-        batch_size: Rows of a batch, where batches are iterated over.
-        columns: Names of the columns, a mapping from other names to columns and matrices, or None
-            for all columns that are not kept beside the results.
-        convert: How columns become tensors, where the default is not wanted.
+        batch_size: Number of rows in a batch when iterating.
+        columns: Names of the columns, a dict from names for the arrays to columns and matrices, or
+            None for all columns except those that `keep` names.
+        convert: How columns become tensors, if not by default.
     """
 
     def __init__(
@@ -169,11 +169,11 @@ class Inference:
         """Wait for the next batch and return it, or None when the driver has left the with block.
 
         Args:
-            batch_size: Rows of a full batch; the last one of a partition may be smaller.
+            batch_size: Number of rows in a full batch; the last one of a partition may be smaller.
 
         Raises:
-            InferenceError: The batch before has had no reply.
-            DataError: A column does not exist, or a value in it does not fit.
+            InferenceError: The previous batch has got no reply.
+            DataError: A column does not exist, or one of its values does not fit.
         """
         if self._last is not None and not self._last.replied:
             raise InferenceError(
