@@ -167,12 +167,12 @@ def supported_row(example: Example) -> str:
 
 
 def unsupported_row(spark_type: T.DataType) -> str:
-    """Return the row for a type that does not become a tensor, with the advice of its error."""
+    """Return the row for a type that cannot become a tensor, with the advice of its error."""
     field = arrow_field(spark_type)
     try:
         assembler(field, None)
     except UnsupportedColumnError as error:
-        advice = error.message.partition("does not become a tensor: ")[2]
+        advice = error.message.partition("cannot become a tensor: ")[2]
     else:
         raise AssertionError(f"{spark_type} becomes a tensor")
     return f"| `{simple_name(spark_type)}` | {advice} |"

@@ -91,7 +91,7 @@ class TFCluster:
         from pyspark.streaming import DStream
 
         if num_epochs < 0:
-            raise ConfigurationError(f"num_epochs cannot be negative, as {num_epochs} is")
+            raise ConfigurationError(f"num_epochs must not be negative, but is {num_epochs}")
         feed = self._feed(qname, "train")
 
         def add(rdd: RDD[Any]) -> None:
@@ -169,7 +169,7 @@ class TFCluster:
             raise ConfigurationError(f"TFCluster.{method} needs input_mode=InputMode.SPARK")
         if name not in self._feeds:
             raise ConfigurationError(
-                f"there is no queue {name!r}; there are {', '.join(self._feeds)}"
+                f"there is no queue {name!r}; the queues are {', '.join(self._feeds)}"
             )
         return self._feeds[name]
 
@@ -263,7 +263,7 @@ def run(
     fed = input_mode == InputMode.SPARK
     for name, given in (("driver_ps_nodes", driver_ps_nodes), ("eval_node", eval_node)):
         if fed and given:
-            raise ConfigurationError(f"{name} works with InputMode.TENSORFLOW only")
+            raise ConfigurationError(f"{name} needs input_mode=InputMode.TENSORFLOW")
     names = NodeNames(num_executors, num_ps, master_node, bool(eval_node))
     nodes = tsm.Cluster(
         Program(map_fun, names, release_port),

@@ -30,7 +30,7 @@ def hdfs_path(ctx: Any, path: str) -> str:
         return f"{root}/{ctx.working_dir[1:]}/{path}"
     if root.startswith(("hdfs://", "viewfs://")):
         return f"{root}/user/{getpass.getuser()}/{path}"
-    logger.warning("%s has no home folders; %r is taken for a path from its root", root, path)
+    logger.warning("%s has no home folders, so %r starts at its root", root, path)
     return f"{root}/{path}"
 
 
@@ -47,7 +47,7 @@ def start_cluster_server(ctx: Any, num_gpus: int = 1, rdma: bool = False) -> tup
     """
     if rdma:
         raise ConfigurationError(
-            "rdma=True needs the protocol grpc+verbs, which TensorFlow 2 lacks; leave it out"
+            "rdma=True needs the protocol grpc+verbs, which TensorFlow 2 does not have; omit it"
         )
     import tensorflow as tf
 
@@ -61,7 +61,7 @@ def start_cluster_server(ctx: Any, num_gpus: int = 1, rdma: bool = False) -> tup
 def release_port(ctx: Any) -> None:
     """Let TensorFlow have the node's port, which `release_port=False` has kept."""
     if ctx.tmp_socket is None:
-        logger.warning("release_port() has nothing to release")
+        logger.warning("release_port() did nothing: this node's port is not reserved")
         return
     ctx.tmp_socket.close()
     ctx.tmp_socket = None

@@ -109,8 +109,8 @@ class NodeFeeds:
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
-            f"ctx.mgr has no {name!r}: there are no queues of a manager any more; use the methods "
-            "of ctx.get_data_feed()"
+            f"ctx.mgr has no {name!r}, because nodes have no queues; use the methods of "
+            "ctx.get_data_feed()"
         )
 
 

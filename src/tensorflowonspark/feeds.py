@@ -104,7 +104,7 @@ class InferenceRows:
         rows = 0 if self._batch is None else self._batch.rows - len(self._rows)
         if len(self._results) > rows:
             raise InferenceError(
-                f"batch_results was given {len(self._results)} results for {rows} rows; give one "
+                f"batch_results got {len(self._results)} results for {rows} rows; pass one result "
                 "for each row that next_batch has returned"
             )
         if self._batch is not None and len(self._results) == self._batch.rows:
@@ -114,9 +114,9 @@ class InferenceRows:
     def _take(self, size: int) -> None:
         if self._batch is not None:
             raise InferenceError(
-                f"batch_results was given {len(self._results)} results for "
-                f"{self._batch.describe()}, which has {self._batch.rows} rows; give one result "
-                "for each row before you ask for the next batch"
+                f"batch_results got {len(self._results)} results for {self._batch.describe()}, "
+                f"which has {self._batch.rows} rows; pass one result for each row before you "
+                "request the next batch"
             )
         self._batch = self._inference.next_batch(size)
         self.ended = self._batch is None

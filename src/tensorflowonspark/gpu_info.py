@@ -34,8 +34,8 @@ def get_gpus(
     gpus = by_free_memory(free_gpu_memory())
     if len(gpus) < num_gpu:
         raise NotEnoughGpusError(
-            f"{num_gpu} GPUs were asked for, but this host has {len(gpus)} (no GPU, no driver, or "
-            "the package nvidia-ml-py is missing)"
+            f"{num_gpu} GPUs were requested, but this host has {len(gpus)}; request fewer, or "
+            "check that NVIDIA's driver and the package nvidia-ml-py are installed"
         )
     if not num_gpu:
         chosen: tuple[str, ...] = ()

@@ -29,7 +29,7 @@ class NodeNames:
         """Check the numbers."""
         if self.training < 1:
             raise ConfigurationError(
-                f"num_executors={self.nodes} leaves no worker beside num_ps={self.ps}"
+                f"num_executors={self.nodes} leaves no worker, given num_ps={self.ps}"
                 f"{' and an evaluator' if self.evaluator else ''}; raise num_executors"
             )
 

@@ -90,7 +90,7 @@ def seconds(name: str, value: Any) -> float:
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not 0 <= value <= threading.TIMEOUT_MAX:  # NaN is not
         most = f"{threading.TIMEOUT_MAX:.0f}"
-        refuse(name, f"a number of seconds that is not negative, and at most {most}", value)
+        refuse(name, f"a number of seconds from 0 to {most}", value)
     return value if isinstance(value, int | float) else float(value)
 
 
@@ -125,7 +125,7 @@ def choice(*choices: Any) -> Check:
 def text(name: str, value: Any) -> str:
     """Check for a string that is not empty."""
     if not isinstance(value, str) or not value:
-        refuse(name, "a string that is not empty", value)
+        refuse(name, "a non-empty string", value)
     return value
 
 
@@ -158,7 +158,7 @@ def paths(name: str, value: Any) -> list[str]:
     """Check for a path or a URI, or several, which become a list."""
     many = [value] if (found := as_list(value)) is None else found
     if not many:
-        refuse(name, "a path or a URI, or several", value)
+        refuse(name, "a path or a URI, or a list of them", value)
     return [path(name, each) for each in many]
 
 
@@ -175,7 +175,7 @@ def names(name: str, value: Any) -> list[str]:
 def some_names(name: str, value: Any) -> list[str]:
     """Check for a list of different strings that is not empty."""
     if not (found := names(name, value)):
-        refuse(name, "a list of different names that is not empty", value)
+        refuse(name, "a non-empty list of different names", value)
     return found
 
 
@@ -194,7 +194,7 @@ def named(check: Check) -> Check:
             refuse(name, "a dict", value)
         for key in value:
             if not isinstance(key, str):
-                refuse(name, f"a dict with names as keys; {shown(key)} is none", value)
+                refuse(name, f"a dict with strings as keys (the key {shown(key)} is not)", value)
         return {key: check(f"{name}[{shown(key)}]", each) for key, each in value.items()}
 
     return check_all
@@ -212,7 +212,9 @@ def variables(name: str, value: Any) -> dict[str, str]:
     for key in found:
         if not key or "=" in key or "\0" in key:
             refuse(
-                name, f"a dict of environment variables; {shown(key)} is the name of none", value
+                name,
+                f"a dict of environment variables ({shown(key)} cannot be a variable's name)",
+                value,
             )
     return found
 

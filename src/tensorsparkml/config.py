@@ -123,8 +123,8 @@ class ClusterConfig:
             object.__setattr__(self, name, check(name, getattr(self, name)))
         if self.num_ps and not self.between_graph and self.num_workers < 2:
             raise ConfigurationError(
-                "parameter servers need num_workers=2 or more: the chief, which hands out the "
-                "steps, and a worker that computes them (or between_graph=True)"
+                "parameter servers need num_workers=2 or more: a chief, which dispatches steps, "
+                "and a worker, which runs them; raise num_workers, or set between_graph=True"
             )
         for name in ("between_graph", "driver_ps_nodes"):
             if getattr(self, name) and not self.num_ps:
@@ -134,15 +134,15 @@ class ClusterConfig:
         folder, logs = self.work_dir, self.log_dir
         if folder is not None and "://" in folder:
             raise ConfigurationError(
-                f"work_dir must be the path of a local folder, which is made on each host, "
-                f"not {folder!r}"
+                f"work_dir must be the path of a local folder, not {folder!r}; each host creates "
+                "this folder"
             )
         if self.tensorboard == "driver" and (
             logs is None or ("://" in logs and not logs.startswith("file://"))
         ):
             raise ConfigurationError(
                 'tensorboard="driver" needs a log_dir that the driver and the chief share, such as '
-                f'a mounted folder, not {logs!r}; tensorboard="chief" works with any'
+                f'a mounted folder, not {logs!r}; tensorboard="chief" works with any log_dir'
             )
 
     @property
@@ -206,5 +206,5 @@ def make_config(settings: ClusterSettings) -> ClusterConfig:
     unknown = sorted(set(settings) - set(ClusterConfig.__dataclass_fields__))
     if unknown:
         known = ", ".join(sorted(ClusterConfig.__dataclass_fields__))
-        raise ConfigurationError(f"unknown setting {', '.join(unknown)}; there are: {known}")
+        raise ConfigurationError(f"unknown setting {', '.join(unknown)}; the settings are {known}")
     return ClusterConfig(**cast(dict[str, Any], settings))

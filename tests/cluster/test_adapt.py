@@ -88,7 +88,7 @@ def adapt_on_nodes(args, ctx):
 
         with pytest.raises(ConfigurationError, match=r"call ctx\.adapt\(layer, dataset"):
             keras.layers.Normalization().adapt(ctx.dataset(batch_size=BATCH, features="price"))
-        with pytest.raises(ConfigurationError, match="dataset must be what ctx"):
+        with pytest.raises(ConfigurationError, match="dataset must be a dataset from ctx"):
             ctx.adapt(keras.layers.StringLookup(), ["Oslo"])
 
         # The feed can still be read, by a model that has the layers.
@@ -151,7 +151,7 @@ def adapt_without_data(args, ctx):
     ("layers", "message"),
     [
         ({0: "Layer"}, "worker:0 ended without the call adapt 1; all nodes must make the same"),
-        ({0: "Layer", 1: "Other"}, "adapts (Layer, and the one of rank 1 Other|Other, and the)"),
+        ({0: "Layer", 1: "Other"}, "adapts (Layer, and node 1 adapts Other|Other, and node 0)"),
     ],
 )
 def test_nodes_that_adapt_different_layers_do_not_hang(spark, layers, message):

@@ -114,7 +114,7 @@ def test_predictions_are_refused_when_they_are_asked_for(spark, tmp_path):
         "features must be the name": {"features": ["id"]},
         "no column 'key' in the DataFrame; it has id": {"features": {"x": "key"}},
         "no column 'other'": {"convert": {"other": tsm.Column()}},
-        "there is a column 'id' already": {"output": "id"},
+        "already has a column 'id'": {"output": "id"},
     }
     for message, wrong in calls.items():
         arguments = {"model": "none", "features": "id", **wrong}

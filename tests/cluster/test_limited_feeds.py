@@ -110,7 +110,7 @@ def test_a_program_that_stops_early_ends_the_replay(spark):
 def test_the_tasks_that_start_the_nodes_deliver_once(spark):
     options = {"spark": spark, "num_workers": 2, "data": large(spark), "spool_bytes": 100_000}
     check(tsm.run(read_passes, cache=False, **options), passes=1)
-    with pytest.raises(errors.SpentFeedError, match="cannot come again"):
+    with pytest.raises(errors.SpentFeedError, match="cannot send them again"):
         tsm.run(read_passes, cache=False, epochs=2, **options)
 
 
@@ -121,7 +121,7 @@ def test_a_seed_needs_all_rows_at_once(spark):
         tsm.Cluster(read_passes, spark=spark, num_workers=2, spool_bytes=100_000) as cluster,
     ):
         cluster.train(large(spark), shuffle=True, seed=7)
-    with pytest.raises(errors.ConfigurationError, match=r"feed them with cluster\.train"):
+    with pytest.raises(errors.ConfigurationError, match=r"use cluster\.train\(df, shuffle=True"):
         tsm.Cluster(read_passes, spark=spark, direct=spark.range(9), shuffle=True, seed=7)
     with tsm.Cluster(read_passes, spark=spark, num_workers=2) as cluster:
         with pytest.raises(errors.ConfigurationError, match="leave out cache=False, or the seed"):

@@ -71,7 +71,7 @@ def test_no_instances_are_no_results(spark):
 
 @pytest.mark.parametrize("settings", [{"num_workers": 2}, {"evaluator": True}])
 def test_settings_of_several_nodes_are_refused(spark, settings):
-    with pytest.raises(errors.ConfigurationError, match="one node each"):
+    with pytest.raises(errors.ConfigurationError, match="on one node"):
         tsm.run_parallel(report, [1], spark=spark, **settings)
 
 

@@ -322,7 +322,7 @@ def test_what_the_chief_cannot_have_is_explained(spark):
     feed, fit, strategy = found
     assert "are on the workers" in feed
     assert "call model.compile(...)" in fit
-    assert "has its strategy already" in strategy
+    assert "already has its strategy" in strategy
 
 
 def fit_in_shards(args, ctx):
@@ -340,7 +340,7 @@ def fit_in_shards(args, ctx):
 def test_keras_3_variables_in_shards_are_refused(spark):
     rows = spark.range(20).selectExpr("array_repeat(float(id), 4) as many", "float(id) as y")
     with (
-        pytest.raises(errors.ConfigurationError, match="cut into shards") as caught,
+        pytest.raises(errors.ConfigurationError, match="split into shards") as caught,
         tsm.Cluster(fit_in_shards, spark=spark, num_workers=2, num_ps=2) as cluster,
     ):
         cluster.train(rows)

@@ -226,7 +226,7 @@ def test_one_call_with_a_seed(spark):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda spark: {"validation": spark.range(3)}, "give data="),
+        (lambda spark: {"validation": spark.range(3)}, "pass data="),
         (lambda spark: {"data": {1: 2}}, "a Spark DataFrame or an RDD, not a dict"),
         (lambda spark: {"data": spark.range(3), "validation": 3}, "an RDD, not a int"),
         (lambda spark: {"data": spark.range(3), "seed": 3}, "requires shuffle=True"),

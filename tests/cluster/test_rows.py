@@ -195,7 +195,7 @@ def test_a_report_of_rows_that_the_launch_tasks_deliver(spark):
     [
         ({"datasets": {"a": "x"}, "data": "x"}, "leave out data=… and validation=…"),
         ({"datasets": {"a": "x"}, "validation": "x"}, "leave out data=… and validation=…"),
-        ({"validation": "x"}, "give data=…"),
+        ({"validation": "x"}, "pass data=…"),
         ({"datasets": {"test": "x"}, "epochs": 2}, "are for the feed 'train'"),
         ({"seed": 3}, "are for the feed 'train'"),
     ],

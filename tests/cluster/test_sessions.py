@@ -8,11 +8,11 @@ from pathlib import Path
 from tensorsparkml.driver.spark.session import usable_session
 
 EXPECTED = [
-    "there is no active SparkSession; make one with SparkSession.builder.getOrCreate()",
+    "there is no active SparkSession; create one: SparkSession.builder.getOrCreate()",
     "spark must be a SparkSession, not 'local[1]'",
-    "this SparkSession is stopped; make another one with SparkSession.builder.getOrCreate(), and "
-    "make the DataFrame with it",
-    "there is no active SparkSession; make one with SparkSession.builder.getOrCreate()",
+    "this SparkSession is stopped; create another one with SparkSession.builder.getOrCreate(), and "
+    "create the DataFrame with it",
+    "there is no active SparkSession; create one: SparkSession.builder.getOrCreate()",
 ]
 
 

@@ -113,7 +113,7 @@ def test_an_agent_hangs_for_good(spark, tmp_path, caplog, slots, stops_trainer):
     assert caught.value.node == "worker:0"
     assert "lease_seconds=6" in caught.value.message
     agent, trainer = map(int, (tmp_path / "processes").read_text().split())
-    warned = [record.message for record in caplog.records if "not confirmed" in record.message]
+    warned = [record.message for record in caplog.records if "did not confirm" in record.message]
     if stops_trainer:
         assert f"worker:0 on 127.0.0.1 (processes {agent}, {trainer})" in warned[0]
         os.kill(agent, signal.SIGCONT)  # it then ends by itself, with its trainer

@@ -17,12 +17,12 @@ def ask_for_validation(args, ctx):
 @pytest.mark.parametrize("fed_by_jobs", [False, True])
 def test_a_run_knows_its_feeds(spark, fed_by_jobs):
     options = {"columns": ["id"]} if fed_by_jobs else {}
-    with pytest.raises(tsm.errors.UnknownFeedError, match=r"'validation': the only .* 'train';"):
+    with pytest.raises(tsm.errors.UnknownFeedError, match=r"'validation': the only .* 'train'\."):
         tsm.run(ask_for_validation, spark=spark, data=spark.range(4), packages=(), **options)
 
 
 def test_a_run_without_data_has_none(spark):
-    with pytest.raises(tsm.errors.UnknownFeedError, match=r"'validation': there is no feed;"):
+    with pytest.raises(tsm.errors.UnknownFeedError, match=r"'validation': there is no feed\."):
         tsm.run(ask_for_validation, spark=spark, packages=())
 
 
@@ -34,7 +34,7 @@ def test_in_a_cluster_a_feed_may_come_until_the_block_is_left(spark, caplog):
     with caplog.at_level(logging.INFO, logger="tensorsparkml.node"):
         cluster = tsm.Cluster(main, spark=spark, num_workers=2, packages=())
         with (
-            pytest.raises(tsm.errors.UnknownFeedError, match=r"'validation': the .* 'other';"),
+            pytest.raises(tsm.errors.UnknownFeedError, match=r"'validation': the .* 'other'\."),
             cluster,
         ):
             cluster.open_feed("other")

@@ -11,7 +11,7 @@ def train_on_parts(args, ctx):
     with ctx.strategy.scope():
         model = keras.Sequential([keras.Input((1,), name="x"), keras.layers.Dense(1)])
         model.compile("sgd", "mse")
-    columns = r"2 tensors \(a, b\), and the model has 1 input \(x\)"
+    columns = r"2 tensors \(a, b\), but the model has 1 input \(x\)"
     for label in ("b", None):
         dataset = ctx.dataset(batch_size=4, features=["a", "b"], label=label)
         with pytest.raises(tsm.errors.ConfigurationError, match=columns):

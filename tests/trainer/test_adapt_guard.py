@@ -36,7 +36,7 @@ def test_layers_say_what_to_do_with_a_distributed_dataset():
     assert len(outcome.value["errors"]) == 6
     for name, (kind, message) in outcome.value["errors"].items():
         assert kind == "ConfigurationError"
-        assert message.startswith(f"{name}.adapt got a distributed dataset")
+        assert message.startswith(f"{name}.adapt would see only this node's part")
         assert "call ctx.adapt(layer, dataset)" in message
     assert outcome.value["mean"] == 1.5
 

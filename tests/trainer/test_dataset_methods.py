@@ -126,7 +126,7 @@ def test_what_could_bring_nodes_out_of_step_is_refused(outcomes: Any) -> None:
         assert set(node["refused"]) == set(REFUSED)
         for name, (message, after_others) in node["refused"].items():
             assert message == after_others
-            assert message.startswith(f"a dataset that nodes share has no `{name}`, after which")
+            assert message.startswith(f"a dataset that nodes share has no `{name}`, because")
 
 
 def test_a_loop_in_a_function_reads_them(outcomes: Any) -> None:

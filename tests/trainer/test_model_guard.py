@@ -7,7 +7,7 @@ from two_processes import Node, run_processes
 
 from tensorsparkml.trainer.repairs.model_guard import name_features
 
-SCOPE = "make and compile the model in `with ctx.strategy.scope():`"
+SCOPE = "create and compile the model in `with ctx.strategy.scope():`"
 
 
 def misuse_models(node: Node) -> dict[str, Any]:
@@ -90,11 +90,11 @@ def outcome() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("what", "outside"),
     [
-        ("model, fit", "the model was made"),
-        ("model, evaluate", "the model was made"),
-        ("model, predict", "the model was made"),
-        ("optimizer", "the model's optimizer was made"),
-        ("layer", "the layer with the variable 'ready/kernel' was made"),
+        ("model, fit", "the model was created"),
+        ("model, evaluate", "the model was created"),
+        ("model, predict", "the model was created"),
+        ("optimizer", "the model's optimizer was created"),
+        ("layer", "the layer with the variable 'ready/kernel' was created"),
     ],
 )
 def test_what_is_made_outside_of_the_scope_is_named(outcome: Any, what: str, outside: str) -> None:
@@ -108,7 +108,7 @@ def test_what_is_made_outside_of_the_scope_is_named(outcome: Any, what: str, out
 def test_features_that_the_model_does_not_take_are_named(outcome: Any, what: str) -> None:
     kind, message = outcome["found"][f"two columns{what}"]
     assert kind == "ConfigurationError"
-    assert "the dataset's features are 2 tensors (a, b), and the model has 1 input (x);" in message
+    assert "the dataset's features are 2 tensors (a, b), but the model has 1 input (x);" in message
     assert "tsm.Matrix" in message
 
 
@@ -137,6 +137,6 @@ def begin_without_a_strategy(node: Node) -> str:
 
 def test_a_strategy_after_the_first_operation_is_refused_with_what_to_do() -> None:
     for outcome in run_processes(begin_without_a_strategy):
-        assert outcome.value.startswith("the strategy must be there before main runs any operation")
+        assert outcome.value.startswith("main must create the strategy before it runs any")
         assert "begin main with `strategy = ctx.strategy`" in outcome.value
         assert "with ctx.strategy.scope():" in outcome.value

@@ -325,7 +325,7 @@ def test_a_schema_that_does_not_match(ctx: Context, tmp_path: Path) -> None:
 def test_records_that_are_no_examples(ctx: Context, tmp_path: Path) -> None:
     with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
         writer.write(b"\xff\xff")
-    with pytest.raises(DataError, match=r"a.tfrecord is no tf.train.Example"):
+    with pytest.raises(DataError, match=r"a.tfrecord is not a tf.train.Example"):
         ctx.read_tfrecord(str(tmp_path / "a.tfrecord"), batch_size=1)
 
 

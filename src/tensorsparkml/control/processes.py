@@ -52,9 +52,9 @@ def _kill_while(find: Callable[[], Iterator[psutil.Process]]) -> None:
                 pass
             except psutil.AccessDenied:  # it has taken another user's rights
                 refused.add(process.pid)
-                logger.warning("process %d cannot be killed: not permitted", process.pid)
+                logger.warning("no permission to kill process %d", process.pid)
         if time.monotonic() > deadline:
-            logger.warning("still there after SIGKILL: %s", left)
+            logger.warning("these processes still run after SIGKILL: %s", left)
             return
         time.sleep(_ROUND_SECONDS)
 

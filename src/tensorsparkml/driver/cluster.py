@@ -101,7 +101,7 @@ class Cluster:
     def results(self) -> list[Any]:
         """Each main's result by rank, once the cluster has ended; None if nobody waited for it."""
         if self._results is None:
-            raise ConfigurationError("results are there once the cluster has ended")
+            raise ConfigurationError("results are available once the cluster has ended")
         return self._results
 
     @property
@@ -136,7 +136,7 @@ class Cluster:
             TensorSparkMLError: A node could not be started; see `tensorsparkml.errors`.
         """
         if self._running is not None:
-            raise ConfigurationError("this cluster was started already; make another Cluster")
+            raise ConfigurationError("this cluster was already started; create another Cluster")
         self._running = RunningCluster(
             self._spark, self.config, self._main, self._direct, self._ledger, self._fed
         )
@@ -388,7 +388,7 @@ class Cluster:
 
     def _require_running(self) -> RunningCluster:
         if self._running is None or self._ended:
-            raise ConfigurationError("this cluster does not run; use it in a with block")
+            raise ConfigurationError("this cluster is not running; use it in a with block")
         return self._running
 
     def _running_feeds(self) -> ClusterFeeds:

@@ -60,7 +60,8 @@ def run_parallel(
     config = make_config(settings)
     if len(config.roles.nodes) > 1 or "num_workers" in settings:
         raise ConfigurationError(
-            "run_parallel runs programs of one node each; their number is that of args"
+            "run_parallel runs each program on one node; leave out num_workers and settings for "
+            "more nodes, and pass one element of args for each program"
         )
     spark = usable_session(spark)
     check_settings(spark)

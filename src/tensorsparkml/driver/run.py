@@ -116,9 +116,7 @@ def _feeds(data: Any, validation: Any, datasets: Mapping[str, Any] | None) -> di
     """Return the rows of each feed, by name."""
     if datasets is None:
         if data is None and validation is not None:
-            raise ConfigurationError(
-                "validation=… is read beside the rows to train with; give data=…"
-            )
+            raise ConfigurationError("validation=… needs rows to train with; pass data=… too")
         given = {DIRECT_FEED: data, "validation": validation}
         return {feed: rows for feed, rows in given.items() if rows is not None}
     if data is not None or validation is not None:

@@ -209,6 +209,6 @@ def _explained(path: Path, setting: str = "work_dir") -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigurationError(
-            f"{path} cannot be made or opened: {error.strerror}; set {setting} to a folder in "
-            f"which {_user(os.geteuid())} can write"
+            f"cannot create or open {path}: {error.strerror}; set {setting} to a folder in which "
+            f"{_user(os.geteuid())} can write"
         ) from error

@@ -83,7 +83,7 @@ def _if_ended(folder: Path) -> Iterator[bool]:
     try:
         yield descriptor is not None
     except OSError as error:
-        logger.warning("what a cluster has left in %s cannot be deleted: %s", folder, error)
+        logger.warning("cannot delete the files of an ended cluster in %s: %s", folder, error)
     finally:
         if descriptor is not None:
             os.close(descriptor)

@@ -27,16 +27,17 @@ def columns_of_inputs(features: Features, inputs: Sequence[str], model: str) -> 
     if isinstance(features, str | Matrix):
         if len(inputs) != 1:
             raise ConfigurationError(
-                f"{has}, and features={features!r} is for one; give features={{input: column}}"
+                f"{has}, but features={features!r} is for one; pass features={{input: column}}"
             )
         return {inputs[0]: features}
     if unknown := [name for name in features if name not in inputs]:
         name = unknown[0]
         raise ConfigurationError(
-            f"{has}, and none of them is {name!r}, for which features has {str(features[name])!r}"
+            f"{has}, but features names an input {name!r} (for {str(features[name])!r}); use the "
+            "names of the model's inputs"
         )
     if lacking := [name for name in inputs if name not in features]:
-        raise ConfigurationError(f"{has}, and features has no column for {lacking[0]!r}")
+        raise ConfigurationError(f"{has}, but features has no column for {lacking[0]!r}")
     return dict(features)
 
 
@@ -70,14 +71,14 @@ def only_output(outputs: Mapping[str, np.ndarray], model: str) -> np.ndarray:
     """
     if len(outputs) != 1:
         raise ConfigurationError(
-            f"the model in {model} has {len(outputs)} outputs ({', '.join(outputs)}); predict "
-            "takes models with one: export one that joins them"
+            f"the model in {model} has {len(outputs)} outputs ({', '.join(outputs)}), but predict "
+            "needs a model with one output; export a model that joins them"
         )
     [(name, values)] = outputs.items()
     if values.dtype.kind == "O":
         raise ConfigurationError(
-            f"output {name!r} of the model in {model} has strings, and predict gives numbers: "
-            "export a model that ends before it, or let a program reply with cluster.inference"
+            f"output {name!r} of the model in {model} has strings, but predict needs numbers; "
+            "export a model with a numeric output, or use cluster.inference"
         )
     return values
 
@@ -106,9 +107,9 @@ def as_input(
     if values.ndim != len(shape) or any(wanted not in (None, size) for size, wanted in sizes):
         what, advice = f"column {column!r}", f"convert={{{column!r}: tsm.Column(shape=…)}}"
         if isinstance(column, Matrix):
-            what, advice = str(column), "other columns, as many values as the input has"
+            what, advice = str(column), "a matrix with as many values per row as the input"
         raise ShapeMismatchError(
-            f"{what} has the shape {values.shape} with its rows first, but input {name!r} of the "
-            f"model has {tuple(shape)}; give it another one with {advice}"
+            f"{what} has the shape {values.shape}, rows included, but input {name!r} of the model "
+            f"has the shape {tuple(shape)}; use {advice}"
         )
     return values

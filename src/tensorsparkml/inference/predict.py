@@ -97,7 +97,9 @@ def predict(
     from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
 
     if output in data.columns:
-        raise ConfigurationError(f"there is a column {output!r} already; give another output=…")
+        raise ConfigurationError(
+            f"the DataFrame already has a column {output!r}; choose another name with output=…"
+        )
     check_fields(data)
     for wanted in _wanted(features):
         _check_columns(wanted, data.columns)
@@ -132,7 +134,7 @@ def _model_folder(model: StrPath, *, here: bool) -> str:
     if looks and not any(os.path.isfile(os.path.join(folder, name)) for name in names):
         raise ConfigurationError(
             f"there is no exported model in {folder}; model must be a folder that ctx.export or "
-            "keras.Model.export has written, and that the driver and the executors see"
+            "keras.Model.export has written, and that the driver and the executors can see"
         )
     return folder
 
@@ -212,8 +214,8 @@ def dense_assembler(
         if isinstance(spec, dict) or spec.ragged_rank:
             kind = "a struct" if isinstance(spec, dict) else "ragged"
             raise ConfigurationError(
-                f"column {name!r} is {kind}; predict feeds a model with dense tensors only: name a "
-                "field of the struct, or pad the lists in Spark"
+                f"column {name!r} is {kind}, but predict needs dense tensors; name a field of the "
+                "struct, or pad the lists in Spark"
             )
     return assembler
 

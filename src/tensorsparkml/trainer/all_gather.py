@@ -86,7 +86,7 @@ class Exchange:
                 if time.monotonic() > warn_at:
                     warn_at += _WARN_SECONDS
                     logger.warning(
-                        "waiting for %s, and %s %s there; all nodes must %s",
+                        "waiting for %s: %s %s; all nodes must %s",
                         ", ".join(reply["missing"]),
                         doing,
                         key,

@@ -64,16 +64,16 @@ def size_on_node(
     """
     if (batch_size is None) == (global_batch_size is None):
         raise ConfigurationError(
-            "give either batch_size=…, the rows of a batch on each node, or global_batch_size=…, "
-            "the rows of a step on all nodes together"
+            "pass either batch_size=…, the rows of a batch on each node, or global_batch_size=…, "
+            "the rows of a batch over all nodes"
         )
     if batch_size is not None:
         return batch_size
     assert global_batch_size is not None
     if not in_step:
         raise ConfigurationError(
-            "global_batch_size needs nodes that train in step; here each node's batch is a step of "
-            "its own: use batch_size"
+            "global_batch_size needs nodes that train in step, but here each node's batch is a "
+            "separate step; use batch_size"
         )
     size, rest = divmod(global_batch_size, nodes)
     if rest:
@@ -98,7 +98,7 @@ def record_schema(name: str, value: Any) -> dict[str, Any]:
     feature = tensorflow_object("a feature such as tf.io.FixedLenFeature")
     found: dict[str, Any] = named(feature)(name, value)
     if not found:
-        refuse(name, "a dict of features that is not empty", value)
+        refuse(name, "a non-empty dict of features", value)
     return found
 
 
@@ -110,7 +110,7 @@ def layers_to_adapt(name: str, value: Any) -> Any:
         layers = list(value) if isinstance(value, Sequence) else [value]
     for layer in layers:
         if isinstance(layer, type) or not callable(getattr(layer, "adapt", None)):
-            refuse(name, "preprocessing layers, which have a method adapt", layer)
+            refuse(name, "preprocessing layers with a method adapt", layer)
     if not layers:
         refuse(name, "preprocessing layers", value)
     return value

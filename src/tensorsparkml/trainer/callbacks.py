@@ -116,6 +116,6 @@ def _require_same_state(model: Any, backup_dir: str) -> None:
     if len(set(steps)) > 1:
         raise ConfigurationError(
             f"The nodes restored different states from backup_dir {backup_dir!r}: their optimizers "
-            f"are at steps {steps}. Choose a directory that every node sees under the same name, "
-            "on a shared file system or an object store."
+            f"are at steps {steps}. Choose a folder that every node sees under the same name, on a "
+            "shared filesystem or an object store."
         )

@@ -319,13 +319,13 @@ class Context(FileContext):
     def _feed(self, name: str) -> Feed:
         if self._hands_out_steps:
             raise ConfigurationError(
-                f"the rows of feed {name!r} are on the workers, and main runs on the chief: read "
+                f"the rows of feed {name!r} are on the workers, but main runs on the chief; read "
                 "them in the workers' steps, with ctx.dataset(...), or use between_graph=True"
             )
         if not self._reads_feeds:
             raise ConfigurationError(
-                f"the {self.role} has no share of feed {name!r}, which the nodes share that train; "
-                "read files here, with ctx.read_parquet(...) or ctx.read_tfrecord(...)"
+                f"the {self.role} has no share of feed {name!r}, because only nodes that train "
+                "have one; read files here, with ctx.read_parquet(...) or ctx.read_tfrecord(...)"
             )
         if name not in self._feeds:
             self._feeds[name] = Feed(

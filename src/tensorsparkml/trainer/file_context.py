@@ -204,7 +204,7 @@ class FileContext(StrategyContext):
         name_features(dataset, layout.several_features)
         return dataset
 
-    @checked(layers=layers_to_adapt, dataset=tensorflow_object("what ctx.dataset returned"))
+    @checked(layers=layers_to_adapt, dataset=tensorflow_object("a dataset from ctx.dataset"))
     def adapt(self, layers: Any, dataset: Any) -> None:
         """Let preprocessing layers learn from the rows of all nodes.
 
@@ -232,9 +232,9 @@ class FileContext(StrategyContext):
         """
         if self._hands_out_steps or (self._shares > 1 and not self._synchronous):
             raise ConfigurationError(
-                "ctx.adapt does not work with parameter servers, where no worker sees the rows of "
-                "the others; adapt the layers in a cluster without them, or give them their "
-                "vocabulary or statistics when they are made"
+                "ctx.adapt does not work with parameter servers, because no worker sees the rows "
+                "of the others; adapt the layers in a cluster without parameter servers, or pass "
+                "them their vocabulary or statistics when you create them"
             )
         if self._shares > 1:
             self._adapted += 1
@@ -248,8 +248,8 @@ class FileContext(StrategyContext):
             local = dataset
         if local is None:
             raise ConfigurationError(
-                "ctx.adapt takes what ctx.dataset, ctx.read_parquet or ctx.read_tfrecord returned, "
-                f"not another {type(dataset).__name__}"
+                "ctx.adapt needs a dataset from ctx.dataset, ctx.read_parquet or "
+                f"ctx.read_tfrecord, not another {type(dataset).__name__}"
             )
         for layer, part in parts(layers, local):
             if self._shares > 1:

@@ -90,10 +90,10 @@ def _serve(node: Settings, agent: AgentClient, may_exit: threading.Event) -> NoR
             datasets.register()
         server = serve(cluster_spec(node.peers), peer.role, peer.task_index)
     except Exception as error:  # of TensorFlow: whatever it raises is why the node cannot serve
-        message = f"TensorFlow's server does not start: {error}"
+        message = f"TensorFlow's server did not start: {error}"
         agent.failed(from_exception(error, kind="LaunchError", message=message))
         _leave(1)
-    logger.info("%s serves at %s", peer.name, server.target)
+    logger.info("TensorFlow's server of %s runs at %s", peer.name, server.target)
     may_exit.wait()
     _leave(0)
 
@@ -165,8 +165,8 @@ def _unknown_source(error: BaseException) -> str:
     if not unknown or not refused:
         return ""
     return (
-        f"\n{unknown[-1].name}() has no source text here, which AutoGraph needs to turn if, while "
-        "and for over tensors into graph operations, because the driver could not find it: define "
+        f"\n{unknown[-1].name}() has no source text here, because the driver could not find it. "
+        "AutoGraph needs it to turn if, while and for over tensors into graph operations: define "
         "the function in a file or a notebook cell, or use tf.cond and tf.while_loop"
     )
 

@@ -58,9 +58,9 @@ def all_workers_strategy(cluster_spec: Mapping[str, Sequence[str]], is_chief: bo
         if _TOO_LATE not in str(error):
             raise
         raise ConfigurationError(
-            "the strategy must be there before main runs any operation of TensorFlow, such as "
-            "making a model or a tensor; begin main with `strategy = ctx.strategy`, and make and "
-            "compile the model in `with ctx.strategy.scope():`"
+            "main must create the strategy before it runs any operation of TensorFlow, such as "
+            "creating a model or a tensor; begin main with `strategy = ctx.strategy`, and create "
+            "and compile the model in `with ctx.strategy.scope():`"
         ) from error
 
 

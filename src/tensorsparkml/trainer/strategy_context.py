@@ -90,13 +90,13 @@ class StrategyContext:
         if not self._hands_out_steps:
             raise ConfigurationError(
                 f"this is the {self.role} of a cluster with {self.num_ps} parameter servers; only "
-                "the chief of one with num_ps=1 or more, and without between_graph, has servers "
-                "on its workers and such a strategy"
+                "the chief of a cluster with num_ps=1 or more, and without between_graph, can have "
+                "a ParameterServerStrategy"
             )
         if "strategy" in vars(self):
             raise ConfigurationError(
-                "the program has its strategy already; call ctx.parameter_server_strategy(...) "
-                "once, before it uses ctx.strategy or makes a dataset"
+                "the program already has its strategy; call ctx.parameter_server_strategy(...) "
+                "once, before you use ctx.strategy or create a dataset"
             )
         self.strategy = connected_strategy(self.cluster_spec, variable_partitioner)
         return self.strategy
@@ -199,8 +199,8 @@ class StrategyContext:
     def _coordinated_strategy(self) -> Any:
         if not self._hands_out_steps:
             raise ConfigurationError(
-                f"this {self.role} hands no steps to workers; the chief of a cluster with num_ps=1 "
-                "or more does, unless between_graph=True"
+                f"this {self.role} does not dispatch steps to workers; only the chief of a cluster "
+                "with num_ps=1 or more does, without between_graph=True"
             )
         return self.strategy
 

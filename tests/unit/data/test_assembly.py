@@ -231,7 +231,7 @@ def test_options_that_cannot_be(
 
 
 def test_a_mask_never_hides_a_column() -> None:
-    with pytest.raises(ConfigurationError, match="'x_mask', which is another column"):
+    with pytest.raises(ConfigurationError, match="'x_mask', but the feed has a column"):
         Assembler(["x"], {"x": Column(mask=True)}, rows(x=[1], x_mask=[1]))
 
 

@@ -86,7 +86,7 @@ def test_folders_that_are_columns(tmp_path: Path) -> None:
         {"year": "2025", "city": "São Paulo"},
         {"year": "2025", "city": None},
     ]
-    with pytest.raises(DataError, match=r"say year=…/city=….*year=…/_id=…"):
+    with pytest.raises(DataError, match=r"give year=…/city=….*year=…/_id=…"):
         partition_types(files)
     assert partition_types([f for f in files if "city" in f.partition]) == {
         "year": int,

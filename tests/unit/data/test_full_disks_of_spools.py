@@ -21,8 +21,8 @@ from tensorsparkml.errors import FeedError
 
 ROWS = pa.record_batch({"x": pa.array(range(4096), pa.int64())})
 MESSAGE = (
-    rf"the disk of {os.uname().nodename} is full: .*/train/0.arrow needs 32,768 more bytes, and "
-    r"[\d,]+ are free there\. Make room, .* work_dir=…, .* spool_bytes=…"
+    rf"the disk of {os.uname().nodename} is full: .*/train/0.arrow needs 32,768 more bytes, but "
+    r"only [\d,]+ are free\. Make room, .* work_dir=…, .* spool_bytes=…"
 )
 
 

@@ -66,11 +66,11 @@ def test_another_size_is_refused(wrong: bytes) -> None:
     text = caught.value.message
     assert "'x'" in text and "row 101 of partition 3" in text
     assert f"a binary of {len(wrong)} bytes" in text
-    assert "4 bytes are expected, for 2 numbers of dtype int16" in text
+    assert "need 4 bytes, for 2 numbers of dtype int16" in text
 
 
 def test_a_first_row_that_holds_no_whole_number_is_refused() -> None:
-    with pytest.raises(RaggedColumnError, match=r"5 bytes in row 100 .* 4 bytes are expected"):
+    with pytest.raises(RaggedColumnError, match=r"5 bytes in row 100 .* need 4 bytes"):
         convert(pa.array([b"12345"]), dtype="float32")
 
 

@@ -174,7 +174,7 @@ ARRAY = np.zeros(2, "float32")
         ([ARRAY, ARRAY, np.zeros(3, "float32")], None, ShapeMismatchError, r"column 'value' of row 2 of partition 3 holds an array of the shape \(3,\) .* shape \(2,\)"),  # noqa: E501
         ([(1, ARRAY), (1, None)], None, ShapeMismatchError, "column '_2' of row 1 .* NoneType None"),  # noqa: E501
         ([ARRAY, np.zeros(2)], None, UnsupportedColumnError, "row 1 .* float64, but .* float32"),
-        ([np.array(["a"])], None, UnsupportedColumnError, "does not become a tensor"),
+        ([np.array(["a"])], None, UnsupportedColumnError, "cannot become a tensor"),
         ([np.zeros((0, 2))], None, UnsupportedColumnError, "at least one element"),
     ],
 )  # fmt: skip

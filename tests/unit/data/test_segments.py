@@ -178,7 +178,7 @@ def test_nothing_remains_of_segments_that_were_dropped(tmp_path: Path) -> None:
     assert files(tmp_path) == ["3.arrow", "4.arrow", "5.arrow"]
     assert ids_of(reader.read(30, 30)) == list(range(30, 60))
     assert ids_of([reader.first_batch()]) == list(range(30, 40))
-    with pytest.raises(ValueError, match="rows from 29 on were dropped, up to 30"):
+    with pytest.raises(ValueError, match="row 29 was dropped; the first row is 30"):
         reader.read(29, 2)
     assert reader.drop(60) == 30
     assert (reader.segments, reader.rows, files(tmp_path)) == (6, 60, [])

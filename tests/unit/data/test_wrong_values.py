@@ -82,7 +82,7 @@ def test_ragged(kind: str) -> None:
         "'x'",
         str(column.type),
         "a list of length 3 in row 102 of partition 3",
-        "2 is expected for the shape (2,)",
+        "the shape (2,) needs length 2",
         "slice(concat(col, array_repeat(lit(0).cast('tinyint'), 2)), 1, 2)",
         "size(col)",
     )
@@ -122,7 +122,7 @@ def test_ragged_against_a_given_shape() -> None:
         RaggedColumnError,
         lambda: to_numpy(column, spec, where),
         "length 3 in row 101",
-        "4 is expected for the shape (2, 2)",
+        "the shape (2, 2) needs length 4",
     )
 
 

@@ -65,7 +65,7 @@ def test_nodes_that_cannot_start_together_are_refused(mode: SlotMode, feeds: boo
 
 
 def test_slots_of_other_clusters_are_counted_and_told() -> None:
-    with pytest.raises(NotEnoughSlotsError, match="has 5 task slots, 3 of which other clusters"):
+    with pytest.raises(NotEnoughSlotsError, match="has 5 task slots, and other clusters hold 3"):
         holds_slots("auto", 4, False, slots=5, taken=3)
 
 

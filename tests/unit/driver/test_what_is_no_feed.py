@@ -24,5 +24,5 @@ from tensorsparkml.errors import ConfigurationError
 def test_other_data_is_named_with_what_makes_a_feed_of_it(data: Any, kind: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         feed_rows("data", data)
-    assert f"a feed is a Spark DataFrame or an RDD, not {kind};" in caught.value.message
+    assert f"data must be a Spark DataFrame or an RDD, not {kind};" in caught.value.message
     assert "spark.createDataFrame(...)" in caught.value.message

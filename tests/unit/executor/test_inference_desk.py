@@ -118,7 +118,7 @@ def test_a_task_that_leaves_in_the_middle_is_known_to_the_program() -> None:
     desk.leave(exchange)
     held = [exchange.number, other.number]
     assert desk.take("inference", held, SECONDS) == (None, [exchange.number])
-    assert exchange.rows.get() == Signal("the Spark task has gone")
+    assert exchange.rows.get() == Signal("the Spark task has ended")
     assert exchange.results.wait_ended().failed
 
 

@@ -76,8 +76,8 @@ def test_every_input_of_a_model_has_a_column() -> None:
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        ("x", "the model in m has the inputs 'a', 'b', and features='x' is for one"),
-        ({"a": "x", "c": "y", "b": "z"}, "none of them is 'c', for which features has 'y'"),
+        ("x", "the model in m has the inputs 'a', 'b', but features='x' is for one"),
+        ({"a": "x", "c": "y", "b": "z"}, r"but features names an input 'c' \(for 'y'\)"),
         ({"a": "x"}, "features has no column for 'b'"),
     ],
 )

@@ -201,9 +201,9 @@ def test_too_few_and_too_many_results_are_errors() -> None:
     feed = DataFeed(Manager(rows, inference))
     feed.next_batch(2)
     feed.batch_results([1])
-    with pytest.raises(InferenceError, match=r"given 1 results for the batch .* has 2 rows"):
+    with pytest.raises(InferenceError, match=r"got 1 results for the batch .* has 2 rows"):
         feed.next_batch(2)
-    with pytest.raises(InferenceError, match="given 4 results for 2 rows"):
+    with pytest.raises(InferenceError, match="got 4 results for 2 rows"):
         feed.batch_results([1, 2, 3])
     rows.open()
 

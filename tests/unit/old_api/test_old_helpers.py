@@ -149,7 +149,7 @@ def test_gpus_with_most_free_memory_come_first() -> None:
     assert gpu_info.get_gpus(1, 3, format=gpu_info.AS_LIST) == ["GPU-a"]
     assert gpu_info.get_gpus(2, 1) == "GPU-d,GPU-a"
     assert gpu_info.get_gpus(2, 2) == "GPU-b,GPU-c"
-    with pytest.raises(NotEnoughGpusError, match="5 GPUs were asked for, but this host has 4"):
+    with pytest.raises(NotEnoughGpusError, match="5 GPUs were requested, but this host has 4"):
         gpu_info.get_gpus(5)
 
 

@@ -55,11 +55,11 @@ def test_layers_get_what_has_their_name_or_place() -> None:
 @pytest.mark.parametrize(
     ("layers", "spec", "message"),
     [
-        ({"x": Layer()}, {"a": "A", "b": "B"}, "nothing for layer 'x', but: a, b"),
-        ({"x": Layer()}, ("A", "B"), "nothing for layer 'x', but: 2 without names"),
-        ({"x": Layer()}, "A", "nothing for layer 'x', but: one without names"),
-        ([Layer(), Layer()], ("A",), "nothing for layer 1, but: 1 without names"),
-        ([Layer()], {"a": "A"}, "nothing for layer 0, but: a"),
+        ({"x": Layer()}, {"a": "A", "b": "B"}, "no feature for layer 'x'; it has a, b"),
+        ({"x": Layer()}, ("A", "B"), "no feature for layer 'x'; it has 2 without names"),
+        ({"x": Layer()}, "A", "no feature for layer 'x'; it has one without names"),
+        ([Layer(), Layer()], ("A",), "no feature for layer 1; it has 1 without names"),
+        ([Layer()], {"a": "A"}, "no feature for layer 0; it has a"),
         (OfKeras2(), "A", "'layer' is one of Keras 2"),
     ],
 )

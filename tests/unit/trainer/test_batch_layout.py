@@ -88,7 +88,7 @@ def test_weights_of_a_column_are_the_same_in_every_step(dtype: Any) -> None:
 
 @pytest.mark.parametrize("weights", [np.ones((3, 2)), {"a": np.ones(3)}], ids=["list", "struct"])
 def test_weights_are_one_number_per_row(weights: Any) -> None:
-    with pytest.raises(ShapeMismatchError, match="sample_weight='w' should be a column with one"):
+    with pytest.raises(ShapeMismatchError, match="sample_weight='w' must be a column with one"):
         BatchLayout("a", "y", "w").weights({"w": weights}, Rows([], 3, 1.0))
 
 

@@ -396,7 +396,7 @@ def test_rows_that_cannot_come_again_are_read_once(simulate: Simulate) -> None:
     limit = SpoolLimit(bytes=16, cached=False, replayable=False)
     [reader] = simulate([[6]] * 5, nodes=1, limit=limit).readers
     assert sum(rows.count for rows in reader.batches(4, drop_remainder=False)) == 30
-    with pytest.raises(SpentFeedError, match="cannot come again"):
+    with pytest.raises(SpentFeedError, match="cannot send them again"):
         next(reader.batches(4, drop_remainder=False))
 
 

@@ -60,5 +60,5 @@ def test_passes_that_are_broken_off_do_not_add_up() -> None:
     served._opened[0] = opened
     handles = [served.answer(b"begin", np.int64(0), b"")[0] for _ in range(100)]
     assert len(served._passes) == 16
-    with pytest.raises(SpentFeedError, match="16 others have begun"):
+    with pytest.raises(SpentFeedError, match="16 other passes have begun"):
         served.answer(b"next", handles[0], b"")

@@ -105,7 +105,7 @@ class ClosedFeed:
             each = "one" if least == 1 else f"{least}, one for each of its replicas"
             raise EmptyFeedError(
                 f"{name} has {self._rows_for_nodes}; each node needs at least "
-                f"{each}. Use fewer nodes, or check what filters the rows"
+                f"{each}. Use fewer nodes, or check the filters of the rows"
             )
 
     def require_full_batch(self, size: int, name: str) -> None:
@@ -121,8 +121,8 @@ class ClosedFeed:
         if self.smallest_share < size:
             raise EmptyFeedError(
                 f"{name} has {self._rows_for_nodes}, so no batch of {counted(size, 'row')} "
-                "is full on every node, and drop_remainder=True leaves all rows out; use "
-                f"batch_size={max(1, self.smallest_share)} or less, or no drop_remainder"
+                "is full on every node, and drop_remainder=True leaves out all rows; use "
+                f"batch_size={max(1, self.smallest_share)} or less, or drop_remainder=False"
             )
 
 

@@ -29,8 +29,8 @@ def feed_name(name: str, value: Any) -> str:
     if not is_feed_name(value):
         raise ConfigurationError(
             f"{name}={shown(value)} cannot be the name of a feed: use letters, digits, '_', '-', "
-            f"'.' and spaces, a letter or a digit first, at most {_LONGEST_BYTES} bytes, and not "
-            f"{COPIES!r}"
+            f"'.' and spaces, begin with a letter or a digit, and use at most {_LONGEST_BYTES} "
+            f"bytes; {COPIES!r} is reserved"
         )
     return str(value)
 

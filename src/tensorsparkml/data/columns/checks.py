@@ -22,7 +22,7 @@ def inputs(name: str, value: Any) -> Wanted | dict[str, Wanted]:
         found: dict[str, Wanted] = named(column)(name, value)
         return found
     if not isinstance(value, str | Matrix):
-        refuse(name, "the name of a column, a tsm.Matrix, or a dict from inputs to them", value)
+        refuse(name, "the name of a column, a tsm.Matrix, or a dict from inputs to these", value)
     return value
 
 
@@ -36,7 +36,7 @@ def layout(name: str, value: Any) -> Any:
 def selection(name: str, value: Any) -> Any:
     """Check for names of columns, or a dict from other names to columns and matrices."""
     if not isinstance(value, Mapping) and not as_list(value):
-        refuse(name, "a list of names of columns, or a dict from other names to them", value)
+        refuse(name, "a list of column names, or a dict from other names to columns", value)
     return layout(name, value)
 
 

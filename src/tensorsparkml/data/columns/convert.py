@@ -228,8 +228,8 @@ def check_dtype(field: pa.Field, own: np.dtype, dtype: np.dtype) -> None:
     if not numeric or not (dtype.kind == "f" or np.can_cast(own, dtype)):
         raise UnsupportedColumnError(
             f"Column {field.name!r} of type {text(field.type)} has elements of dtype "
-            f"{'string' if own == OBJECT else own}, which not all fit the dtype {dtype} that it "
-            "was given. Give a floating dtype or a larger one, or cast the column in Spark."
+            f"{'string' if own == OBJECT else own}, which may not fit the requested dtype "
+            f"{dtype}. Request a floating-point dtype or a larger one, or cast the column in Spark."
         )
 
 
@@ -249,7 +249,7 @@ def _filling(field: pa.Field, dtype: np.dtype, fill: Any) -> Any:
         fits = fits and (dtype.kind == "f" or bool(value == given))
     if not fits:
         raise ConfigurationError(
-            f"Column {field.name!r} of type {text(field.type)} was given the fill value {fill!r}, "
-            f"which is no {'str or bytes' if dtype == OBJECT else dtype}."
+            f"Column {field.name!r} of type {text(field.type)} cannot have the fill value "
+            f"{fill!r}; use a value of type {'str or bytes' if dtype == OBJECT else dtype}."
         )
     return value

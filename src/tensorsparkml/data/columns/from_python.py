@@ -126,9 +126,9 @@ class _Table:
             if len(self._names) != width:
                 raise DataError(
                     f"{locate(0)} is a {type(first).__name__} of {width} values, but "
-                    f"{len(self._names)} columns are named: {', '.join(self._names)}. Name as many "
-                    "columns as a row has values; for one column of many numbers make it a NumPy "
-                    "array"
+                    f"{len(self._names)} columns are named: {', '.join(self._names)}. Name one "
+                    "column for each value of a row; if you want one column of many numbers, use a "
+                    "NumPy array"
                 )
         else:
             self._names = list(columns or self._fields)
@@ -155,7 +155,7 @@ class _Table:
             if _form(row) != self._form:
                 raise DataError(
                     f"{locate(offset)} is a {type(row).__name__}, but the partition began with "
-                    f"{_FORMS[self._form]}. All rows of an RDD must be of one kind"
+                    f"{_FORMS[self._form]}. All rows of an RDD must be of the same kind"
                 )
         if self._form == _SINGLE:
             return [rows]
@@ -188,8 +188,8 @@ class _Table:
             if not self._selected and len(keys) > len(names):
                 extra = next(key for key in keys if key not in names)
                 raise DataError(
-                    f"{locate(offset)} has a column {extra!r}, which the first row of the "
-                    "partition has not. Name the columns that you need with columns=[…]"
+                    f"{locate(offset)} has a column {extra!r}, which is not in the first row of "
+                    "the partition. Name the columns that you need with columns=[…]"
                 )
 
 
@@ -209,7 +209,7 @@ def _field_names(row: Any) -> list[str] | None:
     if isinstance(row, dict):
         for key in row:
             if not isinstance(key, str):
-                raise DataError(f"the keys of a dict must be names of columns, not {key!r}")
+                raise DataError(f"the keys of a dict must be column names, not {key!r}")
         return list(row)
     if type(row) is tuple or not isinstance(row, tuple):
         return None
@@ -248,7 +248,8 @@ class _Column:
             if expected is None and not pa.types.is_null(found):
                 expected = found
         return UnsupportedColumnError(
-            f"column {self._name!r} of the rows from {locate(0)} on has no single type: {error}"
+            f"the values of column {self._name!r} from {locate(0)} on have no common type: "
+            f"{error}. Convert the values of a column to one type with rdd.map(...)"
         )
 
 
@@ -297,16 +298,16 @@ class _ArrayColumn(_Column):
         """Return the arrays as lists of fixed size."""
         if self._dtype.kind not in _ARRAY_KINDS or 0 in self._shape:
             raise UnsupportedColumnError(
-                f"column {self._name!r} of {locate(0)} holds {_describe(values[0])}, which does "
-                "not become a tensor: supported are arrays of booleans, numbers or timestamps, "
-                "with at least one element"
+                f"column {self._name!r} of {locate(0)} holds {_describe(values[0])}, which cannot "
+                "become a tensor. Use arrays of booleans, numbers or timestamps, with at least one "
+                "element"
             )
         for offset, value in enumerate(values):
             if not isinstance(value, np.ndarray) or value.shape != self._shape:
                 raise ShapeMismatchError(
                     f"column {self._name!r} of {locate(offset)} holds {_describe(value)}, but the "
                     f"partition began with arrays of the shape {self._shape}. All arrays of a "
-                    "column must have one shape: pad or cut them with rdd.map(...)"
+                    "column must have the same shape: pad or cut them with rdd.map(...)"
                 )
             if value.dtype != self._dtype and not np.can_cast(value.dtype, self._dtype, "safe"):
                 raise UnsupportedColumnError(

@@ -48,21 +48,21 @@ def advice(type_: pa.DataType, *, in_list: bool) -> str:
     """
     if is_variant(type_):
         return (
-            "it is a variant, whose rows may hold anything. In Spark, take out values of one type, "
-            "for example with variant_get(col, '$.field', 'double')"
+            "the rows of a variant may have any type. In Spark, extract values of one type, for "
+            "example with variant_get(col, '$.field', 'double')"
         )
     if pa.types.is_struct(type_):
         return _struct_advice(type_, in_list=in_list)
     if pa.types.is_map(type_):
         return (
             "a map has no fixed shape. In Spark, pick entries with element_at(col, key), take "
-            "map_values(col) when all rows have the same keys, or explode the column"
+            "map_values(col) if all rows have the same keys, or explode the column"
         )
     if pa.types.is_union(type_):
         return "a union mixes types. Select one of its members and cast it to a single type"
     if pa.types.is_interval(type_):
         return (
-            "it is an interval of months. In Spark, make it a number, for example with "
+            "it is an interval of months. In Spark, convert it to a number, for example with "
             "extract(YEAR FROM col) * 12 + extract(MONTH FROM col)"
         )
     if pa.types.is_null(type_):
@@ -72,13 +72,13 @@ def advice(type_: pa.DataType, *, in_list: bool) -> str:
         )
     if pa.types.is_dictionary(type_):
         return (
-            "it is dictionary-encoded. Decode it before it is fed, with pyarrow's "
-            "dictionary_decode()"
+            "it is dictionary-encoded. Decode it with pyarrow's dictionary_decode() before you "
+            "feed it"
         )
     return (
-        "supported are booleans, integers, floats, decimals, strings, binaries, dates, times, "
-        "Spark ML vectors and matrices, and lists and structs of these. In Spark, cast it to one "
-        "of them"
+        "the supported types are booleans, integers, floats, decimals, strings, binaries, dates, "
+        "times, Spark ML vectors and matrices, and lists and structs of these. In Spark, cast it "
+        "to one of them"
     )
 
 
@@ -89,6 +89,6 @@ def _struct_advice(type_: pa.StructType, *, in_list: bool) -> str:
     # The name of a field may hold a dot or a space; then it needs backticks, as Spark says itself.
     example = type_.field(0).name
     return (
-        "its elements are structs. In Spark, take one field of every element, for example "
-        f"transform(col, lambda e: e[{example!r}]), and make a column of each"
+        "its elements are structs. In Spark, make a column of each field, for example with "
+        f"transform(col, lambda e: e[{example!r}])"
     )

@@ -156,13 +156,14 @@ def _column(place: Place, matrix: Matrix, options: Column, sample: pa.RecordBatc
     if is_struct(field.type):
         inner = ", ".join(repr(each.field.name) for each in place.fields())
         raise UnsupportedColumnError(
-            f"{kind} is a struct, and a tsm.Matrix has columns of numbers; name fields: {inner}"
+            f"{kind} is a struct, but a tsm.Matrix needs columns of numbers; name its fields: "
+            f"{inner}"
         )
     packed = is_binary(leaf_type(field.type)) and options.dtype is not None
     if check_type(field).name not in _NUMBERS and not packed:
         raise UnsupportedColumnError(
-            f"{kind} does not hold numbers, and a tsm.Matrix has columns of numbers; name it "
-            "beside the matrix instead, or make numbers of it in Spark"
+            f"{kind} does not hold numbers, but a tsm.Matrix needs columns of numbers; name it "
+            "outside the matrix, or convert it to numbers in Spark"
         )
     if options.dtype is None:
         options = replace(options, dtype=matrix.dtype)
@@ -171,8 +172,8 @@ def _column(place: Place, matrix: Matrix, options: Column, sample: pa.RecordBatc
     spec = column_spec(field, place.take(sample), options)
     if spec.ragged_rank:
         raise UnsupportedColumnError(
-            f"{kind} was given the shape {options.shape}, with lists of any length, which cannot "
-            f"be columns of a tsm.Matrix; name it beside the matrix instead, without {MASK!r}"
+            f"{kind} has the requested shape {options.shape} with lists of any length, which "
+            f"cannot be in a tsm.Matrix; name it outside the matrix, without {MASK!r}"
         )
     check_dtype(field, spec.dtype, matrix.dtype)
     return spec

@@ -163,12 +163,12 @@ class Names:
         if is_struct(place.field.type):
             names = ", ".join(repr(inner.field.name) for inner in place.fields())
             raise ConfigurationError(
-                f"convert={{{name!r}: ...}} is a struct; give its fields' names instead: {names}"
+                f"convert={{{name!r}: ...}} names a struct; name its fields instead: {names}"
             )
         if options.mask and self._find(name + MASK) is not None:
             raise ConfigurationError(
-                f"the mask of column {name!r} would be called {name + MASK!r}, which is another "
-                "column of the feed; rename that one in Spark"
+                f"the mask of column {name!r} would be called {name + MASK!r}, but the feed has a "
+                "column of this name; rename that column in Spark"
             )
 
 

@@ -134,7 +134,7 @@ class Levels:
                 f"has a null element {element}",
                 "replace the nulls, for example with "
                 f"transform(col, lambda e: coalesce(e, {spark_zero(leaf_type(self._type))})), "
-                "or keep the rows that have none",
+                "or keep only rows without nulls",
             )
         else:
             what, advice = (
@@ -143,8 +143,8 @@ class Levels:
                 "with df.fillna(...) or coalesce(col, ...)",
             )
         return NullValueError(
-            f"Column {self._name!r} of type {text(self._type)} {what} in {self._where(row)}, and "
-            f"tensors have no nulls. In Spark, {advice}; or give the column a fill value: "
+            f"Column {self._name!r} of type {text(self._type)} {what} in {self._where(row)}, but "
+            f"tensors cannot have nulls. In Spark, {advice}. Or give the column a fill value: "
             f"convert={{{self._name!r}: tsm.Column(fill=...)}}."
         )
 
@@ -154,11 +154,12 @@ class Levels:
         varying = (None,) * (len(self._opened) + 1)
         return RaggedColumnError(
             f"Column {self._name!r} of type {text(self._type)} has a list of length {found} in "
-            f"{f'element {element} of ' if element else ''}{self._where(row)}; {expected} is "
-            f"expected for the shape {self._shape}. All lists must have the same length. In Spark, "
-            f"pad and cut them, for example with slice(concat(col, {padding}), 1, {expected})"
-            f"{' inside transform(col, ...)' if element else ''}, or keep the rows of the right "
-            "length with size(col); or make the column a ragged tensor: "
+            f"{f'element {element} of ' if element else ''}{self._where(row)}, but the shape "
+            f"{self._shape} needs length {expected}. All lists must have the same length. In "
+            "Spark, pad and cut them, for example with "
+            f"slice(concat(col, {padding}), 1, {expected})"
+            f"{' inside transform(col, ...)' if element else ''}, or keep only the rows of that "
+            "length, with size(col). Or make the column a ragged tensor: "
             f"convert={{{self._name!r}: tsm.Column(shape={varying})}}."
         )
 

@@ -80,7 +80,7 @@ class Matrix:
         object.__setattr__(self, "columns", _checked(self.columns))
         object.__setattr__(self, "dtype", _numeric(self.dtype))
         if not isinstance(self.fill, Real | np.bool_ | None):
-            raise ConfigurationError(f"fill={self.fill!r} of a tsm.Matrix should be a number")
+            raise ConfigurationError(f"fill of a tsm.Matrix must be a number, not {self.fill!r}")
 
     def __str__(self) -> str:
         if isinstance(self.columns, str):
@@ -110,8 +110,8 @@ def selected(columns: Selection | None) -> dict[str, Wanted] | None:
     for column in [columns] if isinstance(columns, Matrix) else columns:
         if isinstance(column, Matrix):
             raise ConfigurationError(
-                f"{column} needs a name in a batch: give columns={{'x': {column}}}, with the names "
-                "of all other columns in the same way"
+                f"{column} needs a name in a batch: pass a dict of all columns, such as "
+                f"columns={{'x': {column}}}"
             )
     return {column: column for column in columns}
 
@@ -119,16 +119,16 @@ def selected(columns: Selection | None) -> dict[str, Wanted] | None:
 def _checked(columns: Any) -> tuple[str, ...] | str:
     if isinstance(columns, str):
         if not columns:
-            raise ConfigurationError("a tsm.Matrix needs names of columns, or a pattern")
+            raise ConfigurationError("a tsm.Matrix needs column names, or a pattern")
         return columns
     names = tuple(columns) if isinstance(columns, Iterable) else (columns,)
     if wrong := [name for name in names if not isinstance(name, str)]:
-        raise ConfigurationError(f"a tsm.Matrix takes names of columns, not {wrong[0]!r}")
+        raise ConfigurationError(f"a tsm.Matrix takes column names, not {wrong[0]!r}")
     if not names:
         raise ConfigurationError("a tsm.Matrix needs at least one column")
     if len(set(names)) < len(names):
         twice = next(name for index, name in enumerate(names) if name in names[:index])
-        raise ConfigurationError(f"column {twice!r} stands twice in a tsm.Matrix; name it once")
+        raise ConfigurationError(f"a tsm.Matrix has column {twice!r} twice; name it once")
     return names
 
 
@@ -146,7 +146,7 @@ def _known_dtype(kind: str, wanted: Any) -> np.dtype:
         dtype: np.dtype = np.dtype(wanted)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"a {kind} was given the dtype {shown(wanted)}, which NumPy does not know"
+            f"dtype of a {kind} must be a NumPy dtype, not {shown(wanted)}"
         ) from error
     return dtype
 
@@ -155,6 +155,6 @@ def _numeric(wanted: Any) -> np.dtype:
     dtype = _known_dtype("tsm.Matrix", wanted)
     if dtype.kind not in "biuf" or wanted is None:
         raise ConfigurationError(
-            f"a tsm.Matrix was given the dtype {wanted!r}; it holds numbers, such as 'float32'"
+            f"dtype of a tsm.Matrix must be numeric, such as 'float32', not {wanted!r}"
         )
     return dtype

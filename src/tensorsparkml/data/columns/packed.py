@@ -37,8 +37,8 @@ def packed_numbers(dtype: np.dtype) -> Callable[[pa.Array, Sizes], np.ndarray]:
                 RaggedColumnError,
                 index,
                 f"has a binary of {offsets[index + 1] - offsets[index]} bytes",
-                f"{width} bytes are expected, for {count} numbers of dtype {dtype}, and all of a "
-                "column must hold as many. Correct or drop such rows in Spark.",
+                f"All rows of the column need {width} bytes, for {count} numbers of dtype {dtype}. "
+                "Correct or drop other rows in Spark.",
             )
         if not width:
             return np.empty((len(values), 0), dtype)

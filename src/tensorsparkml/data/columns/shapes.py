@@ -58,9 +58,10 @@ def shape_found(field: pa.Field, found: list[int | None]) -> Shape:
     known = tuple(length for length in found if length is not None)
     if len(known) < len(found):
         raise UnsupportedColumnError(
-            f"Column {field.name!r} of type {text(field.type)} has lists of unknown length, since "
-            "this node's first rows hold none. Give the column's shape: tsm.Column(shape=(3,)) "
-            "for lists of 3 values, tsm.Column(shape=(None,)) for lists of any length."
+            f"Column {field.name!r} of type {text(field.type)} has lists of unknown length, "
+            "because this node's first rows have no lists. Give the column's shape: "
+            "tsm.Column(shape=(3,)) for lists of 3 values, tsm.Column(shape=(None,)) for lists of "
+            "any length."
         )
     return known
 
@@ -84,14 +85,15 @@ def given_shape(
     ragged = sizes.count(None)
     if sizes[:ragged] != (None,) * ragged or ragged > lists:
         raise ShapeMismatchError(
-            f"{kind} was given the shape {shape}. Lists of any length, for which None stands, "
-            f"come first, and the column has {lists} lists inside each other."
+            f"{kind} cannot have the shape {shape}. Sizes of None, for lists of any length, must "
+            "come first, at most one for each level of lists. The column's number of levels is "
+            f"{lists}."
         )
     if depth == 0:
         if _product(sizes) != 1:
             raise ShapeMismatchError(
                 f"{kind} holds 1 value per row, but the shape {shape} needs "
-                f"{_product(sizes)}. Give the shape () or (1,), or none."
+                f"{_product(sizes)}. Use the shape () or (1,), or leave it out."
             )
         return sizes
     if len(sizes) < depth:
@@ -102,9 +104,9 @@ def given_shape(
     needed = lengths_of_shape(sizes, depth)
     if needed[-1] is None and len(sizes) > depth:
         raise ShapeMismatchError(
-            f"{kind} was given the shape {shape}, in which None stands for lists of any length, "
-            f"which cannot be divided. Give the shape {sizes[:depth]}, or sizes without the batch "
-            "dimension."
+            f"{kind} cannot have the shape {shape}, because lists of any length (None) cannot be "
+            f"divided. Use the shape {sizes[:depth]}; or, if None is the batch dimension, leave it "
+            "out."
         )
     if any(
         None not in (length, size) and length != size
@@ -112,7 +114,8 @@ def given_shape(
     ):
         raise ShapeMismatchError(
             f"{kind} has lists of {_times(found)} values, but the shape {shape} needs "
-            f"{_times(needed)}. Give a shape with as many values, or change the lists in Spark."
+            f"{_times(needed)}. Use a shape with the same number of values, or change the lists in "
+            "Spark."
         )
     return sizes
 

@@ -139,8 +139,8 @@ def _check(fits: np.ndarray, name: Callable[[int], str], expected: str) -> None:
             RaggedColumnError,
             index,
             f"has {name(index)}",
-            f"{expected} are expected, and all of a column must have the same size. Correct or "
-            "drop such rows in Spark.",
+            f"{expected} are expected, because all rows of a column must have the same size. "
+            "Correct or drop other rows in Spark.",
         )
 
 

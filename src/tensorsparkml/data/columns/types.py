@@ -127,7 +127,7 @@ def check_type(field: pa.Field) -> ElementType:
     found = element_type(leaf)
     if found is None:
         raise UnsupportedColumnError(
-            f"Column {field.name!r} of type {text(field.type)} does not become a tensor: "
+            f"Column {field.name!r} of type {text(field.type)} cannot become a tensor: "
             f"{advice(leaf, in_list=is_list(field.type))}."
         )
     return found

@@ -61,7 +61,7 @@ def find_files(uris: Sequence[str], filesystem: Any = None) -> list[FoundFile]:
             files = _files_below(opened, path)
         if not files:
             raise DataError(
-                f"there are no files at {uri}; names that begin with '_' or '.' do not count"
+                f"there are no files at {uri}; names that begin with '_' or '.' are ignored"
             )
         found += files
     return found
@@ -77,8 +77,8 @@ def partition_types(files: Sequence[FoundFile]) -> dict[str, type]:
     for file in files:
         if list(file.partition) != names:
             raise DataError(
-                f"the folders of {files[0].path} say {_keys(names)}, but those of {file.path} "
-                f"{_keys(list(file.partition))}; all files need the same"
+                f"the folders of {files[0].path} give {_keys(names)}, but those of {file.path} "
+                f"give {_keys(list(file.partition))}; all files must have the same"
             )
     columns = {name: [file.partition[name] for file in files] for name in names}
     return {

@@ -252,7 +252,8 @@ class ParquetFiles:
             if types[0] != types[1]:
                 raise DataError(
                     f"files differ in column {field.name!r}: {self._files[0].path} has {types[0]}, "
-                    f"{self._files[index].path} has {types[1]}"
+                    f"{self._files[index].path} has {types[1]}; rewrite one of them, or leave the "
+                    "column out"
                 )
 
     def _batch_rows(self, runs: Sequence[Sequence[Piece]], columns: Sequence[str]) -> int:

@@ -35,8 +35,8 @@ def exchange_counts(
     for other, value in enumerate(all_gather({"files": digest, "rows": counted})):
         if value["files"] != digest:
             raise DataError(
-                f"node {other} found other files than this one, which found {name_of(files)}: a "
-                "folder must not change while nodes open it, and all must see the same one"
+                f"node {other} found other files than this node, which found {name_of(files)}; all "
+                "nodes must see the same folder, and it must not change while they open it"
             )
         # JSON makes strings of the indexes.
         rows |= {int(index): counts for index, counts in value["rows"].items()}

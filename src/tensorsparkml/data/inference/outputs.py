@@ -28,20 +28,20 @@ def to_record_batch(results: Any, schema: pa.Schema) -> pa.RecordBatch:
         results = {name: results.column(name) for name in results.schema.names}
     elif not isinstance(results, Mapping):
         raise DataError(
-            f"a reply is a dict of columns or a pyarrow.RecordBatch, not a "
+            f"a reply must be a dict of columns or a pyarrow.RecordBatch, not a "
             f"{type(results).__qualname__}; reply with {{{schema.names[0]!r}: ...}}"
         )
     found = ", ".join(map(str, results)) or "no columns"
     for name in schema.names:
         if name not in results:
             raise MissingColumnError(
-                f"the reply lacks column {name!r}, which is in {_SCHEMA}; it has {found}"
+                f"the reply lacks column {name!r} of {_SCHEMA}; it has {found}"
             )
     for name in results:
         if name not in schema.names:
             raise DataError(
-                f"the reply has a column {name!r}, which is not in {_SCHEMA}: "
-                f"{', '.join(schema.names)}; add it there, or leave it out"
+                f"the reply has a column {name!r}, but {_SCHEMA} has {', '.join(schema.names)}; "
+                "add the column to the schema, or leave it out"
             )
     columns = {field.name: _column(field, results[field.name]) for field in schema}
     lengths = {name: len(column) for name, column in columns.items()}
@@ -63,12 +63,12 @@ def _column(field: pa.Field, values: Any) -> pa.Array:
             column = pa.array(list(values), field.type)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise DataError(
-            f"column {field.name!r} of the reply, {_describe(values)}, does not become "
-            f"{field.type}, which {_SCHEMA} says: {error}; change the schema or the reply"
+            f"column {field.name!r} of the reply, {_describe(values)}, cannot become "
+            f"{field.type} of {_SCHEMA}: {error}; change the schema or the reply"
         ) from error
     if column.null_count and not field.nullable:
         raise NullValueError(
-            f"column {field.name!r} of the reply has a null, but {_SCHEMA} says that it has none"
+            f"column {field.name!r} of the reply has a null, but {_SCHEMA} does not allow nulls"
         )
     return column
 
@@ -87,8 +87,8 @@ def _from_numpy(field: pa.Field, values: np.ndarray) -> pa.Array:
         shape = (1,) * (depth - len(shape)) + shape if len(shape) < depth <= 1 else shape
     if len(shape) != depth:
         raise ShapeMismatchError(
-            f"column {field.name!r} of the reply has shape {values.shape}, but {field.type}, which "
-            f"{_SCHEMA} says, has {depth} dimensions beside the rows; reshape it, or change the "
+            f"column {field.name!r} of the reply has shape {values.shape}, but {field.type} of "
+            f"{_SCHEMA} has {depth} dimensions besides the rows; reshape the values, or change the "
             "schema"
         )
     flat = pa.array(np.ascontiguousarray(values).reshape(-1)).cast(inner)

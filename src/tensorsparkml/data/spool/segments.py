@@ -162,8 +162,8 @@ def _room_for(path: Path, size: int) -> Iterator[None]:
             raise
         spool = path.parent.parent
         raise FeedError(
-            f"the disk of {os.uname().nodename} is full: {path} needs {size:,} more bytes, and "
-            f"{shutil.disk_usage(spool).free:,} are free there. Make room, choose a folder on a "
+            f"the disk of {os.uname().nodename} is full: {path} needs {size:,} more bytes, but "
+            f"only {shutil.disk_usage(spool).free:,} are free. Make room, choose a folder on a "
             "larger disk with work_dir=…, or let the nodes keep less of a feed with spool_bytes=…"
         ) from error
 
@@ -240,7 +240,7 @@ class RowReader:
             ValueError: Some of them were dropped.
         """
         if start < self._starts[0]:
-            raise ValueError(f"rows from {start} on were dropped, up to {self._starts[0]}")
+            raise ValueError(f"row {start} was dropped; the first row is {self._starts[0]}")
         found: list[LocatedBatch] = []
         index = bisect.bisect_right(self._starts, start) - 1
         while count:

@@ -140,7 +140,7 @@ class ClusterFeeds:
         if uris := source_uris(data, plan.default_fs, plan.working_dir):
             if columns is not None:
                 raise ConfigurationError(
-                    "columns are for rows of Spark; choose those of files with ctx.feed(columns=…)"
+                    "columns=… is not for files; select their columns with ctx.feed(columns=…)"
                 )
             read_files(running.coordinator, uris, ledger)
             return None

@@ -91,8 +91,8 @@ def new_ledger(
     drawn = check_seed(shuffle, seed)
     if seed is not None and not cache:
         raise ConfigurationError(
-            "seed=… needs all rows before the first is read, so the nodes must keep them; leave "
-            "out cache=False, or the seed"
+            "with seed=…, all rows must arrive before the first is read, so the nodes must keep "
+            "them; leave out cache=False, or the seed"
         )
     limit = None
     if not cache or spool_bytes is not None:
@@ -119,8 +119,8 @@ def source_uris(data: Any, default_fs: str, working_dir: str) -> tuple[str, ...]
     for uri in data:
         if re.search(r"\.tfrecords?(\.gz|\.gzip|\.zlib)?$", str(uri)):
             raise ConfigurationError(
-                f"{uri} is a TFRecord file by its name, and only Parquet files can take the place "
-                "of a DataFrame; let main read it with ctx.read_tfrecord(...)"
+                f"{uri} has the name of a TFRecord file, but only Parquet files can replace a "
+                "DataFrame; let main read it with ctx.read_tfrecord(...)"
             )
     return tuple(absolute_path(os.fspath(uri), default_fs, working_dir) for uri in data)
 

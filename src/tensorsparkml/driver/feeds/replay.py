@@ -58,7 +58,7 @@ class Replay:
                 if self._ending.is_set():
                     return
                 delivered = self._ledger.current_delivery
-                logger.info("feed %r: Spark brings its rows again", self._ledger.name)
+                logger.info("Spark sends the rows of feed %r again", self._ledger.name)
                 again = self._ledger.again()
                 deliver(self._coordinator, self._plan, self._rows, again, self._ending.is_set)
         except TensorSparkMLError as error:

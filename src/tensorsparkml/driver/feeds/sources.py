@@ -119,8 +119,8 @@ def spark_rows(name: str, value: Any) -> Any:
         )
     if not isinstance(value, DataFrame | RDD):
         raise ConfigurationError(
-            f"{name}: a feed is a Spark DataFrame or an RDD, not {_kind(value)}; make one of it "
-            "with spark.createDataFrame(...) or spark.sparkContext.parallelize(...)"
+            f"{name} must be a Spark DataFrame or an RDD, not {_kind(value)}; convert it with "
+            "spark.createDataFrame(...) or spark.sparkContext.parallelize(...)"
         )
     return value
 
@@ -148,9 +148,9 @@ def direct_rows(name: str, value: Any) -> Any:
         check_names(value)
         return value
     raise ConfigurationError(
-        f"{name}: the tasks that start the nodes can deliver a DataFrame, not {_kind(value)}; feed "
-        "it inside a with tsm.Cluster(...) block, with cluster.train(rdd) or "
-        "cluster.train_stream(df), or make an RDD a DataFrame with spark.createDataFrame(rdd)"
+        f"{name} must be a DataFrame or URIs of Parquet files, not {_kind(value)}; feed it inside "
+        "a with tsm.Cluster(...) block, with cluster.train(rdd) or cluster.train_stream(df), or "
+        "convert an RDD to a DataFrame with spark.createDataFrame(rdd)"
     )
 
 
@@ -169,9 +169,9 @@ def check_direct(data: Any, seed: int | None) -> None:
     """Raise ConfigurationError for a seed that direct rows cannot have."""
     if not is_direct(data, seed):
         raise ConfigurationError(
-            "seed=… needs a reproducible order of the rows, which direct feeding cannot give; feed "
-            "them with cluster.train(df, shuffle=True, seed=…) inside a with tsm.Cluster(...) "
-            "block, or with tsm.run(data=df)"
+            "seed=… does not work with direct=df, because Spark delivers these rows in a different "
+            "order in each run; use cluster.train(df, shuffle=True, seed=…) inside a with "
+            "tsm.Cluster(...) block, or tsm.run(data=df)"
         )
 
 

@@ -156,7 +156,7 @@ def stream(name: str, value: Any) -> Any:
     streams = isinstance(value, DataFrame) and value.isStreaming
     if not streams and not isinstance(value, DataStreamWriter | DStream):
         raise ConfigurationError(
-            f"{name}: train_stream takes a streaming DataFrame, as of spark.readStream, its writer "
+            f"{name} must be a streaming DataFrame (from spark.readStream), its writer "
             f"df.writeStream, or a DStream, not a {type(value).__name__}; feed a DataFrame or an "
             "RDD with cluster.train"
         )

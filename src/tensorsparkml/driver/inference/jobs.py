@@ -74,8 +74,8 @@ class JobGuard:
         if finished := self._coordinator.snapshot().finished:
             return InferenceError(
                 f"main of {', '.join(finished)} returned while Spark still asked for inference; "
-                "loop over ctx.inference(...) to its end, which comes when the driver leaves the "
-                "with block"
+                "loop over ctx.inference(...) to its end, which is when the driver leaves the with "
+                "block"
             )
         return None
 
@@ -99,8 +99,8 @@ def results_schema(name: str, value: Any) -> StructType:
         schema = DataType.fromDDL(value) if isinstance(value, str) and value else value
     except ParseException as error:
         raise ConfigurationError(
-            f"{name}={shown(value)} cannot be read: {error.getCondition()}; give names and types "
-            "of columns, as in 'prediction float'"
+            f"{name}={shown(value)} is not a valid schema: {error.getCondition()}; give names and "
+            "types of columns, as in 'prediction float'"
         ) from error
     if not isinstance(schema, StructType) or not schema.fields:
         refuse(name, "names and types of columns, as in 'prediction float'", value)
@@ -140,7 +140,7 @@ def infer_rows(
             raise missing_column(name, data.columns)
     if taken := [name for name in schema.names if name in keep]:
         raise ConfigurationError(
-            f"column {taken[0]!r} is kept and is in the schema too; leave it out of one of them"
+            f"column {taken[0]!r} is both in keep and in the schema; leave it out of one of them"
         )
     whole = StructType([*(data.schema[name] for name in keep), *schema.fields])
     task = _row_task(credentials, list(peers), feed, _arrow_schema(data.sparkSession, schema), keep)

@@ -28,8 +28,8 @@ def make_certificate() -> tuple[str, str]:
         from cryptography.x509.oid import NameOID
     except ImportError as error:
         raise MissingPackageError(
-            f"the driver needs the package cryptography to encrypt what the nodes send ({error}); "
-            "install it on the driver's host, or set tls=False"
+            f"the driver needs the package cryptography to encrypt connections ({error}); install "
+            "it on the driver's host, or set tls=False"
         ) from error
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SERVER_NAME)])

@@ -68,9 +68,9 @@ def _dumps(what: str, value: Any) -> bytes:
     except Exception as error:  # objects raise whatever they like when they are pickled
         name = getattr(value, "__qualname__", type(value).__qualname__)
         raise UnpicklableError(
-            f"{what} ({name}) cannot be sent to the executors: {error}. It, or what it uses from "
-            "outside of itself, holds something that belongs to this process, such as a "
-            "SparkSession, a lock, an open file or a model; make that inside main instead"
+            f"{what} ({name}) cannot be sent to the executors: {error}. It, or an object that it "
+            "uses, belongs to this process, such as a SparkSession, a lock, an open file or a "
+            "model; create such objects inside main"
         ) from error
 
 
@@ -86,7 +86,7 @@ def unpickle_results(results: Mapping[str, bytes | None]) -> list[Any]:
             found.append(None if result is None else decode_result(result))
         except Exception as error:  # unpickling imports modules, which may raise anything
             raise UnpicklableError(
-                f"what main returned cannot be loaded on the driver: {error}; return plain values",
+                f"the result of main cannot be loaded on the driver: {error}; return plain values",
                 node=node,
             ) from error
     return found

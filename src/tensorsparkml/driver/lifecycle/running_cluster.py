@@ -137,8 +137,8 @@ class RunningCluster:
         """
         if not self._fed:
             raise ConfigurationError(
-                "this cluster keeps no task slot for other Spark tasks; use Cluster(...) without "
-                "direct data and without fed=False"
+                "this cluster keeps no task slot free for other Spark tasks; use Cluster(...) "
+                "without direct=… and fed=False"
             )
 
     def wait_for_mains(self, timeout: float | None) -> None:
@@ -157,7 +157,7 @@ class RunningCluster:
             late = [name for name in self.plan.roles.names if name not in ended]
             raise NodeError(
                 f"main on {', '.join(late)} was still running {timeout:g} s after its feeds ended; "
-                "look for an endless loop in it, or raise the timeout"
+                "look for an endless loop in main, or raise the timeout"
             )
 
     def abort(self) -> None:
@@ -198,8 +198,8 @@ class RunningCluster:
                 logger.warning("cluster %s: Spark has not ended the launch job", self._id)
         if left := self.coordinator.snapshot().unconfirmed:
             logger.warning(
-                "cluster %s: the end of these nodes is not confirmed, and processes of theirs may "
-                "be left: %s",
+                "cluster %s: these nodes did not confirm that they have ended, so some of their "
+                "processes may still run: %s",
                 self._id,
                 "; ".join(left),
             )
@@ -257,8 +257,8 @@ class RunningCluster:
     def _wait_for_start(self, seconds: float) -> None:
         if not self.coordinator.require(AllStarted(), seconds):
             raise LaunchError(
-                f"after {seconds:g} s not every node runs; look at the executors' logs and at "
-                "Spark's UI for tasks that wait, or raise start_seconds"
+                f"some nodes did not start within {seconds:g} s; look at the executors' logs, look "
+                "for waiting tasks in Spark's UI, or raise start_seconds"
             )
 
     def _on_launch_ended(self, failures: list[Failure], error: Exception | None) -> None:
@@ -279,5 +279,5 @@ class RunningCluster:
     def _check_left(self) -> None:
         """Fail the nodes whose launch tasks have ended, as tasks do when they cannot report why."""
         for name in self.coordinator.snapshot().running(range(self.plan.launched)):
-            message = "its launch task has ended, and with it the agent, without a report"
+            message = "the Spark task of this node and its agent have ended without a report"
             self.coordinator.fail(Failure("AgentLostError", message, name))

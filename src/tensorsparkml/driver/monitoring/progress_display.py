@@ -141,7 +141,7 @@ class ProgressMonitor:
             self._display.close(feeds)
         except (OSError, ValueError) as error:
             # The terminal is gone, or standard error is closed.
-            progress_logger.debug("progress is not shown any more: %s", error)
+            progress_logger.debug("progress is no longer shown: %s", error)
 
 
 @contextmanager

@@ -33,8 +33,8 @@ def launch_failure(error: Exception, nodes: Sequence[str], *, direct: bool) -> F
     if missing := re.search(r"No module named '(pyarrow|pandas|numpy|tensorsparkml)'", text):
         return Failure(
             "MissingPackageError",
-            f"the executor's Python lacks {missing.group(1)}; point PYSPARK_PYTHON at the Python "
-            "that has this library and what it needs, before the session is made",
+            f"the executor's Python lacks {missing.group(1)}; before you create the session, set "
+            "PYSPARK_PYTHON to a Python that has this library and its dependencies",
             node=node,
             remote_traceback=_shorten(text),
         )
@@ -49,7 +49,7 @@ def launch_failure(error: Exception, nodes: Sequence[str], *, direct: bool) -> F
         # Whatever killed it, the agent outlives it, and tells more if it has failed.
         return Failure(
             "LaunchError",
-            "the Python worker of the task that held this node's slot has died",
+            "the Python worker of the Spark task that held this node's slot has died",
             node=node,
             remote_traceback=_shorten(text),
             consequence=True,

@@ -31,7 +31,7 @@ def is_stopped(spark: SparkSession) -> bool:
         return context._jsc is None or bool(context._jsc.sc().isStopped())
     except Exception as error:  # Py4J raises its own classes for what Java lacks
         raise UnsupportedVersionError(
-            f"Spark {context.version} does not tell whether it is stopped: {error}"
+            f"cannot find out whether Spark {context.version} is stopped: {error}"
         ) from error
 
 
@@ -44,7 +44,7 @@ def task_slots(spark: SparkSession) -> int:
         return int(scala.maxNumConcurrentTasks(profile))
     except Exception as error:  # Py4J raises its own classes for what Java lacks
         raise UnsupportedVersionError(
-            f"Spark {context.version} does not tell its number of task slots: {error}"
+            f"cannot read the number of task slots of Spark {context.version}: {error}"
         ) from error
 
 
@@ -55,7 +55,7 @@ def default_filesystem(spark: SparkSession) -> str:
         return str(context._jsc.hadoopConfiguration().get("fs.defaultFS", "file:///"))
     except Exception as error:  # as above
         raise UnsupportedVersionError(
-            f"Spark {context.version} does not tell its Hadoop configuration: {error}"
+            f"cannot read the Hadoop configuration of Spark {context.version}: {error}"
         ) from error
 
 
@@ -65,5 +65,5 @@ def cancel_jobs(context: SparkContext, tag: str, reason: str) -> None:
         context._jsc.cancelJobsWithTag(tag, reason)
     except Exception as error:  # as above
         raise UnsupportedVersionError(
-            f"Spark {context.version} does not cancel jobs by their tag: {error}"
+            f"cannot cancel jobs of Spark {context.version} by their tag: {error}"
         ) from error

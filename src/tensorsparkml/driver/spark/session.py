@@ -34,11 +34,11 @@ def usable_session(given: SparkSession | None = None) -> SparkSession:
             return SparkSession.active()
         except PySparkRuntimeError:
             raise ConfigurationError(
-                "there is no active SparkSession; make one with SparkSession.builder.getOrCreate()"
+                "there is no active SparkSession; create one: SparkSession.builder.getOrCreate()"
             ) from None
     if is_stopped(given):
         raise ConfigurationError(
-            "this SparkSession is stopped; make another one with "
-            "SparkSession.builder.getOrCreate(), and make the DataFrame with it"
+            "this SparkSession is stopped; create another one with "
+            "SparkSession.builder.getOrCreate(), and create the DataFrame with it"
         )
     return given

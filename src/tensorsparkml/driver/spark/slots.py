@@ -42,7 +42,7 @@ def holds_slots(mode: SlotMode, nodes: int, feeds: bool, slots: int, taken: int)
         NotEnoughSlotsError: The nodes cannot start, or could not be fed.
     """
     free = slots - taken
-    others = f", {taken} of which other clusters hold" if taken else ""
+    others = f", and other clusters hold {taken} of them" if taken else ""
     have = f"this Spark application has {counted(slots, 'task slot')}{others}"
     if free < nodes:
         need = (
@@ -57,9 +57,9 @@ def holds_slots(mode: SlotMode, nodes: int, feeds: bool, slots: int, taken: int)
         )
     if mode == "hold" and feeds and free < nodes + 1:
         raise NotEnoughSlotsError(
-            f'slots="hold" with {counted(nodes, "node")} needs {nodes + 1}, one of them for the '
-            f'tasks that feed, but {have}; use slots="release", or raise spark.executor.instances '
-            "or spark.executor.cores"
+            f'slots="hold" with {counted(nodes, "node")} needs {nodes + 1} task slots, one of them '
+            f'for feeding tasks, but {have}; use slots="release", or raise '
+            "spark.executor.instances or spark.executor.cores"
         )
     if mode == "auto":
         return free >= nodes + feeds

@@ -169,7 +169,7 @@ class InferenceDesk:
 
     def leave(self, exchange: Exchange) -> None:
         """Forget a partition whose task has its results, or has gone."""
-        exchange.fail("the Spark task has gone")
+        exchange.fail("the Spark task has ended")
         with self._changed:
             self._all.pop(exchange.number, None)
             self._changed.notify_all()

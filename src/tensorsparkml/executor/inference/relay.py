@@ -100,7 +100,7 @@ class InferenceRelay:
         finally:
             if not exchange.results.ended:
                 why = self._desk.wait_closed(_REASON_SECONDS)
-                exchange.fail(why or "its program does not answer any more")
+                exchange.fail(why or "its program no longer answers")
 
 
 def _start(run: Callable[[], None]) -> threading.Thread:

@@ -168,6 +168,6 @@ class _Call:
             return f"{what}: {end.failed}"
         return (
             f"{what}: its agent at {self._peer.host}:{self._peer.data_port} does not answer "
-            f"({end.failed}); the node failed, or the cluster has ended: evaluate the results of "
-            "cluster.inference inside of the with block"
+            f"({end.failed}). Either the node failed, or the cluster has ended: run actions on the "
+            "results of cluster.inference inside the with block"
         )

@@ -50,8 +50,8 @@ def check_same(layers: Any, all_gather: Callable[[list[str]], list[list[str]]]) 
     for rank, found in enumerate(all_gather(own)):
         if found != own:
             raise ConfigurationError(
-                "all nodes must make the same calls of ctx.adapt, but this one adapts "
-                f"{', '.join(own)}, and the one of rank {rank} {', '.join(found)}"
+                "all nodes must make the same calls of ctx.adapt, but this node adapts "
+                f"{', '.join(own)}, and node {rank} adapts {', '.join(found)}"
             )
 
 
@@ -75,8 +75,8 @@ def parts(layers: Any, dataset: Any) -> list[tuple[Any, Any]]:
     for layer, _ in chosen:
         if is_of_keras_2(type(layer)):
             raise ConfigurationError(
-                f"ctx.adapt takes layers of Keras 3, and {layer.name!r} is one of Keras 2; give it "
-                "its vocabulary or its statistics when it is made"
+                f"ctx.adapt takes layers of Keras 3, but {layer.name!r} is one of Keras 2; pass it "
+                "its vocabulary or statistics when you create it"
             )
     return chosen
 
@@ -175,9 +175,9 @@ def _part(dataset: Any, key: Any) -> Any:
     if key not in (spec if isinstance(spec, dict) else places):
         has = ", ".join(spec) if isinstance(spec, dict) else f"{len(places) or 'one'} without names"
         raise ConfigurationError(
-            f"the dataset has nothing for layer {key!r}, but: {has}. Give several layers as a "
-            "dict, and make the dataset of as many features under the same names, without a "
-            'label: features={"age": "age", "text": "review"}'
+            f"the dataset has no feature for layer {key!r}; it has {has}. Pass several layers as a "
+            "dict, and give the dataset features with the same names and no label: "
+            'features={"age": "age", "text": "review"}'
         )
 
     def choose(*element: Any) -> Any:

@@ -224,9 +224,9 @@ class FeedReader:
         self._require_wanted()
         if name is None:
             raise SpentFeedError(
-                f"the rows of feed {self.feed!r} were dropped when they had been read, and cannot "
-                "come again: a stream brings rows once, as do the tasks that start the nodes. "
-                "Read one pass, or feed a DataFrame with cluster.train(df)"
+                f"the rows of feed {self.feed!r} were dropped after they had been read, and Spark "
+                "cannot send them again, because they came from a stream or from the tasks that "
+                "start the nodes. Read one pass, or feed a DataFrame with cluster.train(df)"
             )
         if name != old.name:
             old.rows.drop(old.rows.rows)
@@ -236,14 +236,14 @@ class FeedReader:
         if self.terminated:
             raise SpentFeedError(
                 f"the program has ended feed {self.feed!r} with terminate(), which deletes its "
-                "rows; read it before that"
+                "rows; read the feed before you call terminate()"
             )
 
     def _require_current(self, cursor: _Pass) -> None:
         if cursor.number + 1 < self._passes_begun and cursor.delivery.limited:
             raise SpentFeedError(
-                f"pass {cursor.number + 1} over feed {self.feed!r} has ended, because another one "
-                "has begun and the rows are not all kept; read one pass at a time, or let the "
+                f"pass {cursor.number + 1} over feed {self.feed!r} has ended, because another pass "
+                "has begun and the nodes do not keep all rows; read one pass at a time, or let the "
                 "nodes keep the rows (cache=True, and a larger spool_bytes)"
             )
 

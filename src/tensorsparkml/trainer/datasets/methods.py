@@ -18,22 +18,22 @@ from tensorsparkml.errors import ConfigurationError
 
 __all__ = ["ALLOWED", "REFUSED", "add_methods", "call_with", "with_shared_methods"]
 
-_SPARK = "do it to the rows, in Spark"
+_SPARK = "do this in Spark"
 _SIZE = "give ctx.dataset another batch_size"
 _ORDER = "use shuffle=True of tsm.run or cluster.train"
-_PLAIN = "use `map`, which changes each batch by itself"
+_PLAIN = "use `map`, which changes each batch separately"
 # What to do instead.
 REFUSED = {
     "apply": _PLAIN,
     "as_numpy_iterator": "read arrays with ctx.feed",
     "batch": _SIZE,
     "bucket_by_sequence_length": _SIZE,
-    "concatenate": "unite the DataFrames",
+    "concatenate": "use union on the DataFrames",
     "enumerate": _SPARK,
     "filter": _SPARK,
     "flat_map": _SPARK,
     "fingerprint": _SPARK,
-    "get_single_element": "iterate over it",
+    "get_single_element": "iterate over the dataset",
     "group_by_window": _SPARK,
     "ignore_errors": _SPARK,
     "interleave": _SPARK,
@@ -43,7 +43,7 @@ REFUSED = {
     "rejection_resample": _SPARK,
     "save": _SPARK,
     "scan": _PLAIN,
-    "shard": "each node has its own share of the rows already",
+    "shard": "each node already has its own share of the rows",
     "shuffle": _ORDER,
     "sparse_batch": _SIZE,
     "snapshot": "use `cache()`",
@@ -86,7 +86,7 @@ def add_methods(
 
     def cache(filename: str = "") -> Any:
         if filename:
-            raise ConfigurationError("cache() of several nodes is in memory; leave out the file")
+            raise ConfigurationError("cache() takes no file name here; leave it out")
         return derive(lambda pairs: pairs.cache())
 
     methods: dict[str, Callable[..., Any]] = {  # ALLOWED
@@ -128,6 +128,6 @@ def _refuse_others(dataset: Any) -> None:
 
 def _refuse(name: str, *_: Any, **__: Any) -> NoReturn:
     raise ConfigurationError(
-        f"a dataset that nodes share has no `{name}`, after which several nodes could have "
-        f"different numbers of batches and wait for each other; {REFUSED[name]}"
+        f"a dataset that nodes share has no `{name}`, because the nodes could then have different "
+        f"numbers of batches and wait for each other forever; {REFUSED[name]}"
     )

@@ -44,7 +44,7 @@ def replicas_of_node(strategy: Any, nodes: int, batch_size: int) -> int:
     if batch_size < replicas:
         raise ConfigurationError(
             f"batch_size={batch_size} is too small for a node with {replicas} replicas, one on "
-            f"each of its GPUs: each needs a row of every batch. Use {replicas} or more"
+            f"each of its GPUs, because each needs a row of every batch; use {replicas} or more"
         )
     return replicas
 

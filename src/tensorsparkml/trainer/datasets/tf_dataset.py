@@ -88,7 +88,7 @@ class BatchLayout:
             weights = columns[self._weight]
             if not isinstance(weights, np.ndarray) or weights.shape != (rows.count,):
                 raise ShapeMismatchError(
-                    f"sample_weight={self._weight!r} should be a column with one number per row"
+                    f"sample_weight={self._weight!r} must be a column with one number per row"
                 )
             return weights.astype(np.float32)
         return np.ones(rows.count, np.float32)

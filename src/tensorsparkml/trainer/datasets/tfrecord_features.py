@@ -44,7 +44,9 @@ class ParsedFeatures:
         try:
             example = tf.train.Example.FromString(serialized)
         except Exception as error:  # protobuf's DecodeError, which TensorFlow does not export
-            raise DataError(f"the first record of {files.name} is no tf.train.Example") from error
+            raise DataError(
+                f"the first record of {files.name} is not a tf.train.Example"
+            ) from error
         wanted = layout.columns()
         found = dict(schema) if schema is not None else _inferred(files, example, wanted)
         matrices = [each for each in wanted or layout.named() if isinstance(each, Matrix)]
@@ -58,7 +60,7 @@ class ParsedFeatures:
         for name in [*names, *(name for inside in self._matrices.values() for name in inside)]:
             if name not in found:
                 raise MissingColumnError(
-                    f"there is no feature {name!r} in {files.name}; there are "
+                    f"there is no feature {name!r} in {files.name}; the features are "
                     f"{', '.join(list(found)[:_LISTED])}"
                 )
         self._parsed = {name: found[name] for name in names}
@@ -68,8 +70,8 @@ class ParsedFeatures:
             features = sorted(example.features.feature.items())
             has = ", ".join(f"{name} ({each.WhichOneof('kind')})" for name, each in features)
             raise DataError(
-                f"the features of the schema are not those of the first record of {files.name}, "
-                f"which has {has}: {error}"
+                f"the features of the schema do not fit the first record of {files.name}, which "
+                f"has {has}: {error}"
             ) from error
         for matrix, inside in self._matrices.items():
             _check_matrix(matrix, {name: found[name] for name in inside})
@@ -120,14 +122,14 @@ def _check_matrix(matrix: Matrix, features: Mapping[str, Any]) -> None:
     for name, feature in features.items():
         if not isinstance(feature, tf.io.FixedLenFeature) or feature.dtype == tf.string:
             raise UnsupportedColumnError(
-                f"feature {name!r} cannot be a column of {matrix}: it is {feature}, and only "
-                "numbers of a fixed length can"
+                f"feature {name!r} cannot be a column of {matrix}, because it is {feature}; a "
+                "matrix needs numbers of a fixed length"
             )
         own: np.dtype = np.dtype(feature.dtype.as_numpy_dtype)
         if matrix.dtype.kind != "f" and not np.can_cast(own, matrix.dtype):
             raise UnsupportedColumnError(
-                f"feature {name!r} has elements of dtype {own}, which not all fit the dtype "
-                f"{matrix.dtype} of {matrix}"
+                f"feature {name!r} has elements of dtype {own}, which may not fit the dtype "
+                f"{matrix.dtype} of {matrix}; use a floating-point or larger dtype"
             )
 
 
@@ -151,7 +153,7 @@ def _inferred(
                 continue
             raise DataError(
                 f"feature {name!r} is empty in the first record of {files.name}, so its type or "
-                "length is not known; give schema={…} with all features"
+                "length is unknown; pass schema={…} with all features"
             )
         found[name] = tf.io.FixedLenFeature(() if count == 1 else (count,), dtypes[kind])
     return found

@@ -64,7 +64,7 @@ class InferenceBatch(Mapping[str, Any]):
             DataError: The rows come from a DataFrame.
         """
         if not self._cut.stream.request.elements:
-            raise DataError('these are rows of a DataFrame; read its columns: batch["x"]')
+            raise DataError('the rows come from a DataFrame; read its columns: batch["x"]')
         slices = (located.batch.column(ELEMENT) for located in self._cut.slices)
         return [pickle.loads(pickled.as_buffer()) for column in slices for pickled in column]
 
@@ -86,7 +86,7 @@ class InferenceBatch(Mapping[str, Any]):
             InferenceError: The batch has got its reply already.
         """
         if self._replied:
-            raise InferenceError(f"{self.describe()} has had its reply; reply once to each batch")
+            raise InferenceError(f"{self.describe()} already has a reply; reply once to each batch")
         request = self._cut.stream.request
         if request.elements:
             batch = _pickled(results, request.schema)
@@ -102,15 +102,15 @@ class InferenceBatch(Mapping[str, Any]):
     def _missing(self, name: str) -> MissingColumnError:
         request = self._cut.stream.request
         if request.elements:
-            why = "these are elements of an RDD; read batch.elements"
+            why = "the rows are elements of an RDD; read batch.elements"
         elif name in request.keep:
             why = (
-                "it is kept beside the results, where the program only gets it when it names it: "
+                "the driver names it in keep=…, so the program must request it: "
                 f"ctx.inference(columns=[{', '.join(map(repr, [*self._columns, name]))}])"
             )
         else:
-            why = f"it has {', '.join(map(str, self._columns)) or 'none'}"
-        return MissingColumnError(f"there is no column {name!r} in the batch: {why}")
+            why = f"the batch has {', '.join(map(str, self._columns)) or 'no columns'}"
+        return MissingColumnError(f"there is no column {name!r} in the batch; {why}")
 
     def _beside_kept(self, results: Any) -> pa.RecordBatch:
         request = self._cut.stream.request
@@ -122,8 +122,8 @@ class InferenceBatch(Mapping[str, Any]):
         if found.num_rows != self.rows:
             raise DataError(
                 f"the reply has {found.num_rows} rows for {self.rows} of {self.describe()}, but "
-                f"columns are kept beside them ({', '.join(request.keep)}); reply with one result "
-                "for each row, or call cluster.inference without keep and reply with the columns"
+                f"with keep ({', '.join(request.keep)}) each row needs one result; reply with one "
+                "result for each row, or leave out keep and reply with these columns"
             )
         slices = [located.batch.select(list(request.keep)) for located in self._cut.slices]
         kept = pa.concat_batches(slices)
@@ -177,8 +177,8 @@ class Inference:
         """
         if self._last is not None and not self._last.replied:
             raise InferenceError(
-                f"{self._last.describe()} has had no reply; call batch.reply(...) for each batch "
-                "before the next one, also where there are no results: with empty lists"
+                f"{self._last.describe()} has no reply; call batch.reply(...) for each batch "
+                "before you take the next one. If there are no results, reply with empty lists"
             )
         if not self._started:
             self._started = True
@@ -203,7 +203,7 @@ class Inference:
 def _pickled(results: Any, schema: pa.Schema) -> pa.RecordBatch:
     if isinstance(results, Mapping | str | bytes) or not isinstance(results, Iterable):
         raise DataError(
-            "a reply to elements of an RDD is a list, with any number of results, not a "
+            "a reply to elements of an RDD must be a list, with any number of results, not a "
             f"{type(results).__qualname__}"
         )
     pickled = [cloudpickle.dumps(result) for result in results]

@@ -96,8 +96,8 @@ class RemoteDatasets:
         for worker, spec in enumerate(specs):
             if spec != specs[0]:
                 raise DataError(
-                    f"the workers read batches that differ: those of worker:0 are {specs[0]}, "
-                    f"those of worker:{worker} are {spec}; give their columns shapes, with convert="
+                    f"the workers' batches differ: those of worker:0 are {specs[0]}, but those of "
+                    f"worker:{worker} are {spec}; give the columns shapes with convert=…"
                 )
         return specs[0]
 

@@ -117,7 +117,9 @@ class AsynchronousFit:
         model = self._model
         rows = float(sums[_ROWS])
         if not rows:
-            raise EmptyFeedError("the workers' datasets have no batch; see drop_remainder")
+            raise EmptyFeedError(
+                "the workers' datasets have no batches; use a smaller batch or drop_remainder=False"
+            )
         self._count_rows(int(rows))
         states = [
             (state, tf.cast(sums[f"state {index}"], state.dtype))
@@ -153,14 +155,15 @@ def _check_model(model: Any) -> None:
 
     if not isinstance(model, keras.Model) or not model.compiled:
         raise ConfigurationError(
-            f"this {type(model).__name__} is no compiled Keras 3 model; call model.compile(...) "
-            "first. A model of tf_keras is trained by its own fit, with a DatasetCreator"
+            f"this {type(model).__name__} is not a compiled Keras 3 model; call "
+            "model.compile(...) first. For a model of tf_keras, use its own fit with a "
+            "DatasetCreator"
         )
     for name in ("train_step", "test_step"):
         if getattr(type(model), name) is not getattr(keras.Model, name):
             raise ConfigurationError(
-                f"{type(model).__name__} has a {name} of its own, which is written for model.fit; "
-                "let the workers run such a step with ctx.asynchronous_passes(...)"
+                f"{type(model).__name__} has its own {name}, which works only with model.fit; let "
+                "the workers run such a step with ctx.asynchronous_passes(...)"
             )
 
 
@@ -169,13 +172,13 @@ def _check_places(variables: Sequence[Any]) -> None:
     cut = [variable.path for variable in variables if hasattr(variable.value, "variables")]
     if cut:
         raise ConfigurationError(
-            f"the variables {', '.join(cut)} are cut into shards, of which Keras 3 computes no "
-            "gradients; use ctx.strategy, or a variable_partitioner that leaves them whole, or "
+            f"the variables {', '.join(cut)} are split into shards, for which Keras 3 computes no "
+            "gradients; use ctx.strategy, or a variable_partitioner that does not split them, or "
             "train a tf.Variable with ctx.asynchronous_passes(...)"
         )
     elsewhere = [variable.path for variable in variables if "/job:ps" not in variable.value.device]
     if elsewhere:
         raise ConfigurationError(
-            f"the variables {', '.join(elsewhere)} are not on parameter servers; make and compile "
-            "the model under ctx.strategy.scope()"
+            f"the variables {', '.join(elsewhere)} are not on parameter servers; create and "
+            "compile the model under ctx.strategy.scope()"
         )

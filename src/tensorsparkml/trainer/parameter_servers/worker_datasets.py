@@ -81,8 +81,8 @@ class ServedDatasets:
         tokens = [each.get_attr("token") for each in operations if each.type == "PyFunc"]
         if tokens != [TOKEN.encode()]:
             raise UnsupportedVersionError(
-                f"TensorFlow {tf.__version__} names the first Python function of a process "
-                f"{tokens}, where {TOKEN!r} was expected; parameter servers cannot be fed with it"
+                f"TensorFlow {tf.__version__} is not supported with parameter servers: it names "
+                f"the first Python function of a process {tokens}, not {TOKEN!r}"
             )
 
     def answer(self, operation: bytes, number: int, body: bytes) -> list[Any]:
@@ -145,8 +145,8 @@ class ServedDatasets:
         under_way = self._passes.get(handle)
         if under_way is None:
             raise SpentFeedError(
-                f"a pass over the dataset has ended, because {_MOST_PASSES} others have begun "
-                "since then"
+                f"a pass over the dataset has ended, because {_MOST_PASSES} other passes have "
+                "begun since then; read one pass at a time"
             )
         for element in under_way.elements:
             # Only workers in lockstep need batches without rows.

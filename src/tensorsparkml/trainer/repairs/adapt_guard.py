@@ -42,7 +42,7 @@ def _refuse_distributed(
         if isinstance(data, tf.distribute.DistributedDataset):
             kind = type(layer).__name__
             raise ConfigurationError(
-                f"{kind}.adapt got a distributed dataset, of which it would see parts alone; call "
+                f"{kind}.adapt would see only this node's part of a distributed dataset; call "
                 f"ctx.adapt(layer, dataset) instead, which lets {kind} learn from the rows of all "
                 "nodes"
             )

@@ -107,8 +107,8 @@ def repair_steps_if_known(module: ModuleType) -> None:
         repair_steps(module)
     except UnsupportedVersionError as error:
         logger.warning(
-            "Keras is not repaired, so its optimizer may count the step that finds the end of the "
-            "data: %s",
+            "this Keras is not repaired, so its optimizer may count one step too many at the end "
+            "of the data: %s",
             error,
         )
 
@@ -191,8 +191,8 @@ def _build_from_spec(
             if complete:
                 raise
             logger.warning(
-                "The model cannot be built from the dataset's shapes alone, so one batch of every "
-                "node is read for it and not trained on; give the dataset's columns their shapes"
+                "the model cannot be built from the dataset's shapes alone, so one batch of every "
+                "node is read to build it, without training on it; give the columns their shapes"
             )
     _, _, batches = next(iter(iterator))
     local = trainer.distribute_strategy.experimental_local_results

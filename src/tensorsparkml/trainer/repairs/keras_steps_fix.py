@@ -158,9 +158,9 @@ def map_distributed(dataset: Any, function: Callable[..., Any]) -> Any:
         strategy, (local,), options = dataset._strategy, dataset._datasets, dataset._options
     except (AttributeError, ValueError) as error:
         raise UnsupportedVersionError(
-            "class_weight works for a distributed dataset that was made with "
+            "class_weight works only for a distributed dataset from "
             f"strategy.distribute_datasets_from_function, not for a {type(dataset).__name__}. "
-            "Give sample weights as the dataset's third element instead."
+            "Pass sample weights as the dataset's third element instead."
         ) from error
     return strategy.distribute_datasets_from_function(lambda _: local.map(function), options)
 

@@ -66,7 +66,9 @@ def repair_optimizer(module: ModuleType) -> None:
     try:
         parse_function(module, name, parameters)
     except UnsupportedVersionError as error:
-        logger.warning("the step that finds the end of the data may be counted: %s", error)
+        logger.warning(
+            "the optimizer may count one step too many at the end of the data: %s", error
+        )
     else:
         replace(module, name, _apply_gradients)
 

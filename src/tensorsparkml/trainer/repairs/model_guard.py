@@ -113,8 +113,8 @@ def _check_scope(model: Any, name: str) -> None:
             outside = "the model's optimizer"
     if outside:
         raise ConfigurationError(
-            f"{outside} was made outside of the strategy's scope, so {name} cannot use it together "
-            "with the other nodes; make and compile the model in `with ctx.strategy.scope():`"
+            f"{outside} was created outside the strategy's scope, so {name} cannot use it together "
+            "with the other nodes; create and compile the model in `with ctx.strategy.scope():`"
         )
 
 
@@ -149,7 +149,7 @@ def _check_inputs(model: Any, dataset: Any) -> None:
     columns = f" ({', '.join(names)})" if len(names) == len(features) else ""
     wanted = ", ".join(tensor.name for tensor in inputs)
     raise ConfigurationError(
-        f"the dataset's features are {len(features)} tensors{columns}, and the model has "
-        f"{len(inputs)} input{'s' * (len(inputs) != 1)} ({wanted}); name the columns that it "
-        "takes, as in features={'input': 'column'}, or join them with features=tsm.Matrix([...])"
+        f"the dataset's features are {len(features)} tensors{columns}, but the model has "
+        f"{len(inputs)} input{'s' * (len(inputs) != 1)} ({wanted}); name a column for each input, "
+        "as in features={'input': 'column'}, or join columns with features=tsm.Matrix([...])"
     )

@@ -55,8 +55,8 @@ def require_version(oldest: tuple[int, int]) -> None:
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
     if numbers < oldest:
         raise UnsupportedVersionError(
-            f"Keras {version} does not compute on several nodes what it computes on one; install "
-            f"Keras {oldest[0]}.{oldest[1]} or newer on every executor, or use one node."
+            f"Keras {version} gives other results on several nodes than on one; install Keras "
+            f"{oldest[0]}.{oldest[1]} or newer on every executor, or use one node."
         )
 
 

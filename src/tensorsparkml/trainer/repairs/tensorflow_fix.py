@@ -51,7 +51,9 @@ def repair_collectives(module: ModuleType) -> None:
     if hasattr(getattr(module, "Context", None), "enable_collective_ops"):
         replace(module, "Context.enable_collective_ops", _enable_once)
     else:
-        logger.warning("this TensorFlow's collective operations are unknown and left as they are")
+        logger.warning(
+            "this TensorFlow's collective operations are not recognised and not repaired"
+        )
 
 
 def repair_device_iterator(module: ModuleType) -> None:
@@ -65,14 +67,18 @@ def repair_device_iterator(module: ModuleType) -> None:
         replace(module, "OwnedMultiDeviceIterator.__init__", _untuned_source)
         replace(module, "_create_device_dataset", _untuned_result)
     else:
-        logger.warning("this TensorFlow's distributed iterators are unknown and left as they are")
+        logger.warning(
+            "this TensorFlow's distributed iterators are not recognised and not repaired"
+        )
 
 
 def repair_distributed_variables(module: ModuleType) -> None:
     """Let distributed variables become numbers, as others do; leaves unknown ones as they are."""
     kind = getattr(module, "DistributedVariable", None)
     if not hasattr(kind, "numpy"):
-        logger.warning("this TensorFlow's distributed variables are unknown and left as they are")
+        logger.warning(
+            "this TensorFlow's distributed variables are not recognised and not repaired"
+        )
         return
     for name, number in (
         ("__float__", float),
