@@ -84,7 +84,7 @@ def test_what_fits(models):
         ),
         ("Sum", {"x": "x", "y": "x"}, ConfigurationError, "an input 'y' \\(for 'x'"),
         ("Sum", "name", UnsupportedColumnError, "column 'name' has strings, but input 'x' of"),
-        ("Sum", "pair", ShapeMismatchError, r"column 'pair' .*\(2, 2\) .* input 'x' of"),
+        ("Sum", "pair", ShapeMismatchError, r"column 'pair' .*\(2, 2\), .* input 'x' of"),
         ("Sum", "numbers", NullValueError, "'numbers'"),
         ("Length", "x", UnsupportedColumnError, "'x' has float32, but input 'text' .* strings"),
         ("Length", "holes", NullValueError, "'holes'"),
