@@ -37,12 +37,12 @@ class InputMode:
 
 
 class TFCluster:
-    """A cluster that runs.
+    """A running cluster.
 
     Attributes:
         sc: The application.
         input_mode: See `InputMode`.
-        cluster_info: Of each node a dict of `executor_id`, `host`, `job_name`, `task_index`,
+        cluster_info: For each node, a dict of `executor_id`, `host`, `job_name`, `task_index`,
             `port`, `tb_port` and `tb_pid`.
     """
 
@@ -77,12 +77,12 @@ class TFCluster:
         feed_timeout: float = 600,
         qname: str = "input",
     ) -> None:
-        """Feed an RDD, or the RDDs of a DStream as they come.
+        """Feed an RDD, or the RDDs of a DStream as they arrive.
 
         Args:
-            dataRDD: The rows: of any type that can be pickled.
-            num_epochs: How often; 0 for ten times. Spark computes the rows again each time.
-            feed_timeout: Ignored: a node that fails ends the feed at once.
+            dataRDD: Rows of any type that can be pickled.
+            num_epochs: Number of epochs; 0 means ten. Spark computes the rows again for each.
+            feed_timeout: Ignored, because a node that fails ends the feed at once.
             qname: Name of the feed.
 
         Raises:
@@ -112,10 +112,10 @@ class TFCluster:
         feed_timeout: float = 600,
         qname: str = "input",
     ) -> RDD[Any]:
-        """Return the programs' results for the rows, lazily, in their order and partitions.
+        """Return the programs' results, lazily, in the order and partitions of the rows.
 
         Args:
-            dataRDD: The rows: of any type that can be pickled.
+            dataRDD: Rows of any type that can be pickled.
             feed_timeout: Ignored, as in `train`.
             qname: Name of the feed.
         """
@@ -128,17 +128,18 @@ class TFCluster:
         grace_secs: float = 0,
         timeout: float = 259200,
     ) -> None:
-        """Wait until every program has ended, and end the nodes.
+        """Wait until every program has ended, then end the nodes.
 
         Args:
-            ssc: The context of DStreams that feed the cluster; it is waited for first, and stopped
-                when the programs need no more.
-            grace_secs: Ignored: programs always have the time that they need after their last row.
-            timeout: Seconds in which the programs must end once no more rows come; -1 for any
-                time.
+            ssc: The streaming context of DStreams that feed the cluster. This waits for its end
+                first, and stops it when the programs need no more rows.
+            grace_secs: Ignored, because programs always get the time that they need after their
+                last row.
+            timeout: How many seconds the programs may take to end after their last row; -1 for no
+                limit.
 
         Raises:
-            NodeError: A node failed, or has not ended in time.
+            NodeError: A node failed, or did not end in time.
         """
         try:
             if ssc is not None:
@@ -156,7 +157,7 @@ class TFCluster:
             raise
 
     def tensorboard_url(self) -> str | None:
-        """Return where TensorBoard serves, or None."""
+        """Return the URL of TensorBoard, or None."""
         return self._url
 
     @property
@@ -192,7 +193,7 @@ class TFCluster:
             raise
 
     def clean_up(self) -> None:
-        """End what is left of a cluster that has failed; does nothing to one that runs."""
+        """End what is left of a failed cluster; does nothing while the cluster runs."""
         try:
             if not self._ended.is_set():
                 self._cluster.wait(0.0)
@@ -235,20 +236,21 @@ def run(
     eval_node: bool = False,
     release_port: bool = True,
 ) -> TFCluster:
-    """Start the nodes of a cluster, and return when all run.
+    """Start the nodes of a cluster, and return when all are running.
 
     Args:
-        sc: The application.
+        sc: The Spark context.
         map_fun: The program, `map_fun(tf_args, ctx)`; it runs on every node.
-        tf_args: Its first argument: anything that can be pickled. A list is in `sys.argv`, too.
+        tf_args: The program's first argument: anything that can be pickled. If it is a list, it is
+            also in `sys.argv`.
         num_executors: Number of all nodes.
         num_ps: Number of parameter servers among them.
-        tensorboard: Whether a TensorBoard serves `log_dir`.
+        tensorboard: Whether a TensorBoard shows the event files in `log_dir`.
         input_mode: See `InputMode`.
         log_dir: Folder for event files and logs.
         driver_ps_nodes: Whether parameter servers run on the driver's host.
         master_node: Job name of the chief, `chief` or `master`; None for workers alone.
-        reservation_timeout: Seconds in which the nodes must run.
+        reservation_timeout: How many seconds the nodes may take to start.
         queues: Names of feeds.
         eval_node: Whether one node is an evaluator.
         release_port: Whether TensorFlow can bind the node's port from the beginning, rather than

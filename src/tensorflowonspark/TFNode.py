@@ -14,12 +14,13 @@ logger = logging.getLogger(__name__)
 
 
 def hdfs_path(ctx: Any, path: str) -> str:
-    """Return a path as a URI: with the default filesystem where it names none.
+    """Return a path as a URI, on the default filesystem if the path names none.
 
     Args:
         ctx: Any object with `defaultFS` and `working_dir`.
-        path: A URI, which stays as it is; an absolute path; or one relative to the user's home on
-            HDFS, or to the driver's working directory where the default filesystem is local.
+        path: A URI, which does not change; an absolute path; or a relative path. A relative path
+            starts at the driver's working directory if the default filesystem is local, and at the
+            user's home on HDFS.
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
         return path
@@ -35,11 +36,11 @@ def hdfs_path(ctx: Any, path: str) -> str:
 
 
 def start_cluster_server(ctx: Any, num_gpus: int = 1, rdma: bool = False) -> tuple[Any, Any]:
-    """Return the `tf.train.ClusterSpec` of the cluster and this node's server, which runs.
+    """Return the `tf.train.ClusterSpec` of the cluster and this node's running server.
 
     Args:
         ctx: The node.
-        num_gpus: Ignored: the node has its GPUs already, see `tf_args.num_gpus`.
+        num_gpus: Ignored, because the node already has its GPUs; see `tf_args.num_gpus`.
         rdma: Not supported by TensorFlow 2.
 
     Raises:
@@ -59,7 +60,7 @@ def start_cluster_server(ctx: Any, num_gpus: int = 1, rdma: bool = False) -> tup
 
 
 def release_port(ctx: Any) -> None:
-    """Let TensorFlow have the node's port, which `release_port=False` has kept."""
+    """Release the node's port for TensorFlow, if `release_port=False` has reserved it."""
     if ctx.tmp_socket is None:
         logger.warning("release_port() did nothing: this node's port is not reserved")
         return
@@ -106,12 +107,12 @@ class DataFeed:
 
     Args:
         mgr: `ctx.mgr`.
-        train_mode: As in TensorFlowOnSpark. Batches of `TFCluster.inference` always end with
-            their partition, and those of `TFCluster.train` never do, whatever this says.
+        train_mode: Ignored. Batches of `TFCluster.inference` always end with their partition, and
+            batches of `TFCluster.train` never do.
         qname_in: Name of the feed.
-        qname_out: Ignored: results go to where the rows came from.
-        input_mapping: Names of columns to names of tensors, for rows that are tuples with one
-            value for each column, in the sorted order of the columns' names.
+        qname_out: Ignored, because results go back to where the rows came from.
+        input_mapping: A dict from column names to tensor names, for rows that are tuples with a
+            value for each column, in the sorted order of the column names.
 
     Attributes:
         done_feeding: Whether the end of the rows has been reached.
@@ -140,8 +141,8 @@ class DataFeed:
         """Wait for rows and return them.
 
         Returns:
-            A list of rows, or with `input_mapping` a dict of lists by tensor; fewer than
-            `batch_size`, or none, at the end of the rows or of a partition of an inference.
+            A list of rows, or with `input_mapping` a dict of lists by tensor name. At the end of
+            the rows, or of a partition of an inference, there are fewer than `batch_size` or none.
         """
         rows: list[Any] = []
         if not self.done_feeding:
@@ -162,6 +163,6 @@ class DataFeed:
         self.mgr.incoming(self.qname_in).answer(list(results))
 
     def terminate(self) -> None:
-        """Want no more rows; Spark stops when every node has said so."""
+        """Need no more rows; Spark stops when every node has called this."""
         self.mgr.incoming(self.qname_in).terminate()
         self.done_feeding = True

@@ -27,8 +27,8 @@ def run(
         map_fn: The program, `map_fn(tf_args, ctx)`.
         tf_args: Its first argument.
         num_executors: Number of instances.
-        use_barrier: Whether all must run at the same time; otherwise they run in turn where there
-            are too few task slots.
+        use_barrier: Whether all must run at the same time. Otherwise instances wait for a free task
+            slot.
 
     Raises:
         NotEnoughSlotsError: There are too few task slots.

@@ -1,4 +1,4 @@
-"""`TFNodeContext`: what a program of the old API is told about its node."""
+"""`TFNodeContext`: the second argument of a program of the old API."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 class TFNodeContext:
-    """A node as its program sees it.
+    """A program's view of its node.
 
     Attributes:
-        executor_id: Place of the node among all nodes, parameter servers first.
-        worker_num: The same.
-        job_name: `worker`, `ps`, `evaluator`, or what `master_node` says.
-        task_index: Place among the nodes of that job.
+        executor_id: Index of the node among all nodes, parameter servers first.
+        worker_num: The same as `executor_id`.
+        job_name: `worker`, `ps`, `evaluator`, or the value of `master_node`.
+        task_index: Index of the node among the nodes of that job.
         cluster_spec: Addresses of all nodes by job.
         num_workers: Number of nodes that train.
         defaultFS: Hadoop's default filesystem, such as `hdfs://nameservice` or `file://`.
         working_dir: The driver's working directory.
-        mgr: Where a `DataFeed` gets its rows from.
-        tmp_socket: With `release_port=False`, the socket that keeps the node's port.
+        mgr: The object from which a `DataFeed` gets its rows.
+        tmp_socket: With `release_port=False`, the socket that reserves the node's port.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class TFNodeContext:
         return TFNode.DataFeed(self.mgr, train_mode, qname_in, qname_out, input_mapping)
 
     def release_port(self) -> None:
-        """Let TensorFlow have the node's port; see `TFNode.release_port`."""
+        """Release the node's port for TensorFlow; see `TFNode.release_port`."""
         TFNode.release_port(self)
 
 
@@ -120,7 +120,7 @@ class Program:
     Args:
         map_fun: The function.
         names: The cluster's nodes.
-        release_port: Whether the node's port is TensorFlow's from the beginning.
+        release_port: Whether TensorFlow can bind the node's port from the beginning.
     """
 
     def __init__(
@@ -172,13 +172,13 @@ def call(map_fun: Callable[[Any, Any], Any], tf_args: Any, ctx: TFNodeContext) -
 
 
 def default_fs(context: Context) -> str:
-    """Return the default filesystem as old programs know it: a local one without the root."""
+    """Return the default filesystem in its old form: a local one without the root."""
     root = context.default_fs
     return "file://" if root.startswith("file:") else root
 
 
 def keep_port(address: str) -> socket.socket:
-    """Return a socket that nobody can bind the node's port beside."""
+    """Return a socket that reserves the node's port: nobody else can bind it."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     kept = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)

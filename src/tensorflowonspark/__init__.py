@@ -1,7 +1,7 @@
 """The API of TensorFlowOnSpark, for programs that were written for it.
 
-A thin translation to `tensorsparkml`, which new programs use itself. The page TensorFlowOnSpark of
-the documentation says what stands for what.
+A thin layer on top of `tensorsparkml`. New programs should use `tensorsparkml` directly. The page
+"TensorFlowOnSpark programs" of the documentation lists the replacement of every name.
 """
 
 from tensorsparkml import __version__

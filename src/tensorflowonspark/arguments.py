@@ -1,4 +1,4 @@
-"""What the old API's arguments say."""
+"""Values that are taken from the old API's arguments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def session_of(sc: SparkContext) -> SparkSession:
 
 
 def gpus_of(tf_args: Any) -> int | None:
-    """Return the `num_gpus` of a program's arguments, or None where they have none."""
+    """Return the `num_gpus` of a program's arguments, or None if they do not have it."""
     found = (
         tf_args.get("num_gpus")
         if isinstance(tf_args, Mapping)

@@ -1,4 +1,4 @@
-"""What differs between releases of TensorFlow, for the programs of nodes."""
+"""Functions that differ between releases of TensorFlow, for programs on nodes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tensorsparkml.trainer.repairs.keras_versions import is_of_keras_2
 
 
 def export_saved_model(model: Any, export_dir: str, is_chief: bool = False) -> None:
-    """Write a Keras model as a SavedModel, on the chief; to be called by all nodes.
+    """Write a Keras model as a SavedModel on the chief. All nodes must call this.
 
     Args:
         model: The model.
-        export_dir: Folder, on any filesystem that fsspec knows; replaced if it is there.
-        is_chief: Whether this node is the one that writes.
+        export_dir: Folder on any filesystem that fsspec supports. An existing folder is replaced.
+        is_chief: Whether this node is the chief, which writes.
     """
     if is_chief:
         write_directory(export_dir, lambda path: _save(model, path))

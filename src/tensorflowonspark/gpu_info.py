@@ -23,13 +23,13 @@ def get_gpus(
     """Return GPUs of this host for `CUDA_VISIBLE_DEVICES`, as UUIDs, most free memory first.
 
     Args:
-        num_gpu: How many.
-        worker_index: Place of the caller among those of this host that ask, so that they do not
-            choose the same ones; -1 for the first.
-        format: `AS_STRING` for a text with commas, or `AS_LIST`.
+        num_gpu: Number of GPUs.
+        worker_index: Index of the caller among the callers on this host, so that they choose
+            different GPUs; -1 for the first.
+        format: `AS_STRING` for a string with commas, or `AS_LIST`.
 
     Raises:
-        NotEnoughGpusError: The host has fewer.
+        NotEnoughGpusError: The host has fewer GPUs.
     """
     gpus = by_free_memory(free_gpu_memory())
     if len(gpus) < num_gpu:

@@ -1,4 +1,4 @@
-"""What the nodes of a cluster are called in the old API, and in which order they stand there."""
+"""The names and the order of a cluster's nodes in the old API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class NodeNames:
     Attributes:
         nodes: Number of all nodes.
         ps: Number of parameter servers.
-        master: What the old program calls the chief, or None where it has only workers.
+        master: The old job name of the chief, or None if there are only workers.
         evaluator: Whether there is an evaluator.
     """
 
@@ -57,14 +57,14 @@ class NodeNames:
         return [new for _, _, new in self.jobs()].index(name)
 
     def cluster_spec(self, addresses: Mapping[str, str]) -> dict[str, list[str]]:
-        """Return the addresses of all nodes by job name, from those by new name."""
+        """Return the addresses of all nodes by job name, given the addresses by new name."""
         spec: dict[str, list[str]] = {}
         for job, _, name in self.jobs():
             spec.setdefault(job, []).append(addresses[name])
         return spec
 
     def cluster_info(self, addresses: Mapping[str, str], tb_port: int) -> list[dict[str, Any]]:
-        """Return what old programs are told about the nodes, by executor id.
+        """Return the old description of each node, by executor id.
 
         Args:
             addresses: Addresses by new name.

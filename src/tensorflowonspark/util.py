@@ -1,4 +1,4 @@
-"""Helpers for programs of nodes."""
+"""Helpers for programs on nodes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tensorflowonspark import gpu_info
 
 
 def get_ip_address() -> str:
-    """Return an address of this host: Spark's own (`SPARK_LOCAL_IP`), or that of its name."""
+    """Return an address of this host: Spark's (`SPARK_LOCAL_IP`), or that of the host name."""
     if address := os.environ.get("SPARK_LOCAL_IP"):
         return address
     try:
@@ -20,12 +20,12 @@ def get_ip_address() -> str:
 
 
 def single_node_env(num_gpus: int = 1, worker_index: int = -1, nodes: Sequence[str] = ()) -> None:
-    """Set `CUDA_VISIBLE_DEVICES` for a program of one node.
+    """Set `CUDA_VISIBLE_DEVICES` for a program that runs on one node.
 
     Args:
-        num_gpus: How many GPUs it takes, where the host has any.
-        worker_index: Place of this program among all of them, or -1.
-        nodes: Addresses of all of them, where known.
+        num_gpus: Number of GPUs that the program takes, if the host has any.
+        worker_index: Index of this program among all programs, or -1.
+        nodes: Addresses of all programs, if known.
     """
     gpus: str | list[str] = ""
     if num_gpus > 0 and gpu_info.is_gpu_available():

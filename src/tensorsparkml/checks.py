@@ -1,7 +1,7 @@
 """Checks of the arguments that users give to public functions, before anything begins.
 
-A check gets an argument's name and value, and returns the value to go on with, or raises
-`ConfigurationError`. What is special to a part of the library is checked by functions of that part.
+A check gets an argument's name and value. It returns the value, possibly converted, or raises
+`ConfigurationError`. Checks that only one part of the library needs are in that part.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def checked(
     """Return a decorator for a function whose arguments are checked before it begins.
 
     Args:
-        checks: The check of each argument, by its name; it gets defaults, too.
+        checks: The check of each argument, by its name. Default values are checked too.
     """
 
     def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -61,7 +61,7 @@ def shown(value: Any) -> str:
 
 
 def refuse(name: str, wanted: str, value: Any) -> NoReturn:
-    """Raise the error for a value that is not what is wanted."""
+    """Raise the error for a value that is not valid."""
     raise ConfigurationError(f"{name} must be {wanted}, not {shown(value)}")
 
 
@@ -71,7 +71,7 @@ def optional(check: Check) -> Check:
 
 
 def integer(low: int) -> Check:
-    """Return a check for integers, also those of NumPy, of at least `low`, which become `int`."""
+    """Return a check for integers of at least `low`, which become `int`, even those of NumPy."""
 
     def check(name: str, value: Any) -> int:
         try:
@@ -130,7 +130,7 @@ def text(name: str, value: Any) -> str:
 
 
 def function(name: str, value: Any) -> Any:
-    """Check for what can be called."""
+    """Check for a function or another callable."""
     if not callable(value):
         refuse(name, "a function", value)
     return value
@@ -145,7 +145,7 @@ def path(name: str, value: Any) -> str:
 
 
 def as_list(value: Any) -> list[Any] | None:
-    """Return what is iterated over in an order of its own as a list, or None for all else."""
+    """Return the elements of an ordered collection as a list, or None for anything else."""
     if isinstance(value, str | bytes | Mapping | set | frozenset | type):
         return None
     try:
@@ -187,7 +187,7 @@ def several(name: str, value: Any) -> list[Any]:
 
 
 def named(check: Check) -> Check:
-    """Return a check for a dict of what another one takes, by names."""
+    """Return a check for a dict from names to values that another check accepts."""
 
     def check_all(name: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
@@ -220,11 +220,11 @@ def variables(name: str, value: Any) -> dict[str, str]:
 
 
 def instance_of(packages: Sequence[str], wanted: str) -> Check:
-    """Return a check for objects of classes of some packages, which are not imported for it.
+    """Return a check for objects of classes from some packages, without importing these.
 
     Args:
-        packages: Names of packages one of which has the class, or a base class of it.
-        wanted: What is wanted, for the message.
+        packages: Names of packages, one of which must contain the class or a base class of it.
+        wanted: Description of valid values, for the message.
     """
 
     def check(name: str, value: Any) -> Any:

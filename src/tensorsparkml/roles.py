@@ -11,12 +11,12 @@ CHIEF, WORKER, PARAMETER_SERVER, EVALUATOR = "chief", "worker", "ps", "evaluator
 class Roles:
     """The nodes of a cluster by rank, and what each does.
 
-    Nodes that read feeds come first, so that a reader's rank is its place among them.
+    Nodes that read feeds come first, so a reader's rank is its index among the readers.
 
     Attributes:
         nodes: Role and task index of each node.
-        readers: How many nodes share the feeds: the first ones.
-        servers: Roles that run TensorFlow's server, and not main.
+        readers: Number of nodes that share the feeds; these are the first ones.
+        servers: Roles that run TensorFlow's server instead of main.
     """
 
     nodes: tuple[tuple[str, int], ...]
@@ -35,7 +35,7 @@ class Roles:
 
     @property
     def training(self) -> list[int]:
-        """Ranks of the nodes whose mains are the training: when all have returned, it has ended."""
+        """Ranks of the nodes that train: when their mains have returned, training has ended."""
         return [rank for rank in self.with_main if self.nodes[rank][0] in (CHIEF, WORKER)]
 
 
@@ -48,15 +48,15 @@ def make_roles(
 ) -> Roles:
     """Return the roles of a cluster.
 
-    With parameter servers, main runs on the chief alone, which hands steps to the workers; or, in
-    between-graph replication, on the chief and on all workers.
+    With parameter servers, main runs on the chief alone, which dispatches steps to the workers. In
+    between-graph replication, it runs on the chief and on all workers.
 
     Args:
         num_workers: Number of nodes that train, the chief included.
         num_ps: Number of parameter servers.
         evaluator: Whether there is an evaluator.
-        between_graph: Whether workers run main although there are parameter servers.
-        main_on_ps: Whether the parameter servers run main, too; nobody waits for it.
+        between_graph: Whether workers run main even with parameter servers.
+        main_on_ps: Whether the parameter servers run main too; nobody waits for it to return.
     """
     chief = [(CHIEF, 0)]
     workers = [(WORKER, index) for index in range(num_workers - 1)]

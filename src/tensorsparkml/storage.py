@@ -39,17 +39,17 @@ StrPath = str | os.PathLike[str]
 
 
 def absolute_path(path: StrPath, default_fs: str, working_dir: str) -> str:
-    """Return a path as every process of a cluster can use it.
+    """Return a path that every process of a cluster can use.
 
     Args:
-        path: A URI, which stays as it is; an absolute path on the default filesystem; or a path
-            relative to the user's home there, or to the driver's working directory where the
-            default filesystem is local.
+        path: A URI, which does not change; an absolute path on the default filesystem; or a
+            relative path. A relative path starts at the driver's working directory if the default
+            filesystem is local, and otherwise at the user's home on it.
         default_fs: Hadoop's default filesystem, such as `hdfs://nameservice` or `file:///`.
         working_dir: The driver's working directory.
 
     Returns:
-        A URI, or an absolute path where the filesystem is local.
+        A URI, or an absolute path if the filesystem is local.
     """
     path = os.fspath(path)
     if _is_uri(path):
@@ -61,7 +61,7 @@ def absolute_path(path: StrPath, default_fs: str, working_dir: str) -> str:
 
 
 def local_path(uri: str) -> str | None:
-    """Return the path of a URI on the local filesystem, or None for another one."""
+    """Return the path of a URI on the local filesystem, or None for another filesystem."""
     if not _is_uri(uri):
         return uri
     parts = urlsplit(uri)
@@ -80,8 +80,8 @@ def filesystem_of(uri: str, given: Any = None) -> tuple[AbstractFileSystem, str]
 
     Args:
         uri: A path or a URI.
-        given: A filesystem of fsspec or of pyarrow on which `uri` is a path, or None for the one
-            that the URI names: fsspec's, or pyarrow's where fsspec lacks a package for it.
+        given: An fsspec or pyarrow filesystem on which `uri` is a path. None uses fsspec's
+            filesystem for the URI, or pyarrow's if fsspec lacks a package for it.
 
     Raises:
         MissingPackageError: The package that opens such URIs is not installed.
@@ -125,13 +125,13 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def translated_errors(doing: str) -> Iterator[None]:
-    """Turn what filesystems raise, which has no class in common, into a `DataError`.
+    """Turn errors of filesystems, which have no common base class, into a `DataError`.
 
     Args:
-        doing: What is done meanwhile, such as `list s3://bucket/table`.
+        doing: What the block does, such as `list s3://bucket/table`.
 
     Raises:
-        DataError: Something else than an error of this library was raised.
+        DataError: The block raised an error that is not one of this library.
     """
     try:
         yield
@@ -148,7 +148,7 @@ def _wrapped(native: Any) -> AbstractFileSystem:
 
 
 def arrow_filesystem(filesystem: AbstractFileSystem) -> Any:
-    """Return the same filesystem as pyarrow reads from it: its own, where it has one."""
+    """Return the filesystem as one of pyarrow: pyarrow's own, if it has one."""
     from fsspec.implementations.arrow import ArrowFSWrapper
     from fsspec.implementations.local import LocalFileSystem
     from pyarrow import fs
@@ -161,14 +161,14 @@ def arrow_filesystem(filesystem: AbstractFileSystem) -> Any:
 
 
 def write_directory(uri: str, write: Callable[[str], None]) -> None:
-    """Write a folder, replacing one that is there.
+    """Write a folder, and replace an existing one.
 
-    A local folder is either whole or not there. Other filesystems cannot rename a folder at once:
-    there the content is complete before the upload begins, but readers can see a part of it.
+    A local folder appears only when it is complete. Other filesystems cannot rename a folder in one
+    step: there the upload begins when the content is complete, but readers may see a part of it.
 
     Args:
-        uri: Where the folder is to be.
-        write: Writes its content to the local path it is given.
+        uri: Path or URI of the folder.
+        write: Writes the content to a given local path.
     """
     local = local_path(uri)
     if local is None:

@@ -1,4 +1,4 @@
-"""The feeds of a running cluster: what delivers their rows, and how far they are."""
+"""The feeds of a running cluster: their delivery and their reports."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ClusterFeeds:
 
     @property
     def reports(self) -> dict[str, FeedReport]:
-        """The outcome so far of each feed, by name."""
+        """The report of each feed so far, by name."""
         return {feed: report() for feed, report in self._reports.items()}
 
     def keep(
@@ -72,7 +72,7 @@ class ClusterFeeds:
         ledger: FeedLedger,
         epochs: int,
     ) -> FeedReport:
-        """Deliver rows, and return when the nodes have made that many passes, or need no more."""
+        """Deliver rows, and return when the nodes have read all passes or need no more rows."""
         complete = self._deliver(data, columns, ledger)
         self._running.coordinator.require(FeedDone(ledger.name, epochs))
         if complete is None:
@@ -85,7 +85,7 @@ class ClusterFeeds:
         columns: Sequence[str] | None,
         ledger: FeedLedger,
     ) -> StreamFeed:
-        """Deliver the micro-batches of a stream from now on."""
+        """Begin to deliver the micro-batches of a stream."""
         self._running.require_fed()
         source = stream_source(data, columns)
         stream = StreamFeed(self._running.coordinator, self._open(ledger), source)
@@ -102,7 +102,7 @@ class ClusterFeeds:
         return growing
 
     def finish(self) -> None:
-        """Add no more rows, and wait until streams have ended and the nodes have read them.
+        """Close growing feeds, and wait until streams have ended and the nodes have read them.
 
         Raises:
             FeedError: A stream failed.
@@ -114,18 +114,18 @@ class ClusterFeeds:
             stream.wait()
 
     def abandon(self) -> None:
-        """Let streams end at once, and bring no rows again."""
+        """End streams at once, and stop sending rows again."""
         for stream in self._streams:
             stream.abandon()
         self.end_replays()
 
     def join(self) -> None:
-        """Wait a moment for streams that were abandoned."""
+        """Wait a few seconds until abandoned streams have ended."""
         for stream in self._streams:
             stream.join()
 
     def end_replays(self) -> None:
-        """Bring no rows again."""
+        """Stop sending rows again."""
         for replay in self._replays:
             replay.end()
 

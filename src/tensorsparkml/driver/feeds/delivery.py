@@ -102,7 +102,7 @@ def new_ledger(
 
 
 def source_uris(data: Any, default_fs: str, working_dir: str) -> tuple[str, ...] | None:
-    """Return the URIs of files that nodes are to read, or None where data is no URI.
+    """Return the URIs of files for the nodes to read, or None if data is not a URI.
 
     Args:
         data: A URI, several, or a DataFrame.
@@ -110,7 +110,7 @@ def source_uris(data: Any, default_fs: str, working_dir: str) -> tuple[str, ...]
         working_dir: The driver's working directory.
 
     Raises:
-        ConfigurationError: They are no Parquet files by their names.
+        ConfigurationError: A file does not have the name of a Parquet file.
     """
     if isinstance(data, str | os.PathLike):
         data = [data]
@@ -149,9 +149,9 @@ def sending(
         plan: The cluster.
         peers: The nodes.
         ledger: The feed.
-        part: Begins the keys under which the partitions count; each counts once in the feed.
-        job: Number of the job among those of the feed; the nodes take turns over all of them.
-        results: Gets what arrived, and what was wrong with the rows.
+        part: Prefix of the partitions' keys; rows with the same key count once in the feed.
+        job: Number of the job among the feed's jobs; the nodes take turns over all jobs.
+        results: Gets what arrived, and the errors in rows.
     """
     coordinator, feed, limited = plan.coordinator, ledger.name, ledger.limited
     credentials = plan.keys.credentials(FEEDER)
@@ -215,8 +215,8 @@ class OpenFeed:
         Args:
             rows: The rows.
             on_end: Called, from the job's thread, with Spark's exception or None.
-            part: Names the rows where the feed gets those of several jobs. What is fed again under
-                the same name counts once.
+            part: Name of the rows, if the feed gets rows from several jobs. Rows that are fed again
+                under the same name count once.
         """
         self._results = self._results or task_results(rows.context, self)
         peers, part_of_key = self._coordinator.readers(), part and f"{part}/"
@@ -269,11 +269,11 @@ class OpenFeed:
         self._coordinator.close_feed(self.name)
 
     def report(self, complete: bool) -> FeedReport:
-        """Return what has become of the feed."""
+        """Return the report of the feed."""
         return feed_report(self._ledger, complete)
 
     def receive(self, result: Commit | Failure) -> None:
-        """Count what a task has delivered, or record what was wrong with its rows."""
+        """Count what a task has delivered, or record an error in its rows."""
         if isinstance(result, Failure):
             self._coordinator.fail(result)
         else:
@@ -308,7 +308,7 @@ def deliver(
 
 
 def feed_report(ledger: FeedLedger, complete: bool) -> FeedReport:
-    """Return what has become of a feed."""
+    """Return the report of a feed."""
     read = sum(progress.rows for progress in ledger.progress)
     return FeedReport(ledger.total, tuple(ledger.rows), read, complete)
 

@@ -1,4 +1,4 @@
-"""Feeding the nodes again, for every pass over a feed that they do not keep."""
+"""Sends the rows of a feed that the nodes do not keep again, for every further pass."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _END_SECONDS = 5.0
 
 
 class Replay:
-    """Delivers a feed again whenever its nodes wait for that, until `end` is called.
+    """Delivers a feed again whenever its nodes wait for a further pass, until `end` is called.
 
     Args:
         coordinator: The cluster's coordinator.
@@ -41,7 +41,7 @@ class Replay:
         self._thread.start()
 
     def end(self) -> None:
-        """Deliver no more, and return when the job that runs has ended."""
+        """Stop delivering, and return when the current job has ended."""
         self._ending.set()
         self._coordinator.wake()
         self._thread.join(_END_SECONDS)

@@ -39,8 +39,8 @@ class DataFrameRows:
 
     Args:
         data: The DataFrame.
-        columns: Names of the columns that are sent, or None for all; they are looked up when the
-            rows are.
+        columns: Names of the columns to send, or None for all. They are looked up when the rows are
+            sent.
     """
 
     def __init__(self, data: DataFrame, columns: Sequence[str] | None = None) -> None:
@@ -98,7 +98,7 @@ def row_source(data: Any, columns: Sequence[str] | None = None) -> RowSource:
 
     Raises:
         MissingColumnError: The DataFrame lacks a column.
-        UnsupportedColumnError: Several columns of it have one name.
+        UnsupportedColumnError: Several columns have the same name.
     """
     from pyspark import RDD
 
@@ -109,7 +109,7 @@ def row_source(data: Any, columns: Sequence[str] | None = None) -> RowSource:
 
 
 def spark_rows(name: str, value: Any) -> Any:
-    """Check for a DataFrame that is no stream, or an RDD; see `checks`."""
+    """Check for a DataFrame that is not a stream, or an RDD; see `checks`."""
     from pyspark import RDD
     from pyspark.sql import DataFrame
 
@@ -126,12 +126,12 @@ def spark_rows(name: str, value: Any) -> Any:
 
 
 def feed_rows(name: str, value: Any) -> Any:
-    """Check for what feeds nodes: a DataFrame, an RDD, or URIs of files; see `checks`."""
+    """Check for a DataFrame, an RDD, or URIs of files; see `checks`."""
     return paths(name, value) if _names_files(value) else spark_rows(name, value)
 
 
 def named_feeds(name: str, value: Any) -> dict[str, Any]:
-    """Check for what feeds nodes, by the names of the feeds; see `checks`."""
+    """Check for a dict of feeds: names with DataFrames, RDDs or URIs; see `checks`."""
     feeds: dict[str, Any] = named(feed_rows)(name, value)
     for feed in feeds:
         feed_name(f"a name in {name}", feed)
@@ -139,7 +139,7 @@ def named_feeds(name: str, value: Any) -> dict[str, Any]:
 
 
 def direct_rows(name: str, value: Any) -> Any:
-    """Check for what the tasks that start the nodes can deliver; see `checks`."""
+    """Check for rows that the tasks that start the nodes can deliver; see `checks`."""
     from pyspark.sql import DataFrame
 
     if _names_files(value):
@@ -155,10 +155,10 @@ def direct_rows(name: str, value: Any) -> Any:
 
 
 def is_direct(data: Any, seed: int | None) -> bool:
-    """Whether the tasks that start the nodes can deliver the rows themselves, or need not.
+    """Whether the rows need no jobs, because the tasks that start the nodes can deliver them.
 
-    Spark first spreads the rows over these tasks, so they do not come in the same order each time,
-    as a seed needs.
+    Spark first spreads the rows over these tasks, so their order differs each time, and there can
+    be no seed.
     """
     from pyspark.sql import DataFrame
 
@@ -166,7 +166,7 @@ def is_direct(data: Any, seed: int | None) -> bool:
 
 
 def check_direct(data: Any, seed: int | None) -> None:
-    """Raise ConfigurationError for a seed that direct rows cannot have."""
+    """Raise ConfigurationError for direct rows with a seed, which they cannot have."""
     if not is_direct(data, seed):
         raise ConfigurationError(
             "seed=… does not work with direct=df, because Spark delivers these rows in a different "

@@ -1,4 +1,4 @@
-"""Streams of Spark: what hands over one micro-batch after the other until it ends."""
+"""Streams of Spark: sources of micro-batches, one after the other, until they end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StreamSource(Protocol):
 
     Attributes:
         query: Spark's streaming query, once it is started; None for a DStream.
-        drains: Whether `stop` hands over what Spark has received, before it returns.
+        drains: Whether `stop` first hands over everything that Spark has received.
     """
 
     query: StreamingQuery | None
@@ -37,7 +37,7 @@ class StreamSource(Protocol):
         """Begin; `take` gets every micro-batch, one at a time."""
 
     def ended(self, seconds: float) -> bool:
-        """Wait for the end, for that many seconds at most, and return whether it has come.
+        """Wait at most that many seconds for the end; return whether the stream has ended.
 
         Raises:
             Exception: Spark's, if an error ended the stream.
@@ -54,8 +54,8 @@ class QueryStream:
     """A streaming query.
 
     Args:
-        writer: What starts it.
-        columns: Names of the columns that are sent, or None for all.
+        writer: Starts the query.
+        columns: Names of the columns to send, or None for all.
     """
 
     query: StreamingQuery | None = None
@@ -75,7 +75,7 @@ class QueryStream:
         self.query = self._writer.foreachBatch(take_batch).start()
 
     def ended(self, seconds: float) -> bool:
-        """Wait for the end, for that many seconds at most, and return whether it has come."""
+        """Wait at most that many seconds for the end; return whether the query has ended."""
         query: Any = self.query  # whose annotations do not allow fractions
         return bool(query.awaitTermination(seconds))
 
@@ -116,7 +116,7 @@ class DStreamSource:
         self._stream.foreachRDD(take_rdd)
 
     def ended(self, seconds: float) -> bool:
-        """Wait so long for the end of the context and return whether it has come."""
+        """Wait at most that many seconds for the end of the context; return whether it came."""
         context: Any = self._stream.context()  # whose annotations do not allow fractions
         return bool(context.awaitTerminationOrTimeout(seconds))
 
@@ -134,7 +134,7 @@ def stream_source(data: Any, columns: Sequence[str] | None) -> StreamSource:
 
     Raises:
         MissingColumnError: The DataFrame lacks a column.
-        UnsupportedColumnError: Several columns of it have one name.
+        UnsupportedColumnError: Several columns have the same name.
     """
     from pyspark.sql import DataFrame
     from pyspark.streaming import DStream

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ClusterInference:
-    """Lets Spark's tasks ask the nodes of one cluster about rows.
+    """Lets Spark's tasks send rows to the nodes of a cluster for inference.
 
     Args:
         running: The cluster.
@@ -36,7 +36,7 @@ class ClusterInference:
         keep: Sequence[str],
         feed: str,
     ) -> DataFrame | RDD[Any]:
-        """Return what the nodes reply to the rows, lazily; see `Cluster.inference`."""
+        """Return the nodes' replies to the rows, lazily; see `Cluster.inference`."""
         from pyspark.sql import DataFrame
 
         self._running.require_fed()
@@ -54,12 +54,12 @@ class ClusterInference:
         return found
 
     def release(self) -> None:
-        """End no more jobs of this thread."""
+        """Stop watching the jobs of this thread."""
         if self._guard is not None:
             self._guard.release()
 
     def explain(self, error: BaseException) -> TensorSparkMLError | None:
-        """Return why an inference failed, where that is what Spark has raised; else None."""
+        """Return the cause of Spark's exception if an inference failed, or else None."""
         return self._guard.explain(error) if self._guard is not None else None
 
     def _new_guard(self) -> JobGuard:

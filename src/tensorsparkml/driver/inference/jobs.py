@@ -33,15 +33,15 @@ Task = Callable[[Iterator[Any]], Iterator[Any]]
 
 
 class JobGuard:
-    """Ends the Spark jobs of the threads that asked for inference when a node of theirs fails.
+    """Ends the Spark jobs of threads that asked for inference when a node of the cluster fails.
 
-    They would end by themselves, after Spark has repeated their tasks; but not those that wait for
-    a host that has vanished, which only the coordinator notices.
+    Most jobs would end without this, after Spark has repeated their tasks. But a job that waits for
+    a host that has vanished would not: only the coordinator notices that.
 
     Args:
         context: The application.
-        tag: Marks the jobs.
-        coordinator: Tells of failures.
+        tag: Tag of the jobs.
+        coordinator: Reports failures.
     """
 
     def __init__(self, context: SparkContext, tag: str, coordinator: Coordinator) -> None:
@@ -52,20 +52,20 @@ class JobGuard:
         self._thread = threading.Thread(target=self._watch, name=tag, daemon=True)
 
     def cover(self) -> None:
-        """Cover the jobs that this thread starts from now on."""
+        """Watch the jobs that this thread starts from now on."""
         self._context.addJobTag(self._tag)
         if not self._thread.is_alive():
             self._thread.start()
 
     def release(self) -> None:
-        """Cover no more jobs of this thread, and end."""
+        """Stop watching the jobs of this thread, and end."""
         self._released.set()
         self._coordinator.wake()
         with suppress(Exception):  # Py4J raises its own where the application has ended before
             self._context.removeJobTag(self._tag)
 
     def explain(self, error: BaseException) -> TensorSparkMLError | None:
-        """Return why an inference failed, where that is what Spark has raised; else None."""
+        """Return the cause of Spark's exception if an inference failed, or else None."""
         text = str(error)
         if InferenceError.__name__ not in text and self._tag not in text:
             return None
@@ -117,20 +117,20 @@ def infer_rows(
     feed: str,
     keep: Sequence[str],
 ) -> DataFrame:
-    """Return what the nodes reply to the rows of a DataFrame, lazily.
+    """Return the nodes' replies to the rows of a DataFrame, lazily.
 
     Args:
-        credentials: Those of a feeder.
+        credentials: A feeder's credentials.
         peers: All nodes by rank.
         data: The rows.
         schema: Names and types of the results' columns.
         feed: Name by which programs ask for the rows.
-        keep: Columns of `data` that stand beside the results.
+        keep: Columns of `data` to put before the results.
 
     Raises:
         MissingColumnError: A column to keep does not exist.
-        UnsupportedColumnError: Several columns have one name.
-        ConfigurationError: A result has the name of a column that is kept.
+        UnsupportedColumnError: Several columns have the same name.
+        ConfigurationError: A column is both in `keep` and in the schema.
     """
     from pyspark.sql.types import StructType
 
@@ -150,7 +150,7 @@ def infer_rows(
 def infer_elements(
     credentials: Credentials, peers: Sequence[Peer], data: RDD[Any], feed: str
 ) -> RDD[Any]:
-    """Return what the nodes reply to the elements of an RDD, lazily; see `infer_rows`."""
+    """Return the nodes' replies to the elements of an RDD, lazily; see `infer_rows`."""
     nodes = list(peers)
 
     def task(partition: int, elements: Iterable[Any]) -> Iterator[Any]:

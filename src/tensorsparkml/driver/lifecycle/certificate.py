@@ -1,4 +1,4 @@
-"""The certificate of a cluster, made when it starts and thrown away with it."""
+"""The certificate of a cluster, created when it starts and discarded when it ends."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _UNTIL = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 def make_certificate() -> tuple[str, str]:
-    """Return a certificate that signs itself, and its private key, both as PEM.
+    """Return a self-signed certificate and its private key, both as PEM.
 
-    It is for the servers of one cluster, which all have one name, and whose clients trust it
-    alone. The key is one of the curve P-256: one of RSA would take a tenth of a second.
+    The servers of one cluster share it. They all have the same name in it, and their clients trust
+    no other certificate. The key is on the curve P-256; an RSA key would take a tenth of a second.
 
     Raises:
         MissingPackageError: The package `cryptography` is not installed.

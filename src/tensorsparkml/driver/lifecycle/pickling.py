@@ -15,7 +15,7 @@ from tensorsparkml.program.pickling import by_value, dumps
 
 @dataclass(frozen=True)
 class PickledFunction:
-    """A main function that is pickled already, for clusters that have it in common.
+    """A main function that is already pickled, for several clusters.
 
     Attributes:
         function: The function.
@@ -31,7 +31,7 @@ class PickledFunction:
 
 
 def main_function(name: str, value: Any) -> Any:
-    """Check for what can be called; see `checks`."""
+    """Check for a function; see `checks`."""
     if not callable(value):
         refuse(name, "a function main(args, ctx)", value)
     return value
@@ -40,12 +40,12 @@ def main_function(name: str, value: Any) -> Any:
 def pickle_function(main: Callable[..., Any]) -> PickledFunction:
     """Pickle a main function.
 
-    A main from a module that is not installed, such as a file beside the notebook, is sent by
-    value with what it uses of that module, because executors do not have the file. The source text
-    of what is sent by value goes with it.
+    If main is in a module that is not installed, such as a file beside the notebook, it is sent by
+    value, with everything that it uses of that module, because executors do not have the file. The
+    source text is sent with it.
 
     Raises:
-        UnpicklableError: It cannot be pickled; the message says why.
+        UnpicklableError: The function cannot be pickled; the message says why.
     """
     with by_value(main):
         return PickledFunction(main, _dumps("main", main))
@@ -75,10 +75,13 @@ def _dumps(what: str, value: Any) -> bytes:
 
 
 def unpickle_results(results: Mapping[str, bytes | None]) -> list[Any]:
-    """Return what the mains returned, by name of the node.
+    """Return the results of main, unpickled.
+
+    Args:
+        results: The pickled results, by name of the node.
 
     Raises:
-        UnpicklableError: A result needs something that this process lacks.
+        UnpicklableError: A result needs something that this process does not have.
     """
     found = []
     for node, result in results.items():

@@ -1,4 +1,4 @@
-"""Starting the nodes of a cluster, and what the driver keeps of a cluster that runs."""
+"""Starts the nodes of a cluster, and holds the driver's part of a running cluster."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def free_slots(spark: SparkSession, needed: int) -> int:
 
     Args:
         spark: The session.
-        needed: With fewer, executors get a moment to register.
+        needed: If there are fewer slots, executors get some time to register.
     """
     return slots.available_slots(spark, needed) - _slot_registry.taken
 
@@ -130,10 +130,10 @@ class RunningCluster:
         logger.info("cluster %s: %d nodes run, slots are %s", self._id, self.plan.nodes, kept)
 
     def require_fed(self) -> None:
-        """Check that a task slot is kept for Spark's other tasks.
+        """Check that a task slot is kept free for Spark's other tasks.
 
         Raises:
-            ConfigurationError: There is none.
+            ConfigurationError: No slot is kept free.
         """
         if not self._fed:
             raise ConfigurationError(
@@ -142,13 +142,13 @@ class RunningCluster:
             )
 
     def wait_for_mains(self, timeout: float | None) -> None:
-        """Wait until every main that is waited for has returned.
+        """Wait for every main to return, except on nodes that nobody waits for.
 
         Args:
-            timeout: Seconds; None for as long as they need.
+            timeout: Seconds to wait at most; None for no limit.
 
         Raises:
-            NodeError: A node failed, or a main has not returned in time.
+            NodeError: A node failed, or a main did not return in time.
         """
         if timeout is None:
             self.coordinator.require(AllFinished())
@@ -166,11 +166,11 @@ class RunningCluster:
         self.end()
 
     def finish(self) -> None:
-        """Let nodes whose mains have returned end, and give back what the driver holds.
+        """End the nodes after their mains have returned, and release the driver's resources.
 
         Raises:
-            FeedError: Spark could not compute all rows of the direct feed. The nodes cannot tell,
-                because the rows that it could not compute are just not there.
+            FeedError: Spark could not compute all rows of the direct feed. The nodes do not notice
+                this, because missing rows look like the end of the feed.
         """
         # Where the mains have ended before all rows were there, nobody misses the rest.
         read_whole_feed = self._direct_ledger is not None and self._direct_ledger.closed
@@ -179,10 +179,10 @@ class RunningCluster:
             raise to_error(self._launch_failure, [])
 
     def end(self, patience: float = _TASK_SECONDS) -> None:
-        """Wait until nothing is left of the nodes, and give back what the driver holds.
+        """Wait until the nodes have ended, and release the driver's resources.
 
         Args:
-            patience: Seconds in which the launch tasks may end by themselves.
+            patience: How many seconds the launch tasks may take to end by themselves.
         """
         if self._progress is not None:
             self._progress.stop()

@@ -1,9 +1,9 @@
-"""Threads that wait, each for its own news, and are woken few at a time.
+"""Wakes waiting threads a few at a time, each for its own news.
 
-A thousand threads that wake at once compete for Python's global lock, and each of those that lose
-tries again every few milliseconds: the cost grows with the square of their number. So only a few
-are awake at a time, and each of them wakes the next one. What happens until its turn comes, a
-thread finds together.
+A thousand threads that wake at once compete for Python's global lock, and each loser tries again
+every few milliseconds, so the cost grows with the square of their number. So only a few are awake
+at a time, and each of them wakes the next one. A thread then finds everything that has happened
+before its turn.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class _Waiter:
 
 
 class Wakeups(Generic[Key]):
-    """Lets threads wait under a lock, each for what it is there for.
+    """Lets threads wait under a lock, each for its own keys.
 
     All methods must be called with the lock held.
 
     Args:
-        lock: The lock, which a thread that waits gives up meanwhile.
+        lock: The lock, which a waiting thread releases while it waits.
     """
 
     def __init__(self, lock: threading.RLock) -> None:
@@ -46,12 +46,12 @@ class Wakeups(Generic[Key]):
         return list(self._waiting)
 
     def wait_for(self, key: Key, condition: Callable[[], bool], timeout: float) -> None:
-        """Wait until a condition holds, which is looked at when the key is woken.
+        """Wait until a condition holds. It is checked when the key is woken.
 
         Args:
-            key: What the thread waits for; several threads may wait for one.
-            condition: Whether there is nothing to wait for any more.
-            timeout: Seconds after which it is given up.
+            key: What the thread waits for; several threads may wait for the same key.
+            condition: Returns whether the wait is over.
+            timeout: Seconds to wait at most.
         """
         if condition():
             return
@@ -73,7 +73,7 @@ class Wakeups(Generic[Key]):
                 del self._waiting[key]
 
     def wake(self, keys: Iterable[Key]) -> None:
-        """Let the threads look that wait for one of the keys."""
+        """Wake the threads that wait for any of the keys."""
         for key in keys:
             for waiter in self._waiting.get(key, ()):
                 if not waiter.due:
@@ -82,7 +82,7 @@ class Wakeups(Generic[Key]):
         self._wake()
 
     def wake_all(self) -> None:
-        """Let all threads look that wait."""
+        """Wake all waiting threads."""
         self.wake(list(self._waiting))
 
     def _wake(self) -> None:

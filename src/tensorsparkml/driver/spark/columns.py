@@ -1,4 +1,4 @@
-"""Columns of DataFrames by exact names; Spark parses names, and does not tell `a` from `A`."""
+"""Columns of DataFrames by exact names. Spark itself parses names and ignores their case."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LISTED = 30  # names in a message
 
 
 def positions(count: int) -> list[str]:
-    """Return that many different names that mean nothing else to Spark."""
+    """Return different names for a number of columns, without a meaning to Spark."""
     return [f"c{index}" for index in range(count)]
 
 
@@ -32,18 +32,18 @@ def map_in_arrow(
     barrier: bool = False,
     spread: Callable[[DataFrame], DataFrame] = lambda data: data,
 ) -> DataFrame:
-    """Return `DataFrame.mapInArrow` of a DataFrame whose columns may have any names.
+    """Return `DataFrame.mapInArrow` of a DataFrame with any column names.
 
-    Spark looks the columns up by name, and would take `a.b` for a field of `a`, and fail where
-    names differ in case only. So they are renamed for the way, and the task gets them as they were.
+    Spark looks columns up by name. It would take `a.b` for a field of `a`, and fail if two names
+    differ only in case. So columns are renamed on the way, and the task gets their own names back.
 
     Args:
         data: The DataFrame.
         task: Gets the record batches of a partition.
-        schema: Names and types of what it yields.
+        schema: Names and types of the columns that the task yields.
         barrier: Whether the tasks start together.
-        spread: How the rows get to the tasks, done last: where they turn out to be none, Spark runs
-            no task for what comes between.
+        spread: Distributes the rows over the tasks. It is applied last, because Spark may skip the
+            tasks of an empty DataFrame if anything follows.
     """
     names = data.columns
 
@@ -54,15 +54,15 @@ def map_in_arrow(
 
 
 def select_columns(data: DataFrame, columns: Sequence[str] | None) -> DataFrame:
-    """Return a DataFrame of some columns, or of fields of structs, under these names.
+    """Return a DataFrame with some columns, or fields of structs, under these names.
 
     Args:
         data: The DataFrame.
         columns: Names such as `age` or `person.age`, or None for all columns.
 
     Raises:
-        MissingColumnError: One is not there.
-        UnsupportedColumnError: Several have one of the names, here or in a struct.
+        MissingColumnError: A column does not exist.
+        UnsupportedColumnError: Several columns, or fields of a struct, have the same name.
     """
     if columns is None:
         check_names(data)
@@ -82,10 +82,10 @@ def select_columns(data: DataFrame, columns: Sequence[str] | None) -> DataFrame:
 
 
 def check_names(data: DataFrame) -> None:
-    """Check that each column, and each field of a struct, has a name of its own.
+    """Check that no two columns, and no two fields of a struct, have the same name.
 
     Raises:
-        UnsupportedColumnError: Several have one name.
+        UnsupportedColumnError: Several have the same name.
     """
     names = data.columns
     require_single(names, names)
@@ -93,10 +93,10 @@ def check_names(data: DataFrame) -> None:
 
 
 def check_fields(data: DataFrame) -> None:
-    """Check that the fields of each struct have names of their own, without which Spark fails.
+    """Check that no two fields of a struct have the same name, because Spark would fail.
 
     Raises:
-        UnsupportedColumnError: Several have one name.
+        UnsupportedColumnError: Several have the same name.
     """
     for field in data.schema:
         if inner := _repeated_inside(field.dataType):
@@ -107,10 +107,10 @@ def check_fields(data: DataFrame) -> None:
 
 
 def require_single(wanted: Sequence[str], names: Sequence[str]) -> None:
-    """Check that wanted columns can be told from the others.
+    """Check that each wanted column's name is unique.
 
     Raises:
-        UnsupportedColumnError: Several columns have the name of one.
+        UnsupportedColumnError: Several columns have the name.
     """
     if twice := [name for name in repeated(names) if name in wanted]:
         raise UnsupportedColumnError(
@@ -120,12 +120,12 @@ def require_single(wanted: Sequence[str], names: Sequence[str]) -> None:
 
 
 def repeated(names: Sequence[str]) -> list[str]:
-    """Return the names that stand there more than once."""
+    """Return the names that occur more than once."""
     return [name for name, count in Counter(names).items() if count > 1]
 
 
 def missing_column(name: str, names: Sequence[str]) -> MissingColumnError:
-    """Return the error for a column that is not among those of a DataFrame."""
+    """Return the error for a column that a DataFrame does not have."""
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return MissingColumnError(
         f"there is no column {name!r} in the DataFrame; it has {', '.join(names[:_LISTED])}{more}"

@@ -66,7 +66,7 @@ def launch_failure(error: Exception, nodes: Sequence[str], *, direct: bool) -> F
 
 
 def feed_failure(error: Exception, feed: str) -> Failure:
-    """Return the failure for an exception that ended a feeding job, or came before it."""
+    """Return the failure for an exception that ended a feeding job or prevented it."""
     text = str(error)
     if isinstance(error, TensorSparkMLError):
         return from_exception(error, kind="FeedError", message=text)
@@ -82,10 +82,10 @@ def feed_failure(error: Exception, feed: str) -> Failure:
 
 
 def interruption(error: Exception) -> str | None:
-    """Return how Spark's Python says that Spark has interrupted its thread, or None if it has not.
+    """Return PySpark's text for an interruption of its thread by Spark, or None for other errors.
 
-    In the function of `foreachBatch`, which runs in the thread of a query, that means that the
-    query is stopped. Spark knows it by this text, and ends the query in good order.
+    In the function of `foreachBatch`, which runs in the query's thread, an interruption means that
+    the query is stopped. Spark recognises this text, and then ends the query without an error.
     """
     start = re.match(r"An error occurred while calling \S+\n: java\.\S*Interrupt\w+", str(error))
     return f"py4j.protocol.Py4JJavaError: {start.group()}" if start else None

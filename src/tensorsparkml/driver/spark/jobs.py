@@ -1,4 +1,4 @@
-"""A Spark action that can be cancelled, in a thread of its own or in the caller's."""
+"""A Spark action that can be cancelled, in a separate thread or in the caller's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CANCEL_SECONDS = 0.5  # between two attempts to cancel
 def spark_thread(target: Callable[[], object], name: str) -> threading.Thread:
     """Return a thread in which Spark's jobs belong to the caller.
 
-    They have its job group, description, scheduler pool and other local properties.
+    The jobs have the caller's job group, description, scheduler pool and other local properties.
     """
     from pyspark import InheritableThread
 
@@ -27,13 +27,13 @@ def spark_thread(target: Callable[[], object], name: str) -> threading.Thread:
 
 @dataclass(frozen=True)
 class Action:
-    """A Spark action, and how the jobs that it starts are found again.
+    """A Spark action, with a tag for the jobs that it starts.
 
     Attributes:
-        run: Runs it and returns its rows.
-        add_tag: Gives a tag to the jobs that the thread starts from now on.
-        remove_tag: Takes it back.
-        cancel: Ends the jobs that have a tag.
+        run: Runs the action and returns its rows.
+        add_tag: Adds a tag to the jobs that the thread starts from now on.
+        remove_tag: Removes the tag.
+        cancel: Cancels the jobs with a tag.
     """
 
     run: Callable[[], list[Any]]
@@ -75,18 +75,18 @@ class SparkJob:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the job was to end early, so that an exception of Spark's may mean just that."""
+        """Whether the job was cancelled, so that Spark's exception may be only a consequence."""
         return self._cancelled
 
     def start(self) -> None:
-        """Run the action in a thread of its own, with the caller's local properties of Spark."""
+        """Run the action in a separate thread, with the caller's local properties of Spark."""
         try:
             spark_thread(self._run, self._tag).start()
         except AssertionError:  # that is how PySpark says it
             self._end([], RuntimeError("the Spark application was stopped"))
 
     def run(self) -> None:
-        """Run the action in the caller's thread, with what Spark has set for it."""
+        """Run the action in the caller's thread, with the properties that Spark has set there."""
         self._run()
         self._action.remove_tag(self._tag)
 
@@ -99,7 +99,7 @@ class SparkJob:
         return self._ended.wait(timeout)
 
     def cancel(self, timeout: float) -> bool:
-        """Let Spark end the job's tasks, if it still runs, and return whether it has ended.
+        """Cancel the job if it still runs, and return whether it has ended.
 
         Args:
             timeout: Seconds to wait for the end.

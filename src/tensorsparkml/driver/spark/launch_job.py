@@ -21,8 +21,8 @@ _SCHEMA = "failure string"
 def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Iterator[Any]]:
     """Return the function of the launch tasks.
 
-    It is sent to the executors by value and imports this library itself, so that an executor
-    without it says what it lacks.
+    It is sent to the executors by value and imports this library there, so that an executor
+    without the library can report what is missing.
     """
     encoded, version = plan.encode(), plan.version
 

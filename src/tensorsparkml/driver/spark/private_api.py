@@ -1,6 +1,6 @@
-"""The only place that uses Spark's private API: what PySpark does not offer publicly.
+"""The only module that uses Spark's private API, for what PySpark does not offer publicly.
 
-Every function fails with `UnsupportedVersionError` on a Spark that lacks what it needs.
+Every function raises `UnsupportedVersionError` if the installed Spark lacks what it needs.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def default_filesystem(spark: SparkSession) -> str:
 
 
 def cancel_jobs(context: SparkContext, tag: str, reason: str) -> None:
-    """End the jobs that have a tag, with a reason that is in the exception of their actions."""
+    """Cancel the jobs with a tag. The exceptions of their actions contain the reason."""
     try:
         context._jsc.cancelJobsWithTag(tag, reason)
     except Exception as error:  # as above

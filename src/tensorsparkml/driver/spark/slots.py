@@ -1,4 +1,4 @@
-"""Task slots: whether a cluster fits into the Spark application, and which slots it keeps."""
+"""Task slots: whether a cluster fits into the Spark application, and whether it holds slots."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def holds_slots(mode: SlotMode, nodes: int, feeds: bool, slots: int, taken: int)
     """Decide whether the launch tasks keep their slots.
 
     Args:
-        mode: What the user asked for.
+        mode: The user's setting.
         nodes: Number of nodes, each of which needs a slot to start.
         feeds: Whether other Spark jobs will feed the nodes while they run.
         slots: Tasks that the application can run at the same time.
@@ -39,7 +39,7 @@ def holds_slots(mode: SlotMode, nodes: int, feeds: bool, slots: int, taken: int)
         True to hold them, False to release them once the nodes run.
 
     Raises:
-        NotEnoughSlotsError: The nodes cannot start, or could not be fed.
+        NotEnoughSlotsError: The nodes cannot start, or cannot be fed.
     """
     free = slots - taken
     others = f", and other clusters hold {taken} of them" if taken else ""
@@ -67,7 +67,7 @@ def holds_slots(mode: SlotMode, nodes: int, feeds: bool, slots: int, taken: int)
 
 
 def check_settings(spark: SparkSession) -> None:
-    """Raise ConfigurationError for settings under which Spark refuses barrier jobs."""
+    """Raise ConfigurationError for settings with which Spark refuses barrier jobs."""
     if spark.conf.get("spark.dynamicAllocation.enabled", "false") == "true":
         raise ConfigurationError(
             "Spark does not run barrier stages with dynamic allocation; set "
@@ -83,7 +83,7 @@ def asked_slots(master: str, setting: Callable[[str, str], str | None]) -> int |
         setting: Returns a setting of Spark, given its name and its default.
 
     Returns:
-        None where that depends on the cluster's size, as in standalone clusters without limits.
+        None if it depends on the cluster's size, as in standalone clusters without limits.
     """
     if re.fullmatch(r"local(\[[^]]*\])?", master):
         return 0  # those that there are, from the beginning
@@ -101,8 +101,8 @@ def asked_slots(master: str, setting: Callable[[str, str], str | None]) -> int |
 def available_slots(spark: SparkSession, needed: int) -> int:
     """Return the number of slots, giving executors time to register if there are too few.
 
-    An application that has all that it asked for, or as few as it had after an earlier wait, gets
-    no more time.
+    There is no wait if the application already has all slots that it has requested, or still as few
+    as after an earlier wait.
     """
     asked = asked_slots(spark.sparkContext.master or "", spark.conf.get)
     deadline, any_yet = time.monotonic() + _FIRST_SECONDS, False
@@ -128,7 +128,7 @@ class SlotRegistry:
 
     @property
     def taken(self) -> int:
-        """How many slots are held."""
+        """Number of slots that are held."""
         with self._changed:
             return self._taken()
 
@@ -139,15 +139,16 @@ class SlotRegistry:
         decide: Callable[[int], bool],
         failed: Callable[[], bool] = lambda: False,
     ) -> bool:
-        """Take slots for a cluster if it is to hold them.
+        """Take slots for a cluster, if it will hold them.
 
-        Where too few are left, it waits for those of clusters that have failed.
+        If too few are free, this waits for the slots of clusters that have failed.
 
         Args:
-            cluster_id: Under which they are given back.
-            slots: How many it would hold.
-            decide: Called with the slots taken so far; says whether the cluster holds its own.
-            failed: Says whether the cluster has failed, so that its nodes are about to end.
+            cluster_id: The cluster's id, with which the slots are given back.
+            slots: Number of slots that the cluster would hold.
+            decide: Called with the number of slots taken so far; returns whether the cluster holds
+                its slots.
+            failed: Returns whether the cluster has failed, so that its nodes are about to end.
 
         Returns:
             What `decide` returned.

@@ -1,12 +1,12 @@
 """Results that Spark tasks hand over when they succeed, while their job still runs.
 
-A task cannot tell by itself whether it has succeeded. Where Spark fails to compute a partition, the
-task's input just ends, as after the last row, and Spark repeats the task; a speculative copy of a
-task may end after the first one. An accumulator counts what the one attempt added that Spark
-accepted, at the moment in which it did.
+A task does not know whether it has succeeded. If Spark fails to compute a partition, the task's
+input ends as after the last row, and Spark repeats the task. A speculative copy of a task may end
+after the first one. But an accumulator gets only the values of the attempt that Spark has accepted,
+at that moment.
 
-PySpark keeps every accumulator for as long as the process lives. So there is one for each
-application, and what it holds of receivers are weak references.
+PySpark keeps every accumulator as long as the process lives. So there is one for each application,
+which holds only weak references to the receivers.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class Receiver(Protocol):
-    """Gets what tasks hand over."""
+    """Gets the results of tasks."""
 
     def receive(self, result: Any) -> None:
-        """Take one result of a task that succeeded; called from a thread of PySpark."""
+        """Take a result of a task that has succeeded; called from a thread of PySpark."""
 
 
 class TaskResults:
-    """What tasks add to; it travels to them in a closure.
+    """Takes results in tasks; it is sent to them in a closure.
 
     Args:
         accumulator: The application's accumulator.
@@ -40,7 +40,7 @@ class TaskResults:
         self._number = number
 
     def add(self, result: Any) -> None:
-        """Hand over a result once the task that calls this has succeeded."""
+        """Hand over a result if and when the calling task succeeds."""
         self._accumulator.add([(self._number, result)])
 
 
@@ -51,7 +51,7 @@ _application: tuple[str, Accumulator[list[Any]]] | None = None
 
 
 def task_results(context: SparkContext, receiver: Receiver) -> TaskResults:
-    """Return what tasks add to, for a receiver that is not kept alive by it."""
+    """Return an object to which tasks add results for a receiver; it does not keep it alive."""
     global _application
     with _lock:
         application = context.applicationId
@@ -76,7 +76,7 @@ def _make_param(at_driver: bool) -> Any:
     from pyspark.accumulators import AccumulatorParam
 
     class Results(AccumulatorParam[list[Any]]):
-        """Collects in tasks, and hands over at the driver, where nothing is kept."""
+        """Collects results in tasks, and passes them on at the driver without keeping them."""
 
         def zero(self, value: list[Any]) -> list[Any]:
             return []
