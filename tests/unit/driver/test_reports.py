@@ -69,7 +69,8 @@ def handler() -> Iterator[Handler]:
 
 
 def report(number: int, *events: Event) -> dict[str, Any]:
-    return {"rank": 0, "number": number, "events": [EVENTS.encode(event) for event in events]}
+    encoded = [EVENTS.encode(event) for event in events]
+    return {"rank": 0, "number": number, "received": 0, "events": encoded}
 
 
 LINES = Lines(("one", "two"))
@@ -146,7 +147,7 @@ def test_an_event_that_cannot_be_applied_fails_the_cluster(
 def test_a_report_that_holds_no_event_fails_the_cluster_and_counts(
     coordinator: Coordinator, client: RpcClient, event: dict[str, Any], text: str
 ) -> None:
-    body = {"rank": 0, "number": 1, "events": [event, EVENTS.encode(FINISHED)]}
+    body = {"rank": 0, "number": 1, "received": 0, "events": [event, EVENTS.encode(FINISHED)]}
     client.call("report", body, timeout=SECONDS)  # which is not repeated
     error = coordinator.failure(SECONDS)
     assert error is not None and error.node == "chief:0"
