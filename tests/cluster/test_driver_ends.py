@@ -23,7 +23,7 @@ def driver(tmp_path, request):
     ) as process:
         try:
             running = wait_until(
-                lambda: all((tmp_path / f"node-{rank}").exists() for rank in (0, 1)), 240.0
+                lambda: all((tmp_path / f"node-{rank}").exists() for rank in (0, 1)), 600.0
             )
             assert running, "the cluster did not start"
             yield process, tmp_path
