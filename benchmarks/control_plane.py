@@ -1,6 +1,6 @@
 """The coordinator with up to 1,000 simulated nodes.
 
-The coordinator is the real one, in this process. The nodes are in others, a hundred in each: each
+The coordinator is the real one, in this process. The nodes are in others, 25 in each: each
 talks to it with the agents' code, over a connection of its own, and has no trainer
 (`simulated_nodes.py`). Where commits are counted, each gives rows to one node, and all nodes have
 received what follows from all of them.
@@ -34,7 +34,7 @@ from tensorsparkml.driver.lifecycle.coordinator import Coordinator
 from tensorsparkml.roles import make_roles
 
 _NODES = (10, 100, 400, 1_000)
-_NODES_PER_PROCESS = 100  # with more, threads that wait in one process cost more than their calls
+_NODES_PER_PROCESS = 25  # with more, threads that wait in one process cost more than their calls
 _LEASE_SECONDS = 30.0
 _START_SECONDS = 300.0
 _ANSWER_SECONDS = 300.0  # which only a hang needs
@@ -217,21 +217,22 @@ def _measure_feed(cluster: SimulatedCluster) -> tuple[float, float]:
     published, begin, total = [0] * nodes, time.monotonic(), 0
     while total < _COMMITS * nodes and time.monotonic() - begin < _COMMITTING_SECONDS:
         rank = total % nodes
-        coordinator.commit(_commit(f"{total}", {rank: 100}, nodes))
+        coordinator.commit(_commit(f"{total}", {rank: 100}))
         published[rank] += 1
         total += 1
     committed = cluster.wait_for("Publish", published)
     # Half of the nodes have something to give, the other half gets it.
-    coordinator.commit(_commit("last", dict.fromkeys(range(nodes // 2), 2), nodes))
+    coordinator.commit(_commit("last", dict.fromkeys(range(nodes // 2), 2)))
     begin_close = time.monotonic()
     coordinator.close_feed(_FEED)
     closed = cluster.wait_for("Close", [1] * nodes)
     return total / (committed - begin), closed - begin_close
 
 
-def _commit(key: str, rows: dict[int, int], nodes: int) -> Commit:
-    each = tuple(rows.get(rank, 0) for rank in range(nodes))
-    return Commit(_FEED, key, f"segment-{key}", each, tuple(count * 100 for count in each))
+def _commit(key: str, rows: dict[int, int]) -> Commit:
+    ranks, counts = tuple(rows), tuple(rows.values())
+    sizes = tuple(100 * count for count in counts)
+    return Commit(_FEED, key, f"segment-{key}", ranks, counts, sizes)
 
 
 def run(session: Session, repeats: int, kinds: list[str]) -> list[Comparison]:

@@ -152,9 +152,9 @@ def feed(total: int) -> Iterator[Usage]:
         coordinator.open_feed(FeedLedger(_FEED, _NODES, limit=limit))
         for number in range(batches):
             _write(nodes, number, batch)
-            sizes = (batch.nbytes,) * _NODES
+            ranks, sizes = tuple(range(_NODES)), (batch.nbytes,) * _NODES
             key, segment = f"{number}/0.0", f"0.{number}-0"
-            coordinator.commit(Commit(_FEED, key, segment, (1,) * _NODES, sizes))
+            coordinator.commit(Commit(_FEED, key, segment, ranks, (1,) * _NODES, sizes))
             coordinator.end_part(_FEED, str(number))
             for node in nodes:
                 node.wait_for(number - _AHEAD)

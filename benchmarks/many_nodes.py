@@ -99,7 +99,10 @@ def measure(kind: str, nodes: int, rows: int) -> Figures:
         files = list(Path(folder).rglob("*.arrow"))
         written = sum(path.stat().st_size for path in files)
     sent = sum(sum(commit.bytes) for commit in commits)
-    shares = [sum(own) for own in zip(*(commit.rows for commit in commits), strict=True)]
+    shares = [0] * nodes
+    for commit in commits:
+        for rank, count in commit.rows_by_rank.items():
+            shares[rank] += count
     moved = sum(move.rows for move in balance(shares))
     return Figures(rows / seconds, len(files), written / sent, moved / rows)
 
@@ -133,7 +136,7 @@ def _feed(
 def _read(kind: str, spool: Path, rank: int, commits: Sequence[Commit]) -> None:
     reader = RowReader()
     for commit in commits:
-        if rows := commit.rows[rank]:
+        if rows := commit.rows_by_rank.get(rank):
             reader.append(str(segment_path(spool, _FEED, commit.segment)), rows)
     if not reader.rows:
         return

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from tests.unit.example_commits import commit_of
 
 from tensorsparkml.control.feeds.feed_ledger import Addressed, FeedLedger, SpoolLimit
 from tensorsparkml.control.protocol.directives import Give
-from tensorsparkml.control.protocol.feeds import Commit, FeedProgress
+from tensorsparkml.control.protocol.feeds import FeedProgress
 from tensorsparkml.data.spool.segments import LocatedBatch, Origin
 from tensorsparkml.data.spool.store import Spool
 from tensorsparkml.trainer.datasets.data_feed import DataFeed
@@ -80,7 +81,7 @@ class Simulation:
                 ids = range(next_id, next_id + count)
                 self._write(rank, segment, [located(*ids)])
                 next_id += count
-        commit = Commit(self.ledger.name, str(turn), segment, tuple(rows), (8,) * len(rows))
+        commit = commit_of(self.ledger.name, str(turn), segment, tuple(rows), (8,) * len(rows))
         self._carry_out(self.ledger.commit(commit))
         self._delivered += 1
 

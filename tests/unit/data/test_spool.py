@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.example_commits import commit_of
 
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.directives import (
@@ -25,7 +26,6 @@ from tensorsparkml.control.protocol.directives import (
     Release,
     Remove,
 )
-from tensorsparkml.control.protocol.feeds import Commit
 from tensorsparkml.data.spool import store as spool_module
 from tensorsparkml.data.spool.segments import LocatedBatch, Origin, RowReader
 from tensorsparkml.data.spool.store import Spool
@@ -207,7 +207,7 @@ def test_balancing_moves_every_row_to_one_node(
             write(spool, "train", "a", *(next(ids) for _ in range(count)))
     ledger = FeedLedger("train", len(rows))
     pending = [
-        *ledger.commit(Commit("train", "0", "a", tuple(rows), (8,) * len(rows))),
+        *ledger.commit(commit_of("train", "0", "a", tuple(rows), (8,) * len(rows))),
         *ledger.close(),
     ]
     closes: dict[int, Close] = {}

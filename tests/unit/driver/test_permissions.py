@@ -68,7 +68,7 @@ def test_feeders_ask_for_room(coordinator: Coordinator) -> None:
 
 
 def test_a_commit_names_a_segment_that_can_be_one(coordinator: Coordinator) -> None:
-    commit = {"feed": "train", "key": "0.0", "rows": [1, 1], "bytes": [8, 8]}
+    commit = {"feed": "train", "key": "0.0", "ranks": [0, 1], "rows": [1, 1], "bytes": [8, 8]}
     with pytest.raises(flight.FlightError, match="cannot be the name of a segment"):
         call(coordinator, NODES[0], "commit", **commit, segment="../../../home/x")
     assert coordinator.snapshot().feeds[0].fed == (0, 0)

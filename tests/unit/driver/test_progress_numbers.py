@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.example_commits import commit_of
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
 from tensorsparkml.control.coordinator.snapshot import ClusterSnapshot, FeedCounts, take_snapshot
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.events import EpochEnded
-from tensorsparkml.control.protocol.feeds import Commit, FeedProgress
+from tensorsparkml.control.protocol.feeds import FeedProgress
 from tensorsparkml.driver.monitoring import progress_display
 from tensorsparkml.driver.monitoring.progress import FeedStatus, Meters, Rate
 from tensorsparkml.driver.monitoring.progress_display import (
@@ -35,7 +36,7 @@ def test_a_snapshot_has_every_feed_and_node() -> None:
     for name in ("validation", "train"):
         state.open_feed(FeedLedger(name, 2))
     for name in ("validation", "train"):
-        state.feeds[name].commit(Commit(name, "0", "0-0", (5, 4), (500, 400)))
+        state.feeds[name].commit(commit_of(name, "0", "0-0", (5, 4), (500, 400)))
     state.consumed(1, "train", FeedProgress(rows=3))
     state.epoch_ended(EPOCH)
     found = take_snapshot(state)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from tests.unit.example_commits import commit_of
 from tests.unit.example_keys import COORDINATOR, KEYS
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
@@ -15,7 +16,6 @@ from tensorsparkml.control.coordinator.conditions import AllStarted, AnyFailure
 from tensorsparkml.control.coordinator.mailbox import Mailbox
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.failures import Failure
-from tensorsparkml.control.protocol.feeds import Commit
 from tensorsparkml.control.protocol.keys import of_node
 from tensorsparkml.control.protocol.rpc import RpcClient
 from tensorsparkml.driver.lifecycle.coordinator import Coordinator
@@ -108,7 +108,7 @@ def test_a_directive_wakes_only_the_call_of_its_node(monkeypatch: pytest.MonkeyP
         for _ in range(2 * nodes):  # each looks twice before it waits
             assert looked.acquire(timeout=SECONDS)
         rows = tuple(rank == 3 for rank in range(nodes))
-        coordinator.commit(Commit("train", "0", "0", rows, rows))
+        coordinator.commit(commit_of("train", "0", "0", rows, rows))
         assert first[3].result()["kind"] == "Publish"
         for _ in range(3):  # once when it is woken, and twice before it waits again
             assert looked.acquire(timeout=SECONDS)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from tests.unit.example_commits import commit_of
 from tests.unit.example_keys import AGENT, FEEDERS
 
 from tensorsparkml.control.protocol.directives import Publish
@@ -46,7 +47,7 @@ class Nodes:
     def rows(self, rank: int) -> list[LocatedBatch]:
         """The rows of a node as its committed segments have them."""
         for commit in self.commits:
-            if rows := commit.rows[rank]:
+            if rows := commit.rows_by_rank.get(rank):
                 self.spools[rank].apply(Publish("train", commit.segment, rows))
         reader = RowReader()
         for path, rows in self.spools[rank].window("train", 0, 0, 0.0)["segments"]:
@@ -83,7 +84,7 @@ def nodes(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Nodes]:
 
 def test_a_partition_is_committed_once_with_all_its_rows(nodes: Nodes) -> None:
     nodes.feed([[0, 1, 2], [], [3, 4, 5, 6], [7]])
-    assert nodes.commits == [Commit("train", "4.0", "4.0-7", (4, 4), (32, 32))]
+    assert nodes.commits == [commit_of("train", "4.0", "4.0-7", (4, 4), (32, 32))]
     found = []
     for rank in range(2):
         for part in nodes.rows(rank):
@@ -97,8 +98,8 @@ def test_a_partition_is_committed_once_with_all_its_rows(nodes: Nodes) -> None:
 def test_parts_are_committed_under_keys_of_their_own(nodes: Nodes) -> None:
     nodes.feed([[0, 1], [2, 3], [4, 5]], commit_bytes=32)
     assert nodes.commits == [
-        Commit("train", "4.0", "4.0-7", (2, 2), (16, 16)),
-        Commit("train", "4.1", "4.1-7", (1, 1), (8, 8)),
+        commit_of("train", "4.0", "4.0-7", (2, 2), (16, 16)),
+        commit_of("train", "4.1", "4.1-7", (1, 1), (8, 8)),
     ]
     ids = [
         row["id"]
@@ -111,7 +112,7 @@ def test_parts_are_committed_under_keys_of_their_own(nodes: Nodes) -> None:
 
 def test_an_empty_partition_is_committed_too(nodes: Nodes) -> None:
     nodes.feed([])
-    assert nodes.commits == [Commit("train", "4.0", "4.0-7", (0, 0), (0, 0))]
+    assert nodes.commits == [commit_of("train", "4.0", "4.0-7", (0, 0), (0, 0))]
 
 
 def test_a_partition_that_fails_is_not_committed(nodes: Nodes) -> None:
@@ -140,7 +141,7 @@ def test_rows_go_where_the_coordinator_says(tmp_path: Path) -> None:
         assert nodes.placed == [(True, [1], placed_at_once), (False, [1], placed_at_once)]
         rows = (1, 3 + len(large) + 1)
         assert nodes.commits == [
-            Commit("train", "4.0", "4.0-7", rows, tuple(8 * count for count in rows))
+            commit_of("train", "4.0", "4.0-7", rows, tuple(8 * count for count in rows))
         ]
         assert [part.batch.num_rows for part in nodes.rows(0)] == [1]
 
@@ -163,14 +164,13 @@ def test_segments_stay_large_with_many_nodes(tmp_path: Path, nodes: int) -> None
     feeder.close()
     [commit] = commits
     files = {rank: path for rank in range(nodes) for path in spools[rank].rglob("*.arrow")}
-    assert set(files) == {rank for rank, rows in enumerate(commit.rows) if rows}
+    assert set(files) == set(commit.ranks)
     assert sum(commit.rows) == 10_000 * batches
     # Each record batch but the first, which four nodes share, is one slice.
     slices = {rank: pa.ipc.open_file(pa.memory_map(str(path))) for rank, path in files.items()}
     assert sum(file.num_record_batches for file in slices.values()) == batches + 3
-    assert {rank: file.read_all().num_rows for rank, file in slices.items()} == {
-        rank: rows for rank, rows in enumerate(commit.rows) if rows
-    }
+    read = {rank: file.read_all().num_rows for rank, file in slices.items()}
+    assert read == commit.rows_by_rank
     assert len(files) == min(nodes, 21)
     written = sum(path.stat().st_size for path in files.values())
     assert sum(commit.bytes) <= written <= 1.02 * sum(commit.bytes)
@@ -185,4 +185,4 @@ def test_jobs_of_a_feed_begin_with_other_nodes(tmp_path: Path) -> None:
             )
             feeder.run(iter([pa.record_batch({"id": [job]})]))
             feeder.close()
-        assert [commit.rows for commit in nodes.commits] == [(1, 0), (1, 0), (0, 1), (1, 0)]
+        assert [commit.ranks for commit in nodes.commits] == [(0,), (0,), (1,), (0,)]

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from tests.unit.example_commits import commit_of
 
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger, SpoolLimit
 from tensorsparkml.control.feeds.lockstep import PassCursor
 from tensorsparkml.control.protocol.directives import Publish, Release
-from tensorsparkml.control.protocol.feeds import Commit
 from tensorsparkml.executor.feeding.slices import Slicer, first_node
 
 ROW_BYTES = 80
@@ -41,7 +41,7 @@ class Cluster:
                 rows[part.node] += part.rows
         sizes = [count * ROW_BYTES for count in rows]
         for rank, directive in self.ledger.commit(
-            Commit("train", key, key, tuple(rows), tuple(sizes))
+            commit_of("train", key, key, tuple(rows), tuple(sizes))
         ):
             match directive:
                 case Publish():

@@ -101,6 +101,7 @@ class FeedLedger:
         self._deliveries = Deliveries(limit.replayable) if limit and first is None else None
         self.dropping = limit is not None and not limit.cached
         self._bytes = [0] * nodes
+        self._all_bytes = 0
         self._dropped = [0] * nodes  # rows
         self._full: set[int] = set()  # nodes that hold as much as they may
         self._published = [0] * nodes  # segments
@@ -126,13 +127,13 @@ class FeedLedger:
         """Accept the rows that a feeder wrote, unless the same are here already."""
         if self._closing or not self._commits.accept(commit.key):
             return []
-        for rank, (rows, size) in enumerate(zip(commit.rows, commit.bytes, strict=True)):
-            if rows or size:
-                self.rows[rank] += rows
-                self._bytes[rank] += size
-                self._look_whether_full(rank)
-                if self.rows[rank] > self._released:
-                    self._behind.discard(rank)
+        for rank, rows, size in zip(commit.ranks, commit.rows, commit.bytes, strict=True):
+            self.rows[rank] += rows
+            self._bytes[rank] += size
+            self._look_whether_full(rank)
+            if self.rows[rank] > self._released:
+                self._behind.discard(rank)
+        self._all_bytes += sum(commit.bytes)
         if self._ordered:
             self._waiting.append(commit)
             return []
@@ -223,7 +224,7 @@ class FeedLedger:
         """Whether rows that must all be there before the first is read are too many to be kept."""
         if self._limit is None or not self._ordered:
             return False
-        return sum(self._bytes) >= self._limit.bytes * len(self.rows)  # they will be evened out
+        return self._all_bytes >= self._limit.bytes * len(self.rows)  # they will be evened out
 
     @property
     def admits(self) -> bool:
@@ -303,7 +304,7 @@ class FeedLedger:
 
     def _publish(self, commit: Commit) -> Addressed:
         addressed: Addressed = []
-        for rank, count in enumerate(commit.rows):
+        for rank, count in zip(commit.ranks, commit.rows, strict=True):
             if count:
                 self._published[rank] += 1
                 self._starving.discard(rank)

@@ -13,15 +13,22 @@ class Commit:
         feed: Name of the feed.
         key: What the rows are; the same for every attempt to feed them.
         segment: Name under which each node's spool holds its part.
-        rows: Rows of the segment on each rank.
-        bytes: Size of these rows in memory on each rank.
+        ranks: Ranks of the nodes that have a part of the segment.
+        rows: Rows of each part, in the same order.
+        bytes: Size of these rows in memory.
     """
 
     feed: str
     key: str
     segment: str
+    ranks: tuple[int, ...]
     rows: tuple[int, ...]
     bytes: tuple[int, ...]
+
+    @property
+    def rows_by_rank(self) -> dict[int, int]:
+        """Rows of the segment, by rank."""
+        return dict(zip(self.ranks, self.rows, strict=True))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ the network.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
@@ -75,7 +76,7 @@ class Feeder:
                 )
                 self._write(ranks[part.node], located, size * part.rows // batch.num_rows)
             total += batch.num_rows
-            if self._commit_bytes is not None and sum(self._bytes) >= self._commit_bytes:
+            if self._commit_bytes is not None and self._bytes.total() >= self._commit_bytes:
                 self._commit()
         self._commit()
 
@@ -104,8 +105,8 @@ class Feeder:
     def _begin_part(self, part: int) -> None:
         self._part = part
         self._segments: dict[int, Segment] = {}
-        self._rows = [0] * len(self._clients)
-        self._bytes = [0] * len(self._clients)
+        self._rows: Counter[int] = Counter()  # by rank
+        self._bytes: Counter[int] = Counter()
 
     def _write(self, node: int, located: LocatedBatch, size: int) -> None:
         if node not in self._segments:
@@ -119,8 +120,10 @@ class Feeder:
         for segment in self._segments.values():
             segment.finish()
         key = f"{self._partition}.{self._part}"
-        rows, sizes = tuple(self._rows), tuple(self._bytes)
-        self._on_commit(Commit(self._feed, key, self._segment, rows, sizes))
+        ranks = tuple(sorted(self._segments))
+        rows = tuple(self._rows[rank] for rank in ranks)
+        sizes = tuple(self._bytes[rank] for rank in ranks)
+        self._on_commit(Commit(self._feed, key, self._segment, ranks, rows, sizes))
         self._begin_part(self._part + 1)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.example_commits import commit_of
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState, Phase, Tick
 from tensorsparkml.control.coordinator.root_cause import root_cause
@@ -10,7 +11,7 @@ from tensorsparkml.control.coordinator.snapshot import take_snapshot
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger
 from tensorsparkml.control.protocol.directives import End, Give, Remove, Stop
 from tensorsparkml.control.protocol.failures import Failure, describe
-from tensorsparkml.control.protocol.feeds import Commit, FeedProgress
+from tensorsparkml.control.protocol.feeds import FeedProgress
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.roles import Roles, make_roles
 
@@ -448,7 +449,7 @@ def test_a_complete_feed_that_no_node_wants_is_removed_once(
     removed = [(0, Remove("train")), (1, Remove("train"))]
     running.open_feed(FeedLedger("kept", 2))
     running.open_feed(FeedLedger("train", 2))
-    running.feeds["train"].commit(Commit("train", "0", "0-0", (2, 0), (16, 0)))
+    running.feeds["train"].commit(commit_of("train", "0", "0-0", (2, 0), (16, 0)))
     if not early:
         assert running.close_feed("train") == [(0, Give("train", "given-0", 1, start=1, rows=1))]
     ended = FeedProgress(terminated=True)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import get_args
 
 import pytest
+from tests.unit.example_commits import commit_of
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState, Phase
 from tensorsparkml.control.coordinator.conditions import (
@@ -28,7 +29,7 @@ from tensorsparkml.control.coordinator.snapshot import ClusterSnapshot, FeedCoun
 from tensorsparkml.control.feeds.feed_ledger import FeedLedger, SpoolLimit
 from tensorsparkml.control.protocol.codec import Codec
 from tensorsparkml.control.protocol.failures import Failure
-from tensorsparkml.control.protocol.feeds import Commit, FeedProgress
+from tensorsparkml.control.protocol.feeds import FeedProgress
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.roles import make_roles
 
@@ -74,7 +75,7 @@ def test_tensorboard_is_known_also_where_it_has_ended(state: ClusterState) -> No
 
 def test_a_feed_is_closed_read_and_unwanted(state: ClusterState) -> None:
     state.open_feed(FeedLedger("train", NODES))
-    state.feeds["train"].commit(Commit("train", "0", "0-0", (3, 3), (30, 30)))
+    state.feeds["train"].commit(commit_of("train", "0", "0-0", (3, 3), (30, 30)))
     assert not holds(FeedClosed("train"), state)
     state.close_feed("train")
     assert holds(FeedClosed("train"), state)
@@ -119,13 +120,13 @@ def test_a_snapshot_does_not_change_with_the_state(state: ClusterState) -> None:
     state.started(0, PEERS[0], [7, 8])
     ledger = FeedLedger("train", NODES)
     state.open_feed(ledger)
-    ledger.commit(Commit("train", "0", "0-0", (3, 0), (30, 0)))
+    ledger.commit(commit_of("train", "0", "0-0", (3, 0), (30, 0)))
     before = take_snapshot(state)
     assert before.feeds == (FeedCounts("train", (3, 0), (0, 0)),)
     assert before.running(range(NODES)) == ["chief:0"]
     assert before.peers == PEERS[:1]
     assert before.unconfirmed == ["chief:0 on 10.0.0.1 (processes 7, 8)"]
-    ledger.commit(Commit("train", "1", "0-1", (0, 3), (0, 30)))
+    ledger.commit(commit_of("train", "1", "0-1", (0, 3), (0, 30)))
     state.started(1, PEERS[1])
     state.finished(0, b"")
     state.gone(0)

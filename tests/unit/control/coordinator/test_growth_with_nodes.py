@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
+from tests.unit.example_commits import commit_of
 
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
 from tensorsparkml.control.coordinator.event_handling import apply_event
@@ -26,7 +27,7 @@ from tensorsparkml.control.protocol.events import (
     StateEvent,
 )
 from tensorsparkml.control.protocol.failures import Failure
-from tensorsparkml.control.protocol.feeds import Commit, FeedProgress
+from tensorsparkml.control.protocol.feeds import FeedProgress
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.roles import make_roles
 
@@ -74,7 +75,9 @@ class Cluster:
         """Give some nodes rows of the feed."""
         each = tuple(rows.get(rank, 0) for rank in range(self.nodes))
         self.events += 1
-        self.send(self.state.feeds["train"].commit(Commit("train", str(number), "s", each, each)))
+        self.send(
+            self.state.feeds["train"].commit(commit_of("train", str(number), "s", each, each))
+        )
 
     def start(self) -> None:
         """Start all nodes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.example_commits import commit_of
 
 from tensorsparkml.control.feeds.feed_ledger import Addressed, FeedLedger, SpoolLimit
 from tensorsparkml.control.protocol.directives import (
@@ -17,7 +18,7 @@ from tensorsparkml.control.protocol.directives import (
     ReadFiles,
     Release,
 )
-from tensorsparkml.control.protocol.feeds import Commit, FeedProgress
+from tensorsparkml.control.protocol.feeds import FeedProgress
 
 
 def of_kind(addressed: Addressed, kind: type) -> Addressed:
@@ -25,7 +26,7 @@ def of_kind(addressed: Addressed, kind: type) -> Addressed:
 
 
 def commit(ledger: FeedLedger, key: str, segment: str, rows: list[int]) -> Addressed:
-    return ledger.commit(Commit(ledger.name, key, segment, tuple(rows), (8,) * len(rows)))
+    return ledger.commit(commit_of(ledger.name, key, segment, tuple(rows), (8,) * len(rows)))
 
 
 def test_a_commit_publishes_to_the_nodes_that_got_rows() -> None:
@@ -220,7 +221,7 @@ def limited(bytes: int = 100, cached: bool = False, replayable: bool = True) -> 
 
 
 def fill(ledger: FeedLedger, key: str, rows: list[int], size: list[int]) -> Addressed:
-    return ledger.commit(Commit(ledger.name, key, key, tuple(rows), tuple(size)))
+    return ledger.commit(commit_of(ledger.name, key, key, tuple(rows), tuple(size)))
 
 
 def test_a_feed_that_is_not_cached_is_dropped_from_the_beginning() -> None:
@@ -336,7 +337,7 @@ def test_a_host_gets_no_more_ahead_than_its_nodes_may_keep() -> None:
 
 def test_the_size_of_what_nodes_store_follows_the_rows() -> None:
     feed = FeedLedger("train", 2)
-    feed.commit(Commit("train", "0", "0-0", (8, 2), (800, 200)))
+    feed.commit(commit_of("train", "0", "0-0", (8, 2), (800, 200)))
     assert feed.stored_bytes() == [800, 200]
     feed.close()  # moves three rows
     assert feed.stored_bytes() == [500, 500]
