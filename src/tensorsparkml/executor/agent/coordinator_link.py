@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 _CALL_SECONDS = 5.0
 # Of one call that brings directives, so that one that has got stuck unnoticed is made anew.
-_STREAM_SECONDS = 60.0
+_STREAM_SECONDS = 300.0
 _END_SECONDS = 4.0  # for the end of a call that the coordinator has held as long as it may
 _RETRY_SECONDS = 0.5
 _CONNECT_SECONDS = 2.0
