@@ -31,7 +31,7 @@ CASES = [
     "own train step",
     "a node without rows",
 ]
-ON_THREE = ["no weights", "weights", "several outputs", "a node without rows"]
+ON_THREE = ["weights", "a node without rows"]
 REPLICAS = ["weights", "several outputs", "several steps at once", "a node without rows"]
 
 
