@@ -104,3 +104,15 @@ def test_a_thread_that_gives_up_before_its_turn_keeps_nobody_waiting() -> None:
         thread.join(SECONDS)
         assert not thread.is_alive()
     assert waiting.wakeups._awake == 0
+
+
+def test_a_thread_that_is_woken_again_before_it_has_looked_keeps_nobody_waiting() -> None:
+    waiting = Waiting(["a", "b"])
+    for _ in range(20):
+        with waiting.lock:  # so that the thread cannot look in between
+            waiting.wakeups.wake(["a"])
+            waiting.wakeups.wake(["a"])
+    waiting.finish("a", "b")
+    for thread in waiting.threads:
+        thread.join(SECONDS / 2)  # and not because its own time is over
+        assert not thread.is_alive()

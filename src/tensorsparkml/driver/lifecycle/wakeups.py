@@ -76,7 +76,8 @@ class Wakeups(Generic[Key]):
         """Wake the threads that wait for any of the keys."""
         for key in keys:
             for waiter in self._waiting.get(key, ()):
-                if not waiter.due:
+                # One that is awake has not looked yet, and will see this change too.
+                if not (waiter.due or waiter.awake):
                     waiter.due = True
                     self._due.append(waiter)
         self._wake()
