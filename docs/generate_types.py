@@ -9,6 +9,7 @@ the table in `tensorsparkml.data.columns.types` must have an example here.
 
 import datetime
 import decimal
+import inspect
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,9 +96,14 @@ UNSUPPORTED = [
 ]
 
 
+# PySpark 4.2 and newer.
+_TAKES_ZONE = "timezone" in inspect.signature(to_arrow_type).parameters
+
+
 def arrow_field(spark_type: T.DataType) -> pa.Field:
     """Return a column of a type as Spark hands it over."""
-    return pa.field("col", to_arrow_type(spark_type, timezone="UTC"))
+    zone = {"timezone": "UTC"} if _TAKES_ZONE else {}  # else timestamps are in UTC anyway
+    return pa.field("col", to_arrow_type(spark_type, **zone))
 
 
 def assembler(field: pa.Field, value: Any, options: Column | None = None) -> tuple[Any, Any]:
