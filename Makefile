@@ -25,9 +25,9 @@ help:
 demo: $(VENV)/local.stamp
 	$(BIN)/python examples/mnist_keras.py
 
-# Three at a time, which keep two cores busy, each with a Spark application of its own; the many short
-# files of tests/unit come last, so that all end at the same time.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=50
+# Two at a time, each with a Spark application of its own; the many short files of tests/unit come
+# last, so that both end at the same time.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=50
 
 test: lint $(VENV)/spark.jsa
 	$(PYTEST) -m 'not full' --hypothesis-profile=quick

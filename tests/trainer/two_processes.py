@@ -138,10 +138,10 @@ def _environment(index: int, addresses: list[str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _held_port() -> Iterator[int]:
-    """A free port; TensorFlow can bind it while it is held, other sockets cannot."""
+    """A port, free on all addresses; TensorFlow can bind it while it is held, others cannot."""
     with socket.socket() as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind(("127.0.0.1", 0))
+        held.bind(("", 0))
         yield held.getsockname()[1]
 
 
