@@ -17,6 +17,13 @@ def test_others_cannot_bind_it() -> None:
         assert caught.value.errno == errno.EADDRINUSE
 
 
+def test_nobody_can_bind_it_on_another_address() -> None:
+    with hold_port("127.0.0.1") as held, socket.socket() as other:
+        with pytest.raises(OSError) as caught:
+            other.bind(("127.0.0.2", held.getsockname()[1]))
+        assert caught.value.errno == errno.EADDRINUSE
+
+
 def test_a_server_that_reuses_addresses_can() -> None:
     with hold_port("127.0.0.1") as held, socket.socket() as server, socket.socket() as client:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -53,7 +60,7 @@ def test_an_address_of_version_6_gets_a_socket_of_it(monkeypatch: pytest.MonkeyP
             super().__init__(socket.AF_INET, kind)
 
         def bind(self, address: object) -> None:
-            assert address == ("::1", 0)
+            assert address == ("::", 0)
 
     # Not every machine has version 6.
     monkeypatch.setattr("tensorsparkml.executor.launch.reserved_port.socket.socket", Recorded)
