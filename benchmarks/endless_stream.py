@@ -37,7 +37,7 @@ from tensorsparkml.data.spool.segments import (
     segment_path,
 )
 from tensorsparkml.data.spool.store import Spool
-from tensorsparkml.executor.agent.coordinator_link import DriverLink, Mailbox, Reporter
+from tensorsparkml.executor.agent.coordinator_link import DriverLink, make_conversations
 from tensorsparkml.executor.agent.output_log import NodeLog
 
 _FEED = "train"
@@ -77,15 +77,8 @@ class StreamingNode:
         link = DriverLink(plan.lease_seconds, lambda: Reach.ACCEPTED)
         client = RpcClient(plan.coordinator, plan.keys.credentials(of_node(rank)))
         log = NodeLog(folder / f"{rank}.log")
-        self._mailbox = mailbox = Mailbox(client, rank, link, self._deliver)
-        self._reporter = Reporter(
-            client,
-            rank,
-            log,
-            link,
-            lambda: mailbox.received,
-            plan.lines_seconds,
-            plan.heartbeat_seconds,
+        self._mailbox, self._reporter = make_conversations(
+            plan, rank, client, log, link, self._deliver
         )
         role, index = plan.roles.nodes[rank]
         peer = Peer(rank, role, index, "127.0.0.1", 40_000, 40_001, str(self.spool_folder))

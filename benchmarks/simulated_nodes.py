@@ -25,7 +25,7 @@ from tensorsparkml.control.protocol.keys import of_node
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.control.protocol.rpc import RpcClient
-from tensorsparkml.executor.agent.coordinator_link import DriverLink, Mailbox, Reporter
+from tensorsparkml.executor.agent.coordinator_link import DriverLink, make_conversations
 from tensorsparkml.executor.agent.output_log import NodeLog
 from tensorsparkml.executor.launch.gpu_assignment import GpuFindings
 from tensorsparkml.executor.launch.rendezvous import meet
@@ -89,15 +89,8 @@ class SimulatedNode:
         link = DriverLink(plan.lease_seconds, lambda: Reach.ACCEPTED)
         log = NodeLog(folder / f"{rank}.log")
         self._client = client = self._connect()
-        self._mailbox = mailbox = Mailbox(client, rank, link, self._deliver)
-        self.reporter = Reporter(
-            client,
-            rank,
-            log,
-            link,
-            lambda: mailbox.received,
-            plan.lines_seconds,
-            plan.heartbeat_seconds,
+        self._mailbox, self.reporter = make_conversations(
+            plan, rank, client, log, link, self._deliver
         )
 
     def run(self) -> None:

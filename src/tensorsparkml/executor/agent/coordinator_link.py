@@ -20,6 +20,7 @@ from tensorsparkml.control.liveness.driver_watch import DriverWatch, Reach
 from tensorsparkml.control.liveness.heartbeat import News
 from tensorsparkml.control.protocol.directives import DIRECTIVES, Directive
 from tensorsparkml.control.protocol.events import EVENTS, Event, Gone, Lines, Progress
+from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.control.protocol.rpc import RpcClient
 from tensorsparkml.executor.agent.output_log import NodeLog
 
@@ -259,3 +260,34 @@ class Reporter:
             self._events.clear()
             self._progress.clear()
         return events
+
+
+def make_conversations(
+    plan: ClusterPlan,
+    rank: int,
+    client: RpcClient,
+    log: NodeLog,
+    link: DriverLink,
+    deliver: Callable[[Directive], None],
+) -> tuple[Mailbox, Reporter]:
+    """Return a node's two conversations with the coordinator, not begun yet.
+
+    Args:
+        plan: The cluster.
+        rank: Rank of the node.
+        client: Connection to the coordinator.
+        log: The lines that the node prints.
+        link: What the agent knows of the driver.
+        deliver: Called with each directive.
+    """
+    mailbox = Mailbox(client, rank, link, deliver)
+    reporter = Reporter(
+        client,
+        rank,
+        log,
+        link,
+        lambda: mailbox.received,
+        plan.lines_seconds,
+        plan.heartbeat_seconds,
+    )
+    return mailbox, reporter

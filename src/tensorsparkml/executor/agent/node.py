@@ -41,7 +41,7 @@ from tensorsparkml.control.protocol.rpc import RpcClient, RpcServer, tcp_locatio
 from tensorsparkml.control.protocol.tf_config import node_environment
 from tensorsparkml.data.spool.store import Spool
 from tensorsparkml.data.spool.transport import SpoolServer
-from tensorsparkml.executor.agent.coordinator_link import DriverLink, Mailbox, Reporter, try_port
+from tensorsparkml.executor.agent.coordinator_link import DriverLink, make_conversations, try_port
 from tensorsparkml.executor.agent.events import (
     DirectivesLost,
     DriverGone,
@@ -184,16 +184,8 @@ class Node:
             },
             self._relay.serve_program,
         )
-        plan = self.plan
-        self._mailbox = mailbox = Mailbox(self._client, self.rank, self._link, self._deliver)
-        self._reporter = Reporter(
-            self._client,
-            self.rank,
-            self._log,
-            self._link,
-            lambda: mailbox.received,
-            plan.lines_seconds,
-            plan.heartbeat_seconds,
+        self._mailbox, self._reporter = make_conversations(
+            self.plan, self.rank, self._client, self._log, self._link, self._deliver
         )
         self._reporter.start()
         logs = NodeLogs(self.plan, self.rank, self.log_dir, self._host, self._reporter)
