@@ -50,7 +50,8 @@ SLOTS = (
         (
             LOST,
             "ExecutorLostError",
-            "ExecutorLostFailure (executor 1 exited caused by one of the running tasks)",
+            "ExecutorLostFailure (executor 1 exited caused by one of the running tasks) Reason: "
+            "Command exited with code 137",
             True,
         ),
         ("Lost executor 3 on 10.0.0.7: worker lost", "ExecutorLostError", "executor 3", True),

@@ -28,6 +28,7 @@ from tensorsparkml.executor.agent.lifecycle import (
     EndTraining,
     KillTrainer,
     Lifecycle,
+    LookAtTrainer,
     RefuseInference,
     Report,
     ReportFailure,
@@ -70,7 +71,7 @@ def test_what_main_raised_is_reported_once_its_process_has_ended() -> None:
 
 
 def test_a_node_that_is_asked_to_stop_has_a_moment_and_needs_no_explanation() -> None:
-    assert handle(Stop("")) == [After(1.0, GraceOver())]
+    assert handle(Stop("")) == [LookAtTrainer(), After(1.0, GraceOver())]
     assert handle(GraceOver()) == [KillTrainer()]
     assert reported(handle(Stop(""), GraceOver(), ENDED)) == []
     assert reported(handle(Stop(""), MainFailed(RAISED), ENDED)) == ["MainError"]
@@ -116,7 +117,7 @@ def test_a_node_that_cannot_go_on_is_given_up_once(event: Event, kind: str) -> N
 
 def test_a_task_that_has_given_back_its_slot_may_end() -> None:
     assert handle(TaskEnded(released=True, executor_lost=False)) == []
-    assert handle(Stop(""), TaskEnded(released=False, executor_lost=False))[1:] == []
+    assert handle(Stop(""), TaskEnded(released=False, executor_lost=False))[2:] == []
 
 
 def test_an_executor_that_is_lost_is_named_where_spark_was_faster() -> None:

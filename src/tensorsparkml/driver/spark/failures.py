@@ -12,6 +12,8 @@ from tensorsparkml.errors import TensorSparkMLError
 # How Spark names the task that failed, its host and its executor, where it does so.
 _TASK = re.compile(r"Lost task (?P<index>\d+)\.\d+ in stage \S+ \(TID \d+\) \((?P<place>[^)]*)\)")
 _BARRIER_TASK = re.compile(r"barrier task ResultTask\(\d+, (?P<index>\d+)\)")
+# With the reason, such as the exit code of the executor's process, where Spark knows one.
+_LOST = re.compile(r"ExecutorLostFailure \([^)]*\)(?: Reason: .*)?|[Ll]ost executor \S+")
 _LONGEST = 4000  # characters of Spark's message; the exception itself is logged by Spark
 
 
@@ -40,7 +42,7 @@ def launch_failure(error: Exception, nodes: Sequence[str], *, direct: bool) -> F
         )
     if "PYTHON_VERSION_MISMATCH" in text:
         return Failure("VersionMismatchError", _shorten(_remote_error(text)), node=node)
-    if lost := re.search(r"ExecutorLostFailure \(.*?\)|[Ll]ost executor \S+", text):
+    if lost := _LOST.search(text):
         # The node's own agent knows more; this is what is left when its host is gone as well.
         return Failure(
             "ExecutorLostError", f"Spark lost an executor: {lost.group()}", consequence=True

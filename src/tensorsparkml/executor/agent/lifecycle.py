@@ -69,11 +69,18 @@ class RefuseInference:
 
 
 @dataclass(frozen=True)
+class LookAtTrainer:
+    """Report a trainer that does not respond because it is stopped."""
+
+
+@dataclass(frozen=True)
 class KillTrainer:
     """End the trainer's process, and what it has started."""
 
 
-Action = Report | ReportFailure | After | EndTraining | RefuseInference | KillTrainer
+Action = (
+    Report | ReportFailure | After | EndTraining | RefuseInference | LookAtTrainer | KillTrainer
+)
 
 
 class Lifecycle:
@@ -125,7 +132,8 @@ class Lifecycle:
                     return [Report(Unawaited()), KillTrainer()]
             case Stop():
                 self._stopping = True
-                return [After(_GRACE_SECONDS, GraceOver())]
+                # Others may have failed because this node's trainer is stopped.
+                return [LookAtTrainer(), After(_GRACE_SECONDS, GraceOver())]
             case GraceOver():
                 return [KillTrainer()]
             case TaskEnded(released, executor_lost):

@@ -60,6 +60,7 @@ from tensorsparkml.executor.agent.lifecycle import (
     EndTraining,
     KillTrainer,
     Lifecycle,
+    LookAtTrainer,
     RefuseInference,
     Report,
     ReportFailure,
@@ -264,6 +265,8 @@ class Node:
                 self._trainer.allow_exit()
             case RefuseInference(reason):
                 self._desk.close(reason)
+            case LookAtTrainer():
+                self._look_at_trainer(at_stop=True)
             case KillTrainer():
                 self._trainer.kill()
             case _:
@@ -348,8 +351,11 @@ class Node:
             self._link.look()
             if (reason := self._link.gone) is not None:
                 self._events.put(DriverGone(reason))
-            for event in self._trainer_heartbeat.look(self._trainer.process_id):
-                self._reporter.send(event)
+            self._look_at_trainer(at_stop=False)
+
+    def _look_at_trainer(self, *, at_stop: bool) -> None:
+        for event in self._trainer_heartbeat.look(self._trainer.process_id, at_stop=at_stop):
+            self._reporter.send(event)
 
     def _watch_orders(self) -> None:
         released = read_frame(self._orders) is not None
