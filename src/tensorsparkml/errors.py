@@ -19,7 +19,7 @@ TensorSparkMLError
 │   └── UnsupportedColumnError
 ├── FeedError                    Spark could not produce or deliver the rows
 │   └── UnknownFeedError         a program asks for a feed that the driver does not deliver
-├── InferenceError               a node did not return the results of an inference
+├── InferenceError               a model cannot be loaded, or gives no results
 ├── LaunchError                  the nodes could not be started
 └── NodeError                    a node failed while it ran
     ├── MainError                main raised
@@ -193,7 +193,7 @@ class UnsupportedColumnError(DataError):
 
 
 class InferenceError(TensorSparkMLError):
-    """A node did not return the results of an inference."""
+    """A model cannot be loaded or has failed, or a node did not return the results."""
 
 
 class FeedError(TensorSparkMLError):

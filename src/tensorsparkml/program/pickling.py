@@ -7,8 +7,8 @@ import pickle
 import sys
 import sysconfig
 from collections import ChainMap
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -16,9 +16,10 @@ from typing import Any
 
 import cloudpickle
 
+from tensorsparkml.errors import UnpicklableError
 from tensorsparkml.program.source import SourceFile, find_source, unknown_name
 
-__all__ = ["by_value", "dumps", "load_main"]
+__all__ = ["by_value", "dumps", "load_main", "pickled"]
 
 
 _CLOUDPICKLES: MutableMapping[Any, Any] = cloudpickle.CloudPickler.dispatch_table
@@ -67,6 +68,26 @@ def dumps(value: Any) -> bytes:
     file = io.BytesIO()
     _Pickler(file).dump(value)
     return file.getvalue()
+
+
+def pickled(name: str, value: Any, functions: Sequence[Any]) -> bytes:
+    """Pickle a value with functions of the user's in it, by value where executors lack them.
+
+    Args:
+        name: What it is, for a message.
+        value: The value.
+        functions: The functions and classes in it; None is left out.
+
+    Raises:
+        UnpicklableError: It cannot be pickled.
+    """
+    with ExitStack() as modules:
+        for function in functions:
+            modules.enter_context(by_value(function))
+        try:
+            return dumps(value)
+        except Exception as error:  # whatever the user's objects raise
+            raise UnpicklableError(f"{name} cannot be sent to executors: {error}") from error
 
 
 def load_main(pickled: bytes) -> tuple[Callable[..., Any], Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -152,9 +152,7 @@ class Names:
         )
 
     def _listed(self) -> str:
-        names = self._schema.names
-        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        return ", ".join(names[:_LISTED]) + more
+        return listed(self._schema.names)
 
     def _check(self, name: str, options: Column) -> None:
         place = self._find(name)
@@ -170,6 +168,12 @@ class Names:
                 f"the mask of column {name!r} would be called {name + MASK!r}, but the feed has a "
                 "column of this name; rename that column in Spark"
             )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names for a message, which has at most thirty of them."""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
 
 
 def needed_columns(

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tensorsparkml.data.columns.types import list_depth
+from tensorsparkml.data.inference.arrays import to_arrow
 from tensorsparkml.errors import DataError, MissingColumnError, NullValueError, ShapeMismatchError
 
 _SCHEMA = "the schema given to cluster.inference"
@@ -74,39 +76,15 @@ def _column(field: pa.Field, values: Any) -> pa.Array:
 
 
 def _from_numpy(field: pa.Field, values: np.ndarray) -> pa.Array:
-    """Return an array of shape `(rows, ...)`; each dimension but the first is a list."""
-    depth, inner = 0, field.type
-    while _is_list(inner):
-        depth, inner = depth + 1, inner.value_type
-    if values.ndim == 0 or values.dtype == object:
-        return pa.array(values.tolist(), field.type)
-    rows, shape = values.shape[0], values.shape[1:]
-    if len(shape) != depth:
-        # A column of a matrix of one, which models with one output give.
-        shape = tuple(size for size in shape if size != 1)
-        shape = (1,) * (depth - len(shape)) + shape if len(shape) < depth <= 1 else shape
-    if len(shape) != depth:
+    column = to_arrow(values, field.type)
+    if column is None:
+        depth = list_depth(field.type)
         raise ShapeMismatchError(
             f"column {field.name!r} of the reply has shape {values.shape}, but {field.type} of "
             f"{_SCHEMA} has {depth} dimensions besides the rows; reshape the values, or change the "
             "schema"
         )
-    flat = pa.array(np.ascontiguousarray(values).reshape(-1)).cast(inner)
-    return _nested(field.type, flat, rows, shape)
-
-
-def _nested(type_: pa.DataType, flat: pa.Array, rows: int, shape: tuple[int, ...]) -> pa.Array:
-    if not shape:
-        return flat
-    values = _nested(type_.value_type, flat, rows * shape[0], shape[1:])
-    offsets = np.arange(rows + 1, dtype=np.int64) * shape[0]
-    if pa.types.is_large_list(type_):
-        return pa.LargeListArray.from_arrays(pa.array(offsets), values, type=type_)
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=type_)
-
-
-def _is_list(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_list(type_) or pa.types.is_large_list(type_))
+    return column
 
 
 def _describe(values: Any) -> str:

@@ -12,7 +12,13 @@ from tensorsparkml.control.coordinator.conditions import AnyFailure
 from tensorsparkml.control.protocol.keys import Credentials
 from tensorsparkml.control.protocol.peers import Peer
 from tensorsparkml.driver.lifecycle.coordinator import Coordinator
-from tensorsparkml.driver.spark.columns import check_names, map_in_arrow, missing_column, repeated
+from tensorsparkml.driver.spark.columns import (
+    arrow_schema,
+    check_names,
+    map_in_arrow,
+    missing_column,
+    repeated,
+)
 from tensorsparkml.driver.spark.private_api import cancel_jobs
 from tensorsparkml.errors import (
     ConfigurationError,
@@ -23,7 +29,7 @@ from tensorsparkml.errors import (
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark import RDD, SparkContext
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
 _CANCEL_SECONDS = 0.5  # between two attempts to cancel
@@ -143,7 +149,7 @@ def infer_rows(
             f"column {taken[0]!r} is both in keep and in the schema; leave it out of one of them"
         )
     whole = StructType([*(data.schema[name] for name in keep), *schema.fields])
-    task = _row_task(credentials, list(peers), feed, _arrow_schema(data.sparkSession, schema), keep)
+    task = _row_task(credentials, list(peers), feed, arrow_schema(data.sparkSession, schema), keep)
     return map_in_arrow(data, task, whole)
 
 
@@ -182,15 +188,3 @@ def _row_task(
         return infer(credentials, peers, request, batches)
 
     return task
-
-
-def _arrow_schema(spark: SparkSession, schema: StructType) -> pa.Schema:
-    """Return the schema that Spark expects of record batches, without running anything."""
-    import pyarrow as pa
-    from pyspark.sql.functions import lit
-
-    nulls = [lit(None).cast(field.dataType).alias(field.name) for field in schema]
-    found = spark.range(0).where("false").select(*nulls).toArrow().schema
-    return pa.schema(
-        [arrow.with_nullable(field.nullable) for arrow, field in zip(found, schema, strict=True)]
-    )

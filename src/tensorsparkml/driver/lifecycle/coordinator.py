@@ -15,9 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.flight as flight
-
 from tensorsparkml.control.coordinator.cluster_state import ClusterState
 from tensorsparkml.control.coordinator.conditions import AllFinished, Condition, holds
 from tensorsparkml.control.coordinator.event_handling import apply_event
@@ -37,8 +34,8 @@ from tensorsparkml.control.protocol.feeds import Commit
 from tensorsparkml.control.protocol.keys import Guard, may_call
 from tensorsparkml.control.protocol.names import check_segment
 from tensorsparkml.control.protocol.peers import Peer
-from tensorsparkml.control.protocol.rpc import Handler, RpcServer, tcp_location
-from tensorsparkml.driver.lifecycle.addresses import resolve
+from tensorsparkml.control.protocol.rpc import Handler
+from tensorsparkml.driver.lifecycle.addresses import listen
 from tensorsparkml.driver.lifecycle.gatherings import Gatherings
 from tensorsparkml.driver.lifecycle.mailboxes import Mailboxes
 from tensorsparkml.driver.lifecycle.wakeups import Wakeups
@@ -95,17 +92,10 @@ class Coordinator:
             "place": self._on_place,
         }
         try:
-            address = resolve(bind_address)
-            self._server = RpcServer(tcp_location(address), guard, handlers, permit=may_call)
-        except (flight.FlightError, pa.ArrowException, OSError) as error:
+            self._server, self.location = listen(host, bind_address, guard, handlers, may_call)
+        except LaunchError:
             self._relay.close(_LOG_SECONDS)
-            raise LaunchError(
-                f"the driver cannot listen on {bind_address}: {error}; set "
-                "spark.driver.bindAddress to an address of this host, and spark.driver.host to "
-                "the one under which executors reach it"
-            ) from error
-        reached = address if host == bind_address else host
-        self.location = tcp_location(reached, self._server.port)
+            raise
         self._ended = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="coordinator ticker", daemon=True)
         self._ticker.start()

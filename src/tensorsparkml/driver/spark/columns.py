@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+from tensorsparkml.data.columns.names import listed
+from tensorsparkml.data.columns.options import Matrix
 from tensorsparkml.errors import MissingColumnError, UnsupportedColumnError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame, SparkSession
     from pyspark.sql.types import DataType, StructField, StructType
 
 Task = Callable[[Iterator[Any]], Iterator[Any]]
@@ -50,7 +54,7 @@ def map_in_arrow(
     def with_names(batches: Iterator[pa.RecordBatch]) -> Iterator[Any]:
         return task(batch.rename_columns(names) for batch in batches)
 
-    return spread(_renamed(data)).mapInArrow(with_names, schema, barrier)
+    return spread(with_positions(data)).mapInArrow(with_names, schema, barrier)
 
 
 def select_columns(data: DataFrame, columns: Sequence[str] | None) -> DataFrame:
@@ -67,18 +71,48 @@ def select_columns(data: DataFrame, columns: Sequence[str] | None) -> DataFrame:
     if columns is None:
         check_names(data)
         return data
-    names, renamed = data.columns, _renamed(data)
-    chosen = []
-    for name in columns:
-        path = _path(data.schema.fields, name)
-        if path is None:
-            raise missing_column(name, names)
-        require_single(path[:1], names)
-        column = renamed[positions(len(names))[names.index(path[0])]]
-        chosen.append(reduce(lambda outer, inner: outer.getField(inner), path[1:], column))
-    selected = renamed.select(*chosen).toDF(*columns)
+    chosen = [find_column(data, name) for name in columns]
+    selected = with_positions(data).select(*chosen).toDF(*columns)
     check_names(selected)
     return selected
+
+
+def find_column(data: DataFrame, name: str) -> Column:
+    """Return a column of a DataFrame whose columns have the names of `positions`.
+
+    Args:
+        data: The DataFrame, with its own names.
+        name: Name of a column such as `age`, or of a field of a struct such as `person.age`.
+
+    Raises:
+        MissingColumnError: There is no such column.
+        UnsupportedColumnError: Several columns have the name.
+    """
+    from pyspark.sql.functions import col
+
+    names = data.columns
+    path = _path(data.schema.fields, name)
+    if path is None:
+        raise missing_column(name, names)
+    require_single(path[:1], names)
+    column = col(positions(len(names))[names.index(path[0])])
+    return reduce(lambda outer, inner: outer.getField(inner), path[1:], column)
+
+
+def matching_columns(matrix: Matrix, names: Sequence[str]) -> Matrix:
+    """Return a matrix that names its columns, where it has a pattern for them.
+
+    Raises:
+        MissingColumnError: No column matches.
+    """
+    if not isinstance(matrix.columns, str):
+        return matrix
+    found = [name for name in names if fnmatchcase(name, matrix.columns)]
+    if not found:
+        raise MissingColumnError(
+            f"no column of the DataFrame has a name like {matrix}; it has {listed(names)}"
+        )
+    return replace(matrix, columns=found)
 
 
 def check_names(data: DataFrame) -> None:
@@ -126,13 +160,13 @@ def repeated(names: Sequence[str]) -> list[str]:
 
 def missing_column(name: str, names: Sequence[str]) -> MissingColumnError:
     """Return the error for a column that a DataFrame does not have."""
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return MissingColumnError(
-        f"there is no column {name!r} in the DataFrame; it has {', '.join(names[:_LISTED])}{more}"
+        f"there is no column {name!r} in the DataFrame; it has {listed(names)}"
     )
 
 
-def _renamed(data: DataFrame) -> DataFrame:
+def with_positions(data: DataFrame) -> DataFrame:
+    """Return a DataFrame whose columns have the names of `positions`."""
     return data.toDF(*positions(len(data.columns)))
 
 
@@ -158,3 +192,15 @@ def _repeated_inside(kind: DataType) -> str | None:
     inside = [field.dataType for field in fields]
     inside += [getattr(kind, part) for part in parts if hasattr(kind, part)]
     return next((found for inner in inside if (found := _repeated_inside(inner))), None)
+
+
+def arrow_schema(spark: SparkSession, schema: StructType) -> pa.Schema:
+    """Return the schema that Spark's record batches have, without running a task."""
+    import pyarrow as pa
+    from pyspark.sql.functions import lit
+
+    nulls = [lit(None).cast(field.dataType).alias(field.name) for field in schema]
+    found = spark.range(0).where("false").select(*nulls).toArrow().schema
+    return pa.schema(
+        [arrow.with_nullable(field.nullable) for arrow, field in zip(found, schema, strict=True)]
+    )

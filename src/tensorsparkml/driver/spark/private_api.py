@@ -67,3 +67,13 @@ def cancel_jobs(context: SparkContext, tag: str, reason: str) -> None:
         raise UnsupportedVersionError(
             f"cannot cancel jobs of Spark {context.version} by their tag: {error}"
         ) from error
+
+
+def cancel_stage(context: SparkContext, stage: int, reason: str) -> None:
+    """Cancel a stage. The exceptions of the actions that need it contain the reason."""
+    try:
+        context._jsc.sc().cancelStage(stage, reason)
+    except Exception as error:  # as above
+        raise UnsupportedVersionError(
+            f"cannot cancel stages of Spark {context.version}: {error}"
+        ) from error

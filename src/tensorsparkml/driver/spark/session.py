@@ -20,6 +20,11 @@ def session(name: str, value: Any) -> Any:
     return value
 
 
+def is_remote(spark: SparkSession) -> bool:
+    """Return whether a session is one of Spark Connect."""
+    return "connect" in type(spark).__module__.split(".")
+
+
 def usable_session(given: SparkSession | None = None) -> SparkSession:
     """Return the session that the user gave, or the active or default one of this process.
 
