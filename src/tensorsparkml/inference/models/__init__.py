@@ -1,0 +1,1 @@
+"""What models take and give, where they are, and how they are loaded."""
