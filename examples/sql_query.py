@@ -26,7 +26,7 @@ FLIGHTS = """
 ERRORS = """
     SELECT engine,
            count(*) AS flights,
-           avg(abs(100 * (prediction[0] - hundred_minutes))) AS error,
+           avg(abs(100 * (prediction - hundred_minutes))) AS error,
            avg(abs(100 * (mean - hundred_minutes))) AS error_of_the_mean
     FROM predicted CROSS JOIN (SELECT avg(hundred_minutes) AS mean FROM predicted)
     GROUP BY engine ORDER BY flights DESC LIMIT 2

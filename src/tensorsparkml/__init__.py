@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from tensorsparkml.driver.feeds.stream import StreamFeed
     from tensorsparkml.driver.parallel import run_parallel
     from tensorsparkml.driver.run import run
+    from tensorsparkml.inference.engine.failure_reports import typed_errors
+    from tensorsparkml.inference.load import load_model
+    from tensorsparkml.inference.outputs import Output
     from tensorsparkml.inference.predict import predict
+    from tensorsparkml.inference.predictor import Predictor
     from tensorsparkml.java import ensure_java
     from tensorsparkml.trainer.context import Context
 
@@ -32,13 +36,17 @@ __all__ = [
     "FeedReport",
     "GrowingFeed",
     "Matrix",
+    "Output",
+    "Predictor",
     "StreamFeed",
     "__version__",
     "ensure_java",
     "errors",
+    "load_model",
     "predict",
     "run",
     "run_parallel",
+    "typed_errors",
 ]
 
 _HOMES = {
@@ -49,11 +57,15 @@ _HOMES = {
     "FeedReport": "tensorsparkml.driver.feeds.delivery",
     "GrowingFeed": "tensorsparkml.driver.feeds.growing",
     "Matrix": "tensorsparkml.data.columns.options",
+    "Output": "tensorsparkml.inference.outputs",
+    "Predictor": "tensorsparkml.inference.predictor",
     "StreamFeed": "tensorsparkml.driver.feeds.stream",
     "ensure_java": "tensorsparkml.java",
+    "load_model": "tensorsparkml.inference.load",
     "predict": "tensorsparkml.inference.predict",
     "run": "tensorsparkml.driver.run",
     "run_parallel": "tensorsparkml.driver.parallel",
+    "typed_errors": "tensorsparkml.inference.engine.failure_reports",
 }
 
 

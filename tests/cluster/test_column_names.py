@@ -85,12 +85,13 @@ def test_any_name_in_feeds_streams_and_inferences(spark, tmp_path):
 def test_several_of_one_name_are_refused_before_nodes_start(spark):
     twice = spark.range(3).selectExpr("id as x", "id", "id")
     too_many = {"spark": spark, "num_workers": 99}  # which would be the next error
+    predictor = tsm.load_model(lambda: len, spark=spark, returns="int")
     calls = [
         lambda: tsm.run(read_direct, data=twice, **too_many),
         lambda: tsm.run(read_direct, data=twice, seed=3, shuffle=True, **too_many),
         lambda: tsm.run(read_direct, data=twice, columns=["id"], **too_many),
         lambda: tsm.Cluster(read_direct, direct=twice, spark=spark),
-        lambda: tsm.predict(twice, "model", features="id"),
+        lambda: predictor.transform(twice, features="id"),
     ]
     for call in calls:
         with pytest.raises(UnsupportedColumnError, match="columns of the DataFrame are named 'id'"):
@@ -103,20 +104,3 @@ def test_columns_that_are_not_read_may_have_one_name(spark):
         lambda args, ctx: read(ctx.feed()), data=twice, columns=["x"], spark=spark, packages=()
     )
     assert found == {"x": list(range(ROWS))}
-
-
-def test_predictions_are_refused_when_they_are_asked_for(spark, tmp_path):
-    rows = spark.range(3)
-    (tmp_path / "other").mkdir()
-    calls = {
-        "no exported model in .*nothing": {"model": tmp_path / "nothing"},
-        "no exported model in .*other": {"model": str(tmp_path / "other")},
-        "features must be the name": {"features": ["id"]},
-        "no column 'key' in the DataFrame; it has id": {"features": {"x": "key"}},
-        "no column 'other'": {"convert": {"other": tsm.Column()}},
-        "already has a column 'id'": {"output": "id"},
-    }
-    for message, wrong in calls.items():
-        arguments = {"model": "none", "features": "id", **wrong}
-        with pytest.raises((ConfigurationError, MissingColumnError), match=message):
-            tsm.predict(rows, **arguments)

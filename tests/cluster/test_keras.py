@@ -217,6 +217,5 @@ def test_what_keras_offers(spark, tmp_path):
     predicted.write.parquet(str(tmp_path / "predicted"))
     rows = pq.read_table(tmp_path / "predicted").to_pylist()
     assert len(rows) == 500
-    assert all(len(row["prediction"]) == 1 for row in rows)
-    by_input = {(row["a"], row["b"]): row["prediction"][0] for row in rows}
+    by_input = {(row["a"], row["b"]): row["prediction"] for row in rows}
     assert len(by_input) == 21

@@ -22,6 +22,18 @@ def main(args, ctx):
     return [loaded, *(os.environ.get(name) for name in names)]
 
 
+def load():
+    names = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "TF_FORCE_GPU_ALLOW_GROWTH")
+    seen = " ".join(str(os.environ.get(name)) for name in names)
+    return lambda number: [seen] * len(number)
+
+
+def predicted(spark: SparkSession) -> list:
+    predictor = tsm.load_model(load, spark=spark, returns="string")
+    rows = spark.range(0, 4, 1, 4).select(predictor("id").alias("seen"))
+    return [row.seen for row in rows.collect()]
+
+
 def refused(spark: SparkSession, **settings) -> list:
     try:
         tsm.run(main, spark=spark, **settings)
@@ -49,6 +61,7 @@ def run(folder: Path) -> dict:
     )
     found = {
         "assigned": tsm.run(main, spark=spark, num_workers=4, gpu_memory_growth=True),
+        "predicted": predicted(spark),
         "wanted": tsm.run(main, spark=spark, num_workers=2, gpus=1),
         "none": tsm.run(main, spark=spark, num_workers=2, gpus=0),
         "given": tsm.run(main, spark=spark, environment={"CUDA_VISIBLE_DEVICES": "11"}),

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorsparkml as tsm
 from tensorsparkml.errors import DataError
+from tensorsparkml.storage import write_directory
 
 ROWS = 1003
 
@@ -82,9 +83,36 @@ def read(args, ctx):
     return seen
 
 
+def predictions(session: Any, uri: str) -> list[list[float]]:
+    """What a model predicts that is overwritten once."""
+    import tensorflow as tf
+
+    class Plus(tf.Module):
+        def __init__(self, number: float) -> None:
+            super().__init__()
+            self.number = tf.Variable(number)
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+        def __call__(self, x):
+            return {"sum": x + self.number}
+
+    found = []
+    for number in (1.0, 2.0):
+        model = Plus(number)
+
+        def save(path: str, model: Plus = model) -> None:
+            tf.saved_model.save(model, path, {"serving_default": model.__call__})
+
+        write_directory(uri, save)
+        rows = tsm.predict(session.range(0, 3, 1, 2).selectExpr("float(id) AS x"), uri).collect()
+        found.append([row.prediction for row in rows])
+    return found
+
+
 def main(args: dict[str, Any]) -> dict[str, Any]:
     import fsspec
 
+    os.environ.update(args["environment"])
     filesystem, table = fsspec.core.url_to_fs(args["table"], **args["options"])
     write_table(filesystem, table)
     write_records(filesystem, filesystem._strip_protocol(args["records"]))
@@ -92,17 +120,20 @@ def main(args: dict[str, Any]) -> dict[str, Any]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     from pyspark.sql import SparkSession
 
-    session = (
+    builder = (
         SparkSession.builder.master("local-cluster[2,1,1024]")
         .config("spark.ui.enabled", "false")
         .config("spark.log.level", "OFF")
-        .getOrCreate()
     )
+    for name, value in args["environment"].items():
+        builder = builder.config(f"spark.executorEnv.{name}", value)
+    session = builder.getOrCreate()
     settings = {"spark": session, "num_workers": 2, "environment": args["environment"]}
     with tsm.Cluster(read, args, fed=False, **settings) as cluster:
         report = cluster.train(args["table"])
+    predicted = predictions(session, f"{args['table']}-model")
     session.stop()
-    return {"nodes": cluster.results, "rows_read": report.rows_read}
+    return {"nodes": cluster.results, "rows_read": report.rows_read, "predicted": predicted}
 
 
 if __name__ == "__main__":

@@ -28,6 +28,9 @@ def test_nodes_get_the_gpus_that_spark_assigned(tmp_path):
     assert sorted(gpus) == ["3", "5", "7", "9"]
     assert set(orders) == {"PCI_BUS_ID"}
     assert set(growth) == {"true"}
+    gpus, orders, growth = zip(*map(str.split, found["predicted"]), strict=True)
+    assert len(gpus) == 4 and set(gpus) <= {"3", "5", "7", "9"}
+    assert (set(orders), set(growth)) == ({"PCI_BUS_ID"}, {"true"})
     wanted = [seen[1] for seen in found["wanted"]]
     assert len(set(wanted)) == 2 and set(wanted) <= {"3", "5", "7", "9"}
     assert [seen[1:] for seen in found["none"]] == [["", None, None]] * 2

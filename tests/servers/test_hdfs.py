@@ -40,6 +40,10 @@ def test_each_row_is_on_one_node(outcome, kind):
     check_shares(outcome, kind)
 
 
+def test_a_model_that_is_overwritten_is_loaded_anew(outcome):
+    assert outcome["predicted"] == [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]]
+
+
 def test_missing_and_unreachable(outcome, hdfs, unreachable):
     check_failures(outcome, f"{hdfs.url}/no/table", unreachable)
 

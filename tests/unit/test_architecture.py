@@ -43,7 +43,10 @@ MAY_IMPORT = {
     "driver": FOUNDATION
     | {"control.protocol", "control.feeds", "control.coordinator", "control.text"}
     | {"data", "executor", "program"},
-    "inference": FOUNDATION | {"data", "driver.spark.columns"},
+    "inference": FOUNDATION
+    | {"control.protocol", "data", "program", "executor.folders", "driver.spark"}
+    | {"driver.lifecycle.addresses", "driver.lifecycle.certificate"}
+    | {"executor.launch.gpu_assignment"},
     "__init__": {
         "errors",
         "_version",

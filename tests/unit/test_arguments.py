@@ -46,6 +46,7 @@ NO_COLUMNS = [3, True, [], {}, [3], [["x"]], {"x": 3}, {3: "x"}, {"x": ["y"]}, N
 NO_SELECTION = [*NO_COLUMNS, "x", Matrix("f*")]
 NO_CONVERT = [3, "x", [], True, {"x": 3}, {3: Column()}, {"x": None}, {"x": Column}, *OTHERS]
 NO_ROWS = [3, True, "", [], [3], pd.DataFrame({"x": [1]}), np.zeros(3), {"x": [1]}, *OTHERS]
+NO_TEXT = [3, None, "", True, [], NAN, *OTHERS]
 NO_TENSORFLOW = [3, None, "x", [], object, *OTHERS]
 
 REFUSED: dict[str, list[Any]] = {
@@ -81,7 +82,6 @@ REFUSED: dict[str, list[Any]] = {
     "main": [None, *NO_FUNCTION],
     "make_dataset": [None, *NO_FUNCTION],
     "model": NO_TENSORFLOW,
-    "output": [3, None, "", True, [], NAN, *OTHERS],
     "path": [None, *NO_PATH],
     "sample_weight": [3, 0, NAN, [], {}, ["x"], *OTHERS],
     "schema": [3, None, "", [], {}, IntegerType(), StructType(), *OTHERS],
@@ -114,7 +114,21 @@ REFUSED: dict[str, list[Any]] = {
     "run.data": NO_ROWS,
     "predict.data": [None, "a.parquet", *NO_ROWS],
     "predict.model": [None, *NO_PATH],
-    "predict.features": [None, ["x"], ("x", "y"), *NO_COLUMNS],
+    "load_model.model": [3, None, "", True, NAN, "a\0b", {}, *OTHERS],
+    "load_model.signature": NO_TEXT,
+    "load_model.returns": [value for value in NO_TEXT if value is not None],
+    "load_model.build": NO_FUNCTION,
+    "load_model.custom_objects": [3, "x", [], {"x": 3}, {3: len}, *OTHERS],
+    "load_model.jit_compile": NO_SWITCH,
+    "load_model.mixed_precision": NO_SWITCH,
+    "decode": [3, "jpeg", [], {"x": 3}, {3: "image"}, *OTHERS],
+    "outputs": [3, True, "", [], {}, [3], {"x": 3}, {3: "x"}, ["x", "x"], NAN, *OTHERS],
+    "pad": [[], object(), {1, 2}, {"x": []}, {3: 0}],
+    "Output.name": [value for value in NO_TEXT if value is not None],
+    "Output.type": [value for value in NO_TEXT if value is not None],
+    "Output.argmax": NO_SWITCH,
+    "Output.top_k": [value for value in NO_COUNTS if value is not None],
+    "Output.function": NO_FUNCTION,
     "Column.shape": [3, "x", {}, (-1,), (2.5,), (True,), ("3",), (HUGE,), *OTHERS],
     "Column.dtype": ["float33", "", 3, (1, 2, 3), NAN],
     "Column.fill": [[], (1,), {}, np.zeros(2), object()],
@@ -209,20 +223,29 @@ VALID: dict[str, Any] = {
     "step": print,
     "uri": "rows.parquet",
     "predict.model": "model",
+    "load_model.model": "model",
     "predict.data": Table(),
+    "Predictor.transform.data": Table(),
     "Cluster.inference.data": Table(),
     "Cluster.train_stream.data": Table(streaming=True),
     "GrowingFeed.add.data": Table(),
 }
 
 # Classes that users do not make have methods that they call.
-MADE_BY_USERS = {tsm.Cluster, Column, Matrix}
+MADE_BY_USERS = {tsm.Cluster, Column, Matrix, tsm.Output}
 CLASSES = (
     *(getattr(tsm, name) for name in tsm.__all__ if isinstance(getattr(tsm, name), type)),
     DataFeed,
     Inference,
 )
-FUNCTIONS = (tsm.run, tsm.run_parallel, tsm.predict, tsm.ensure_java)
+FUNCTIONS = (
+    tsm.run,
+    tsm.run_parallel,
+    tsm.load_model,
+    tsm.predict,
+    tsm.typed_errors,
+    tsm.ensure_java,
+)
 CALLBACKS = tuple(getattr(callbacks, name) for name in callbacks.__all__)
 
 

@@ -17,13 +17,17 @@ PUBLIC_NAMES = [
     "FeedReport",
     "GrowingFeed",
     "Matrix",
+    "Output",
+    "Predictor",
     "StreamFeed",
     "__version__",
     "ensure_java",
     "errors",
+    "load_model",
     "predict",
     "run",
     "run_parallel",
+    "typed_errors",
 ]
 
 

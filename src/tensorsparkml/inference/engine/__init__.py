@@ -1,0 +1,1 @@
+"""What happens in a Spark task: rows become batches, and these predictions."""

@@ -1,0 +1,89 @@
+"""Spark's record batches become batches of the model's size, and work goes on ahead."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import TypeVar
+
+import pyarrow as pa
+
+from tensorsparkml.data.spool.segments import LocatedBatch, Origin
+
+Item = TypeVar("Item")
+
+
+def regrouped(
+    batches: Iterator[pa.RecordBatch], size: int, partition: int
+) -> Iterator[list[LocatedBatch]]:
+    """Yield the rows in groups of one size; the last group may be smaller.
+
+    Args:
+        batches: The rows of one partition, in batches of any sizes.
+        size: Number of rows in a group.
+        partition: Index of the partition.
+    """
+    group: list[LocatedBatch] = []
+    lacking, row = size, 0
+    for batch in batches:
+        start = 0
+        while start < batch.num_rows:
+            part = batch.slice(start, lacking)
+            group.append(LocatedBatch(part, Origin(partition, row + start)))
+            start += part.num_rows
+            lacking -= part.num_rows
+            if lacking == 0:
+                yield group
+                group, lacking = [], size
+        row += batch.num_rows
+    if group:
+        yield group
+
+
+def ahead(items: Iterator[Item], depth: int) -> Iterator[Item]:
+    """Yield the items of an iterator that a thread of its own runs, some of them in advance.
+
+    What the iterator raises is raised here, after the items before it. When this generator is
+    closed, the thread ends once the iterator gives its next item.
+
+    Args:
+        items: The iterator.
+        depth: How many items wait at most.
+    """
+    results: queue.Queue[tuple[bool, Item | BaseException | None]] = queue.Queue(depth)
+    closed = threading.Event()
+
+    def put(last: bool, value: Item | BaseException | None) -> None:
+        while not closed.is_set():
+            try:
+                return results.put((last, value), timeout=_CLOSED_SECONDS)
+            except queue.Full:
+                continue
+
+    def run() -> None:
+        try:
+            for item in items:
+                put(False, item)
+                if closed.is_set():
+                    return
+        except BaseException as error:  # raised again where the items are awaited
+            put(True, error)
+        else:
+            put(True, None)
+
+    threading.Thread(target=run, name="ahead", daemon=True).start()
+    try:
+        while True:
+            last, value = results.get()
+            if not last:
+                yield value  # type: ignore[misc]
+            elif isinstance(value, BaseException):
+                raise value
+            else:
+                return
+    finally:
+        closed.set()
+
+
+_CLOSED_SECONDS = 0.1  # until a thread with a full queue notices that nobody takes from it
