@@ -70,13 +70,14 @@ def test_a_matrix_is_read_everywhere(spark, tmp_path):
     np.testing.assert_array_equal(matrix, np.stack([filled, ids / 2], 1)[of_file])
 
     features = tsm.Matrix(["f1", "id"])
-    predicted = tsm.predict(rows, args["model"], features=features, output="sum").collect()
-    assert [row["sum"] for row in predicted] == [[1.5 * i] for i in range(ROWS)]
+    outputs = {"sum": tsm.Output()}
+    predicted = tsm.predict(rows, args["model"], features=features, outputs=outputs).collect()
+    assert [row["sum"] for row in predicted] == [1.5 * i for i in range(ROWS)]
 
     renamed = rows.selectExpr("f1", "id", "name", "name", "flag").toDF("a.b", "A.b", *"xxy")
     predicted = tsm.predict(renamed, args["model"], features=tsm.Matrix(["a.b", "A.b"]))
     assert predicted.columns == ["a.b", "A.b", "x", "x", "y", "prediction"]
-    assert [row[-1] for row in predicted.collect()] == [[1.5 * i] for i in range(ROWS)]
+    assert [row[-1] for row in predicted.collect()] == [1.5 * i for i in range(ROWS)]
 
 
 @pytest.mark.parametrize(
@@ -84,5 +85,6 @@ def test_a_matrix_is_read_everywhere(spark, tmp_path):
     ["none", tsm.Matrix(["id", "none"]), tsm.Matrix("none*"), {"x": tsm.Matrix(["none.inner"])}],
 )
 def test_predictions_need_columns_that_are_there(spark, features):
+    predictor = tsm.load_model(lambda: len, spark=spark, returns="int")
     with pytest.raises(MissingColumnError, match="none"):
-        tsm.predict(spark.range(3), "model", features=features)
+        predictor.transform(spark.range(3), features=features)
