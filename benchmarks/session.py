@@ -54,6 +54,8 @@ class Session:
             .config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
             .config("spark.log.level", "OFF")
+            # For what Spark pickles by the name of its module.
+            .config("spark.executorEnv.PYTHONPATH", str(data.ROOT))
             # A file, a partition.
             .config("spark.sql.files.openCostInBytes", "1g")
             .getOrCreate()
