@@ -20,6 +20,7 @@ from tensorsparkml.errors import (
 )
 from tensorsparkml.inference.engine.decoding import ImageDecoder
 from tensorsparkml.inference.engine.inputs import Input
+from tensorsparkml.inference.engine.process import configure
 from tensorsparkml.inference.engine.task import Application
 from tensorsparkml.inference.features import columns_of_inputs
 from tensorsparkml.inference.models.description import describe
@@ -347,6 +348,15 @@ def test_the_number_of_loaded_models_is_bounded(models):
     assert cache.get(first) is held
     cache.get(described(models / "Text")[0])
     assert cache.get(first) is not held
+
+
+def test_half_precision_ends_with_the_model_that_wants_it(tmp_path):
+    whole = ModelSource(Kind.SAVED_MODEL, str(tmp_path))
+    half = ModelSource(Kind.SAVED_MODEL, str(tmp_path), mixed_precision=True)
+    name = "auto_mixed_precision_onednn_bfloat16"
+    for source, expected in [(whole, False), (half, True), (whole, False)]:
+        configure(source, 1)
+        assert tf.config.optimizer.get_experimental_options().get(name, False) == expected
 
 
 def test_files_that_are_gone_are_named(tmp_path):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
-from tensorsparkml.checks import named, refuse
-from tensorsparkml.data.columns.checks import layout
+from tensorsparkml.checks import Check, named, refuse
+from tensorsparkml.data.columns.checks import conversions, layout
 from tensorsparkml.inference.outputs import check_outputs
 
 
@@ -47,3 +47,12 @@ def decoding(name: str, value: Any) -> Any:
     if value not in (None, "image") and not callable(value):
         refuse(name, '"image", a function of the bytes of a row, or a dict of these', value)
     return value
+
+
+# Of the arguments that say how a model is applied, wherever it is.
+OPTIONS: dict[str, Check] = {
+    "outputs": outputs,
+    "convert": conversions,
+    "pad": padding,
+    "decode": decoding,
+}

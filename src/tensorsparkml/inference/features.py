@@ -18,7 +18,7 @@ from tensorsparkml.inference.engine.inputs import (
     Input,
     column_options,
     misfit_of_dtypes,
-    named,
+    wrong_dtype,
 )
 from tensorsparkml.inference.models.signature import TensorSpec
 
@@ -177,11 +177,7 @@ def _check(each: Input, name: str, names: Names, convert: Mapping[str, Column]) 
     if each.spec is None or each.decoder is not None or is_mask or spec is None:
         return
     if problem := misfit_of_dtypes(spec.dtype, each.spec.dtype):
-        raise UnsupportedColumnError(
-            f"{named(each.wanted)} {problem}, but input {each.name!r} of the model takes "
-            f"{'strings' if each.spec.dtype == 'string' else each.spec.dtype}; name another "
-            "column, or cast this one in Spark"
-        )
+        raise wrong_dtype(each, each.spec, problem)
     shape = each.spec.row_shape
     if shape is not None and not sizes and shape not in ((), (1,)):
         raise ShapeMismatchError(

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.checks import checked, integer, path
-from tensorsparkml.data.columns.checks import conversions
 from tensorsparkml.data.columns.options import Column
-from tensorsparkml.inference.checks import data_frame, decoding, outputs, padding
+from tensorsparkml.inference.checks import OPTIONS, data_frame
 from tensorsparkml.inference.checks import features as columns
 from tensorsparkml.inference.load import BATCH_SIZE, load_model
 from tensorsparkml.inference.outputs import Outputs
@@ -22,11 +21,8 @@ if TYPE_CHECKING:
     data=data_frame,
     model=path,
     features=columns,
-    outputs=outputs,
-    convert=conversions,
-    pad=padding,
-    decode=decoding,
     batch_size=integer(1),
+    **OPTIONS,
 )
 def predict(
     data: DataFrame,

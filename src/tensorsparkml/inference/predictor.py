@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.checks import checked
-from tensorsparkml.data.columns.checks import conversions
 from tensorsparkml.data.columns.names import listed
 from tensorsparkml.data.columns.options import Column, Matrix, Wanted
 from tensorsparkml.driver.spark.columns import (
@@ -20,7 +19,7 @@ from tensorsparkml.driver.spark.columns import (
     with_positions,
 )
 from tensorsparkml.errors import ConfigurationError
-from tensorsparkml.inference.checks import data_frame, decoding, outputs, padding
+from tensorsparkml.inference.checks import OPTIONS, data_frame
 from tensorsparkml.inference.checks import features as named_columns
 from tensorsparkml.inference.engine.inputs import Input
 from tensorsparkml.inference.engine.task import Application, run
@@ -95,7 +94,7 @@ class Predictor:
 
     __repr__ = __str__
 
-    @checked(outputs=outputs, convert=conversions, pad=padding, decode=decoding)
+    @checked(**OPTIONS)
     def __call__(
         self,
         *columns: Feature,
@@ -156,14 +155,7 @@ class Predictor:
         named = {name: name for name in names}
         return self._udf(self._application(named, tuple(names), None, None, None, None, True))
 
-    @checked(
-        data=data_frame,
-        features=named_columns,
-        outputs=outputs,
-        convert=conversions,
-        pad=padding,
-        decode=decoding,
-    )
+    @checked(data=data_frame, features=named_columns, **OPTIONS)
     def transform(
         self,
         data: DataFrame,

@@ -99,8 +99,9 @@ def column_options(wanted: Input, names: Names, convert: Mapping[str, Column]) -
         return None
     options = convert.get(wanted.wanted)
     spec = wanted.spec
-    if options is None and spec and is_binary(leaf_type(type_)) and spec.dtype == "uint8":
-        options = None if wanted.decoder else Column(dtype="uint8")
+    bytes_fit = spec is not None and spec.dtype == "uint8" and wanted.decoder is None
+    if options is None and bytes_fit and is_binary(leaf_type(type_)):
+        options = Column(dtype="uint8")
     depth = list_depth(type_)
     shape = None if spec is None else spec.row_shape
     varies = wanted.pad is not None or (shape is not None and None in shape)
@@ -245,10 +246,15 @@ def as_dtype(values: np.ndarray, wanted: Input) -> np.ndarray:
             return cast
         outside = values[cast != values].flat[0]
         problem = f"has the value {outside}, which {wanted.spec.dtype} does not hold"
-    raise UnsupportedColumnError(
+    raise wrong_dtype(wanted, wanted.spec, problem)
+
+
+def wrong_dtype(wanted: Input, spec: TensorSpec, problem: str) -> UnsupportedColumnError:
+    """Return the error for a column whose dtype its input does not take."""
+    return UnsupportedColumnError(
         f"{named(wanted.wanted)} {problem}, but input {wanted.name!r} of the model takes "
-        f"{'strings' if wanted.spec.dtype == 'string' else wanted.spec.dtype}; name another "
-        "column, or cast this one in Spark"
+        f"{'strings' if spec.dtype == 'string' else spec.dtype}; name another column, or cast this "
+        "one in Spark"
     )
 
 
@@ -263,13 +269,7 @@ def misfit_of_dtypes(found: np.dtype, wanted: str) -> str | None:
     kinds = found.kind, dtype.kind
     if (kinds[0] == "O") != (kinds[1] == "O"):
         return "has strings" if kinds[0] == "O" else f"has {found}"
-    fits = {
-        "b": "biufV",
-        "i": "iufV",
-        "u": "iufV",
-        "f": "fV",
-        "O": "O",
-    }
+    fits = {"b": "biuf", "i": "iuf", "u": "iuf", "f": "f", "O": "O"}
     return None if kinds[1] in fits.get(kinds[0], "") else f"has {found}"
 
 

@@ -67,7 +67,7 @@ def _configure(cores: int) -> None:
 def _set_precision(mixed: bool) -> None:
     import tensorflow as tf
 
-    if mixed or tf.config.optimizer.get_experimental_options().get("auto_mixed_precision"):
-        gpu = bool(tf.config.list_physical_devices("GPU"))
-        name = "auto_mixed_precision" if gpu else "auto_mixed_precision_onednn_bfloat16"
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    name = "auto_mixed_precision" if gpu else "auto_mixed_precision_onednn_bfloat16"
+    if mixed or tf.config.optimizer.get_experimental_options().get(name):
         tf.config.optimizer.set_experimental_options({name: mixed})
