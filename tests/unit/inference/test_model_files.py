@@ -213,7 +213,8 @@ def use(uri: str, temporary: str, results: Any) -> None:
 
 
 def test_processes_that_fetch_at_once_share_one_copy(tmp_path: Path, model: Path) -> None:
-    context = multiprocessing.get_context("fork")
+    # Not "fork": a lock that a thread of this process holds would stay locked in the children.
+    context = multiprocessing.get_context("spawn")
     results = context.Queue()
     arguments = (f"remote://{model}", str(tmp_path / "tmp"), results)
     processes = [context.Process(target=use, args=arguments) for _ in range(4)]
