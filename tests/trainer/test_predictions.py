@@ -1,7 +1,9 @@
 """Models of every kind give the predictions of Keras, and what does not fit them is named."""
 
+import gc
 import os
 import pickle
+import weakref
 
 import keras
 import numpy as np
@@ -348,6 +350,18 @@ def test_the_number_of_loaded_models_is_bounded(models):
     assert cache.get(first) is held
     cache.get(described(models / "Text")[0])
     assert cache.get(first) is not held
+
+
+def test_garbage_is_collected_without_looking_at_tensorflow(models):
+    """Spark's workers collect it after each task, which took 0.14 s."""
+    source = described(models / "Sum")[0]
+    configure(source, 1)
+    assert gc.get_freeze_count() > 10 * len(gc.get_objects())
+    cache = ModelCache(most=1)
+    first = weakref.ref(cache.get(source).held[0])
+    cache.get(described(models / "Text")[0])
+    gc.collect()
+    assert first() is None
 
 
 def test_half_precision_ends_with_the_model_that_wants_it(tmp_path):
