@@ -24,12 +24,12 @@ from benchmarks import (
     later_pass,
     many_columns,
     many_nodes,
-    predictions,
     read_parquet,
     shutdown,
     tensorflowonspark,
     training,
 )
+from benchmarks.predictions import run as predictions
 from benchmarks.report import Comparison, comparisons_table, cpu_table, page
 from benchmarks.session import MASTER, Session
 

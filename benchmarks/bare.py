@@ -124,7 +124,34 @@ def train(arguments: dict[str, Any]) -> list[float]:
     )
 
 
-PROGRAMS = {"read": read, "train": train}
+def predict(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Apply a model to the rows of an Arrow file, once to warm up, and again when told so."""
+    import tensorflow as tf
+
+    # A process for each core, as Spark has a task for each.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    loaded = tf.saved_model.load(arguments["path"])
+    apply = loaded.signatures["serving_default"]
+    [name] = apply.structured_input_signature[1]
+
+    def apply_to_all() -> int:
+        rows = 0
+        for batch in arrow_batches(arguments["source"], arguments["batch_size"]):
+            values = tf.constant(to_array(batch.column("x")))
+            [output] = apply(**{name: values}).values()
+            rows += len(output.numpy())
+        return rows
+
+    apply_to_all()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    begin = time.time()
+    rows = apply_to_all()
+    return {"rows": rows, "begin": begin, "end": time.time()}
+
+
+PROGRAMS = {"read": read, "train": train, "predict": predict}
 
 
 def command(program: str, arguments: dict[str, Any]) -> list[str]:
@@ -132,13 +159,13 @@ def command(program: str, arguments: dict[str, Any]) -> list[str]:
     return [sys.executable, "-m", "benchmarks.bare", program, json.dumps(arguments)]
 
 
-def read_together(arguments: Sequence[dict[str, Any]]) -> float:
-    """Let one process for each of the arguments read at the same time; rows per second of all."""
+def run_together(program: str, arguments: Sequence[dict[str, Any]]) -> float:
+    """Let one process for each of the arguments run at the same time; rows per second of all."""
     with ExitStack() as stack:
         processes = [
             stack.enter_context(
                 subprocess.Popen(
-                    command("read", each),
+                    command(program, each),
                     cwd=ROOT,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,

@@ -9,7 +9,7 @@ TensorFlow's own, takes the batches on both sides.
 from __future__ import annotations
 
 from benchmarks import data
-from benchmarks.bare import read_together
+from benchmarks.bare import run_together
 from benchmarks.first_pass import LATER_PASSES, feed_rates
 from benchmarks.report import AtLeast, Comparison, Series
 from benchmarks.session import Session
@@ -23,7 +23,7 @@ def run(session: Session, repeats: int, kinds: list[str]) -> list[Comparison]:
         sources = [str(path) for path in data.node_files(kind, session.rows(kind))]
         arguments = [{"kind": kind, "source": source, "passes": LATER_PASSES} for source in sources]
         ours = feed_rates(session, kind, repeats, True).later
-        theirs = [read_together(arguments) for _ in range(repeats)]
+        theirs = [run_together("read", arguments) for _ in range(repeats)]
         found.append(
             Comparison(
                 what=f"every later pass, {layout.title}, batches of {layout.batch_size:,}",

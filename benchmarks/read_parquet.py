@@ -10,7 +10,7 @@ import tempfile
 
 import tensorsparkml as tsm
 from benchmarks import data, nodes
-from benchmarks.bare import read_together
+from benchmarks.bare import run_together
 from benchmarks.report import AtLeast, Comparison, Series
 from benchmarks.session import Session
 
@@ -27,7 +27,9 @@ def run(session: Session, repeats: int, kinds: list[str]) -> list[Comparison]:
         for _ in range(repeats):
             parts = [files[node :: data.NODES] for node in range(data.NODES)]
             theirs.append(
-                read_together([{"kind": kind, "source": part, "passes": _PASSES} for part in parts])
+                run_together(
+                    "read", [{"kind": kind, "source": part, "passes": _PASSES} for part in parts]
+                )
             )
             if exists:
                 rate = _read_in_nodes(session, kind, files[0].rpartition("/")[0])

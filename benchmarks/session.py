@@ -48,6 +48,7 @@ class Session:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         from pyspark.sql import SparkSession
 
+        path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(data.ROOT)]))
         return (
             SparkSession.builder.master(MASTER)
             .appName("benchmarks")
@@ -55,7 +56,7 @@ class Session:
             .config("spark.ui.showConsoleProgress", "false")
             .config("spark.log.level", "OFF")
             # For what Spark pickles by the name of its module.
-            .config("spark.executorEnv.PYTHONPATH", str(data.ROOT))
+            .config("spark.executorEnv.PYTHONPATH", path)
             # A file, a partition.
             .config("spark.sql.files.openCostInBytes", "1g")
             .getOrCreate()

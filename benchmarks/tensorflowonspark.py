@@ -24,7 +24,7 @@ from benchmarks.first_pass import feed_rates
 from benchmarks.report import AtLeast, Comparison, Series
 from benchmarks.session import Session
 
-_VERSION = "2.2.5"
+VERSION = "2.2.5"
 _KIND = "floats"
 
 
@@ -40,17 +40,25 @@ class TfosRuns:
 @cache
 def tfos_runs(session: Session, repeats: int) -> TfosRuns:
     """Run TensorFlowOnSpark; the result is kept for other benchmarks of this run."""
-    home = data.CACHE / f"tensorflowonspark-{_VERSION}"
-    if not home.exists():
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
-        subprocess.run([*pip, str(home), f"tensorflowonspark=={_VERSION}"], check=True)
     runs = TfosRuns()
     for _ in range(repeats):
-        _run_once(session, str(home), runs)
+        _run_once(session, runs)
     return runs
 
 
-def _run_once(session: Session, home: str, runs: TfosRuns) -> None:
+def environment() -> dict[str, str]:
+    """Return the environment of a program that uses it, which is installed when it is not there."""
+    home = data.CACHE / f"tensorflowonspark-{VERSION}"
+    if not home.exists():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
+        # Newer ones have no `pkg_resources`, which it imports.
+        packages = [f"tensorflowonspark=={VERSION}", "setuptools<81"]
+        subprocess.run([*pip, str(home), *packages], check=True)
+    path = os.pathsep.join([str(home), str(data.ROOT), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def _run_once(session: Session, runs: TfosRuns) -> None:
     size = data.KINDS[_KIND].batch_size
     paths = [str(path) for path in data.parquet_files(_KIND, session.rows(_KIND))][: data.NODES]
     rows = sum(pq.read_metadata(path).num_rows for path in paths)
@@ -60,11 +68,10 @@ def _run_once(session: Session, home: str, runs: TfosRuns) -> None:
             "paths": paths,
             "batch_size": size,
         }
-        path = os.pathsep.join([home, str(data.ROOT), os.environ.get("PYTHONPATH", "")])
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.tfos_program", json.dumps(arguments)],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": path},
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -99,7 +106,7 @@ def run(session: Session, repeats: int, kinds: list[str]) -> list[Comparison]:
     return [
         Comparison(
             what=f"{name}, {layout.title}, batches of {layout.batch_size:,}",
-            against=f"TensorFlowOnSpark {_VERSION}",
+            against=f"TensorFlowOnSpark {VERSION}",
             ours=Series("rows/s", our_rates),
             theirs=Series("rows/s", their_rates),
             limit=limit,
