@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,14 @@ from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.inference.checks import OPTIONS, data_frame
 from tensorsparkml.inference.checks import features as named_columns
 from tensorsparkml.inference.engine.inputs import Input
-from tensorsparkml.inference.engine.task import Application, run
+from tensorsparkml.inference.engine.task import Application
+from tensorsparkml.inference.expressions import (
+    applied,
+    arrow_types,
+    as_udf,
+    expressions,
+    named,
+)
 from tensorsparkml.inference.failure_server import failure_reports
 from tensorsparkml.inference.features import (
     check_columns,
@@ -34,13 +40,10 @@ from tensorsparkml.inference.features import (
 from tensorsparkml.inference.models.signature import Signature
 from tensorsparkml.inference.models.source import Kind, ModelSource
 from tensorsparkml.inference.outputs import Output, Outputs, Result, check_outputs, results
-from tensorsparkml.program.pickling import pickled
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import Column as SparkColumn
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import DataType
 
 PREDICTION = "prediction"  # the column of the only output
 
@@ -129,20 +132,20 @@ class Predictor:
                 "pass the columns of the model's inputs, either in order or as features={…}"
             )
         wanted = self._columns(given)
-        named = {name: _named(name, each) for name, each in wanted.items()}
-        expressions: dict[str, Any] = {}
+        names = {name: named(name, each) for name, each in wanted.items()}
+        by_name: dict[str, Any] = {}
         for name, each in wanted.items():
-            expressions.update(_expressions(named[name], each, convert or {}))
-        if unknown := [name for name in convert or {} if name not in expressions]:
+            by_name.update(expressions(names[name], each, convert or {}))
+        if unknown := [name for name in convert or {} if name not in by_name]:
             raise ConfigurationError(
                 f"convert names the column {unknown[0]!r}, which no input gets; they get "
-                f"{listed(list(expressions))}"
+                f"{listed(list(by_name))}"
             )
         positional = not isinstance(given, Mapping)
         application = self._application(
-            named, tuple(expressions), outputs, convert, pad, decode, positional
+            names, tuple(by_name), outputs, convert, pad, decode, positional
         )
-        return self._apply(application, list(expressions.values()))
+        return applied(application, list(by_name.values()))
 
     @property
     def udf(self) -> Any:
@@ -153,7 +156,7 @@ class Predictor:
             )
         names = [each.name for each in self._signature.inputs]
         named = {name: name for name in names}
-        return self._udf(self._application(named, tuple(names), None, None, None, None, True))
+        return as_udf(self._application(named, tuple(names), None, None, None, None, True))
 
     @checked(data=data_frame, features=named_columns, **OPTIONS)
     def transform(
@@ -223,7 +226,7 @@ class Predictor:
             application.inputs, arrow_schema(data.sparkSession, schema), application.convert
         )
         old = positions(len(data.columns))
-        predicted = renamed.select(*old, self._apply(application, columns).alias("predicted"))
+        predicted = renamed.select(*old, applied(application, columns).alias("predicted"))
         if len(application.results) > 1:
             fields = [f"predicted.`{result.column}`" for result in application.results]
             predicted = predicted.select(*old, *fields)
@@ -277,91 +280,13 @@ class Predictor:
             columns,
             inputs,
             tuple(found),
-            tuple(self._arrow_types(found)),
+            arrow_types(self._spark, found),
             dict(convert or {}),
             positional,
             self._batch_size,
             failure_reports(self._spark),
         )
 
-    def _arrow_types(self, found: Sequence[Result]) -> list[pa.DataType]:
-        from pyspark.sql.types import StructField, StructType
-
-        fields = [StructField(each.column, _data_type(each.type)) for each in found]
-        return [field.type for field in arrow_schema(self._spark, StructType(fields))]
-
-    def _apply(self, application: Application, columns: list[Any]) -> SparkColumn:
-        from pyspark.ml.functions import array_to_vector
-
-        predicted: SparkColumn = self._udf(application)(*columns)
-        vectors = [each.column for each in application.results if each.is_vector]
-        if len(application.results) == 1:
-            return array_to_vector(predicted) if vectors else predicted
-        for name in vectors:
-            predicted = predicted.withField(name, array_to_vector(predicted[name]))
-        return predicted
-
-    def _udf(self, application: Application) -> Any:
-        import pyarrow as pa
-        from pyspark.sql.functions import arrow_udf  # type: ignore[attr-defined]
-        from pyspark.sql.types import StructField, StructType
-
-        # With the source of the user's functions, which tracebacks then show.
-        functions = [each.output.function for each in application.results]
-        functions += [getattr(each.decoder, "function", None) for each in application.inputs]
-        sent = pickled("a function in outputs or decode", application, functions)
-
-        def predict(batches: Iterator[Any]) -> Iterator[Any]:
-            return run(pickle.loads(sent), batches)
-
-        # By which Spark tells kinds of functions apart.
-        single, several = Iterator[pa.Array], Iterator[tuple[pa.Array, ...]]
-        taken = single if len(application.columns) == 1 else several
-        predict.__annotations__ = {"batches": taken, "return": single}
-        types = [_data_type(each.type) for each in application.results]
-        if len(types) == 1:
-            returned: DataType = types[0]
-        else:
-            fields = zip(application.results, types, strict=True)
-            returned = StructType([StructField(each.column, kind) for each, kind in fields])
-        return arrow_udf(predict, returned)
-
-
-def _data_type(ddl: str) -> DataType:
-    from pyspark.errors import ParseException
-    from pyspark.sql.types import DataType
-
-    try:
-        return DataType.fromDDL(ddl)
-    except ParseException as error:
-        raise ConfigurationError(
-            f"type={ddl!r} is no type of Spark's: {error.getCondition()}; give one such as "
-            "'double', 'array<float>' or 'vector'"
-        ) from error
-
-
-def _named(name: str, given: Any) -> Wanted:
-    """Return the name of what an input gets, where it is an expression that of the input."""
-    return given if isinstance(given, str | Matrix) else name
-
 
 def _names(wanted: Wanted) -> Sequence[str]:
     return [wanted] if isinstance(wanted, str) else wanted.columns
-
-
-def _expressions(wanted: Wanted, given: Any, convert: Mapping[str, Column]) -> dict[str, Any]:
-    """Return the columns that an input needs, by their names."""
-    from pyspark.sql.functions import col
-
-    if isinstance(wanted, str):
-        if not isinstance(given, str):
-            return {wanted: given}
-        name = column_of(wanted, convert)
-        return {name: col(name)}
-    if isinstance(wanted.columns, str):
-        raise ConfigurationError(
-            f"{wanted} has a pattern, and an expression has no DataFrame in which to look for "
-            "columns; name them, or use predictor.transform"
-        )
-    names = [column_of(name, convert) for name in wanted.columns]
-    return {name: col(name) for name in names}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tensorsparkml.control.protocol.failures import Failure, from_exception
 from tensorsparkml.data.spool.transport import NodeGoneError
+from tensorsparkml.driver.spark.remote_import import failed_import
 from tensorsparkml.errors import TensorSparkMLError
 
 # How Spark names the task that failed, its host and its executor, where it does so.
@@ -28,10 +29,8 @@ def launch_failure(error: Exception, nodes: Sequence[str], *, direct: bool) -> F
     text = str(error)
     task = _BARRIER_TASK.search(text)
     node = nodes[int(task.group("index"))] if task else None
-    if lacks := re.search(
-        r"^ImportError: (.* cannot import tensorsparkml: .*)$", text, re.MULTILINE
-    ):
-        return Failure("MissingPackageError", lacks.group(1), node=node)
+    if (lacks := failed_import(text)) is not None:
+        return Failure("MissingPackageError", lacks, node=node)
     if missing := re.search(r"No module named '(pyarrow|pandas|numpy|tensorsparkml)'", text):
         return Failure(
             "MissingPackageError",

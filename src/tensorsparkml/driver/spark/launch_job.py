@@ -11,6 +11,7 @@ from tensorsparkml.control.protocol.failures import Failure
 from tensorsparkml.control.protocol.plan import ClusterPlan
 from tensorsparkml.driver.spark.columns import map_in_arrow
 from tensorsparkml.driver.spark.jobs import SparkJob, collect_dataframe
+from tensorsparkml.driver.spark.remote_import import remote_import
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
@@ -24,12 +25,11 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
     It is sent to the executors by value and imports this library there, so that an executor
     without the library can report what is missing.
     """
-    encoded, version = plan.encode(), plan.version
+    encoded, import_task = plan.encode(), remote_import("tensorsparkml.executor.launch.task")
 
     def task(batches: Iterator[Any]) -> Iterator[Any]:
         import json
         import os
-        import sys
         from dataclasses import asdict
 
         import pyarrow as pa
@@ -41,15 +41,9 @@ def launch_task(plan: ClusterPlan, main: bytes) -> Callable[[Iterator[Any]], Ite
             os.setpgid(0, 0)
         context = BarrierTaskContext.get()
         rank = context.partitionId()
-        try:
-            from tensorsparkml.control.protocol.plan import ClusterPlan
-            from tensorsparkml.executor.launch.task import run_task
-        except ImportError as error:
-            raise ImportError(
-                f"{sys.executable} on {os.uname().nodename} cannot import tensorsparkml: {error}; "
-                f"install tensorsparkml=={version} there, or point PYSPARK_PYTHON at a Python "
-                "that has it"
-            ) from None
+        run_task = import_task().run_task
+        from tensorsparkml.control.protocol.plan import ClusterPlan
+
         host = context.getTaskInfos()[rank].address.rpartition(":")[0].strip("[]")
         plan = ClusterPlan.decode(encoded)
         gpus = context.resources().get("gpu")

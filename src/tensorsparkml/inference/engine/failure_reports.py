@@ -19,7 +19,8 @@ import pyarrow as pa
 from tensorsparkml import errors
 from tensorsparkml.control.protocol.keys import Credentials
 from tensorsparkml.control.protocol.rpc import RpcClient
-from tensorsparkml.errors import InferenceError, TensorSparkMLError
+from tensorsparkml.driver.spark.remote_import import failed_import
+from tensorsparkml.errors import InferenceError, MissingPackageError, TensorSparkMLError
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,8 @@ def from_text(text: str) -> TensorSparkMLError | None:
     for kind, message in _TEXT.findall(text):
         if (found := errors.by_name(kind)) is not None:
             return found(message.strip())
-    return None
+    lacks = failed_import(text)
+    return None if lacks is None else MissingPackageError(lacks)
 
 
 @contextmanager
