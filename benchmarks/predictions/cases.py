@@ -138,7 +138,7 @@ CASES = {
         "224 x 224 JPEG images, MobileNetV2",
         "jpeg",
         AtLeast(1.0),
-        lambda path: tsm.load_model(path, batch_size=64)("x", decode="image"),
+        lambda path: tsm.load_model(path)("x", decode="image"),
         lambda path, size: batch_udf(path, size, decoded, None)("x"),
         _jpegs,
         sizes=(16, 64),

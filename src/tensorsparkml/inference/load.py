@@ -21,9 +21,6 @@ from tensorsparkml.storage import StrPath, absolute_path
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# Bounds the memory that TensorFlow needs for activations, whatever Spark's Arrow batches hold.
-BATCH_SIZE = 1024
-
 
 def _model(name: str, value: Any) -> Any:
     return value if callable(value) and not isinstance(value, os.PathLike) else path(name, value)
@@ -36,7 +33,7 @@ def _model(name: str, value: Any) -> Any:
     returns=optional(text),
     build=optional(function),
     custom_objects=optional(named(function)),
-    batch_size=integer(1),
+    batch_size=optional(integer(1)),
     jit_compile=switch,
     mixed_precision=switch,
 )
@@ -48,7 +45,7 @@ def load_model(
     returns: str | None = None,
     build: Callable[[], Any] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     jit_compile: bool = False,
     mixed_precision: bool = False,
 ) -> Predictor:
@@ -69,8 +66,8 @@ def load_model(
         build: Builds the Keras model that weights are for.
         custom_objects: Classes and functions that a Keras model needs, by the names under which
             they are registered.
-        batch_size: Number of rows that the model gets at once. A model that takes one number of
-            rows only gets that.
+        batch_size: Number of rows that the model gets at once. None for 1,024, or fewer where those
+            would take more than 32 MiB. A model that takes one number of rows only gets that.
         jit_compile: Whether XLA compiles the model; the last rows of a partition are then filled
             up to a whole batch.
         mixed_precision: Whether TensorFlow computes in half precision where it considers this safe.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tensorsparkml.checks import checked, integer, path
+from tensorsparkml.checks import checked, integer, optional, path
 from tensorsparkml.data.columns.options import Column
 from tensorsparkml.inference.checks import OPTIONS, data_frame
 from tensorsparkml.inference.checks import features as columns
-from tensorsparkml.inference.load import BATCH_SIZE, load_model
+from tensorsparkml.inference.load import load_model
 from tensorsparkml.inference.outputs import Outputs
 from tensorsparkml.storage import StrPath
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     data=data_frame,
     model=path,
     features=columns,
-    batch_size=integer(1),
+    batch_size=optional(integer(1)),
     **OPTIONS,
 )
 def predict(
@@ -33,7 +33,7 @@ def predict(
     convert: Mapping[str, Column] | None = None,
     pad: Any = None,
     decode: Any = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> DataFrame:
     """Return the DataFrame with a column for each output of a model, computed lazily.
 
@@ -55,7 +55,7 @@ def predict(
             `{"image": tsm.Column(shape=(28, 28, 1))}`.
         pad: As in a call of a `Predictor`.
         decode: As in a call of a `Predictor`.
-        batch_size: Number of rows that the model gets at once.
+        batch_size: Number of rows that the model gets at once, as in `load_model`.
 
     Raises:
         ConfigurationError: There is no model, it has no such input or output, or the DataFrame has

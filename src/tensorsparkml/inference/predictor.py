@@ -20,6 +20,7 @@ from tensorsparkml.driver.spark.columns import (
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.inference.checks import OPTIONS, data_frame
 from tensorsparkml.inference.checks import features as named_columns
+from tensorsparkml.inference.engine.batches import default_batch_size
 from tensorsparkml.inference.engine.inputs import Input
 from tensorsparkml.inference.engine.task import Application
 from tensorsparkml.inference.expressions import (
@@ -68,7 +69,7 @@ class Predictor:
         signature: Signature,
         returns: Sequence[Result],
         spark: SparkSession,
-        batch_size: int,
+        batch_size: int | None,
     ) -> None:
         """Keep what `load_model` has found out; not for users."""
         self._source = source
@@ -283,7 +284,7 @@ class Predictor:
             arrow_types(self._spark, found),
             dict(convert or {}),
             positional,
-            self._batch_size,
+            self._batch_size or default_batch_size(self._signature.inputs),
             failure_reports(self._spark),
         )
 

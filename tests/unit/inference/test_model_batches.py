@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorsparkml.errors import ConfigurationError, InferenceError, NullValueError
-from tensorsparkml.inference.engine.batches import ahead, regrouped
+from tensorsparkml.inference.engine.batches import ahead, default_batch_size, regrouped
 from tensorsparkml.inference.engine.failure_reports import (
     as_text,
     from_text,
     to_typed,
     typed_errors,
 )
+from tensorsparkml.inference.models.signature import TensorSpec
 
 
 @given(st.lists(st.integers(0, 12), max_size=8), st.integers(1, 10))
@@ -102,3 +103,20 @@ def test_what_a_model_raises_is_an_inference_error() -> None:
     assert found.message == "the model raised ZeroDivisionError: division by zero"
     error = NullValueError("null")
     assert to_typed(error) is error
+
+
+@pytest.mark.parametrize(
+    ("inputs", "rows"),
+    [
+        ([], 1024),
+        ([TensorSpec("x", "float32", (None, 784))], 1024),
+        ([TensorSpec("text", "string", None)], 1024),
+        ([TensorSpec("tokens", "int64", (None, None))], 1024),
+        ([TensorSpec("image", "float32", (None, 224, 224, 3))], 32),
+        ([TensorSpec("image", "uint8", (None, 224, 224, 3))], 128),
+        ([TensorSpec(name, "bfloat16", (None, 2**22)) for name in "ab"], 1),
+        ([TensorSpec("volume", "float64", (None, 2**30))], 1),
+    ],
+)
+def test_models_with_large_inputs_get_fewer_rows(inputs: list[TensorSpec], rows: int) -> None:
+    assert default_batch_size(inputs) == rows

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import pyarrow as pa
 
 from tensorsparkml.data.spool.segments import LocatedBatch, Origin
+from tensorsparkml.inference.engine.inputs import numpy_dtype
+from tensorsparkml.inference.models.signature import TensorSpec
 
 Item = TypeVar("Item")
+
+MOST_ROWS = 1024
+MOST_BYTES = 32 * 2**20
+_STRING_BYTES = 64  # a guess
+
+
+def default_batch_size(inputs: Sequence[TensorSpec]) -> int:
+    """Return how many rows a model gets at once, a power of two.
+
+    More rows are hardly faster, and take memory: several batches are under way at once, and
+    TensorFlow needs a multiple of them for its activations.
+
+    Args:
+        inputs: What the model takes. Dimensions that it leaves open count as 1.
+    """
+    per_row = 0
+    for spec in inputs:
+        size = _STRING_BYTES if spec.dtype == "string" else numpy_dtype(spec.dtype).itemsize
+        per_row += size * math.prod(length or 1 for length in spec.row_shape or ())
+    fitting = max(1, MOST_BYTES // max(per_row, 1))
+    return int(min(MOST_ROWS, 2 ** (fitting.bit_length() - 1)))
 
 
 def regrouped(

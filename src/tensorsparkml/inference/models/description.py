@@ -20,7 +20,6 @@ import pyarrow as pa
 from tensorsparkml import errors
 from tensorsparkml.control.protocol.pipe_frames import read_frame, write_frame
 from tensorsparkml.errors import (
-    ConfigurationError,
     DataError,
     MissingPackageError,
     TensorSparkMLError,
@@ -98,11 +97,7 @@ def _of_saved_model(source: ModelSource) -> Signature:
         raise DataError(
             f"{source.path}/saved_model.pb is not the file of a SavedModel with signatures: {error}"
         ) from error
-    if source.signature not in signatures:
-        raise ConfigurationError(
-            f"{source} has no signature {source.signature!r}; it has "
-            f"{', '.join(map(repr, sorted(signatures)))}"
-        )
+    source.check_signature(signatures)
     return signatures[source.signature]
 
 

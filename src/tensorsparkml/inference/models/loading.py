@@ -139,11 +139,7 @@ def _load_saved_model(source: ModelSource, path: str) -> LoadedModel:
     import tensorflow as tf
 
     loaded = tf.saved_model.load(path)
-    if source.signature not in loaded.signatures:
-        raise ConfigurationError(
-            f"{source} has no signature {source.signature!r}; it has "
-            f"{', '.join(map(repr, loaded.signatures))}"
-        )
+    source.check_signature(loaded.signatures)
     function = loaded.signatures[source.signature]
     inputs, outputs = function.structured_input_signature[1], function.structured_outputs
     apply = function

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -42,6 +42,21 @@ class ModelSource:
 
     def __str__(self) -> str:
         return "the function" if self.path is None else f"the model in {self.path}"
+
+    def check_signature(self, names: Iterable[str]) -> None:
+        """Check that a SavedModel has the signature.
+
+        Args:
+            names: Names of its signatures.
+
+        Raises:
+            ConfigurationError: It has not.
+        """
+        found = sorted(names)
+        if self.signature not in found:
+            raise ConfigurationError(
+                f"{self} has no signature {self.signature!r}; it has {', '.join(map(repr, found))}"
+            )
 
 
 def kind_of(path: str, names: Sequence[str], *, has_builder: bool) -> Kind:
