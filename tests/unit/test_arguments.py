@@ -32,7 +32,7 @@ NAN, HUGE = float("nan"), 2**70
 OTHERS = [object(), {1, 2}, b"bytes"]  # which no argument takes
 
 NO_COUNTS = [0, -1, 2.5, 3.0, True, "3", None, NAN, HUGE, [1], np.array([1, 2]), *OTHERS]
-NO_SIZE = [value for value in NO_COUNTS if value is not None]  # one of two must be given
+NO_SIZE = [value for value in NO_COUNTS if value is not None]  # where None has a meaning
 NO_INDEX = [value for value in NO_COUNTS if type(value) is not int or value]
 NO_SWITCH = [0, 1, "yes", "", None, NAN, [], *OTHERS]
 NO_SECONDS = [-1, -0.5, True, "3", NAN, float("inf"), HUGE, [], *OTHERS]
@@ -115,6 +115,8 @@ REFUSED: dict[str, list[Any]] = {
     "predict.data": [None, "a.parquet", *NO_ROWS],
     "predict.model": [None, *NO_PATH],
     "load_model.model": [3, None, "", True, NAN, "a\0b", {}, *OTHERS],
+    "predict.batch_size": NO_SIZE,
+    "load_model.batch_size": NO_SIZE,
     "load_model.signature": NO_TEXT,
     "load_model.returns": [value for value in NO_TEXT if value is not None],
     "load_model.build": NO_FUNCTION,
