@@ -132,7 +132,6 @@ CASES = {
         lambda path: tsm.load_model(path)("x"),
         lambda path, size: batch_udf(path, size, pixels, None)("x"),
         lambda session: session.frame("images"),
-        inputs=("x",),
     ),
     "jpeg": Case(
         "224 x 224 JPEG images, MobileNetV2",
