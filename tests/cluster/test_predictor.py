@@ -240,7 +240,7 @@ def test_what_is_wrong_is_known_before_a_task_runs(spark, rows, single, double, 
         "is not the file of a SavedModel .*too early": lambda: tsm.load_model(
             tmp_path / "broken", spark=spark
         ),
-        r"cannot load the model in .*bad\.keras": lambda: tsm.load_model(
+        r"bad\.keras is not the file of a Keras model": lambda: tsm.load_model(
             tmp_path / "bad.keras", spark=spark
         ),
         "no signature 'other'; it has 'serve', 'serving_default'": lambda: tsm.load_model(

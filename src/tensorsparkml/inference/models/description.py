@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -107,6 +108,16 @@ def _of_keras(source: ModelSource) -> Signature:
             raise MissingPackageError(
                 f"the driver needs {package} to find out what {source} takes and gives; install "
                 "tensorsparkml[tensorflow] there, or write the model with keras.Model.export"
+            )
+    assert source.path is not None
+    if source.path.endswith(".keras"):
+        filesystem, path = filesystem_of(source.path)
+        with translated_errors(f"read {source.path}"), filesystem.open(path) as file:
+            is_archive = zipfile.is_zipfile(file)
+        if not is_archive:
+            raise DataError(
+                f"{source.path} is not the file of a Keras model, or not all of it: it is no zip "
+                "archive; write it again with model.save"
             )
     return Signature.from_json(_checked(_in_a_process(source)))
 
