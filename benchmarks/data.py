@@ -121,23 +121,35 @@ def record_batches(kind: str, count: int) -> list[pa.RecordBatch]:
 
 
 def parquet_files(kind: str, rows: int) -> list[Path]:
-    """Paths of Parquet files of equal size that hold so many rows together."""
-    folder = CACHE / f"{kind}-{rows}"
+    """Paths of Parquet files of equal size that hold so many rows of a kind together."""
+    # Random bytes and numbers do not get smaller; pixels do, by their dictionary.
+    options = {"compression": "none", "use_dictionary": kind == "floats"}
+    return made_files(kind, rows, ALL_KINDS[kind].make, options)
+
+
+def made_files(
+    name: str,
+    rows: int,
+    make: Callable[[np.random.Generator, int], pa.Table],
+    options: Mapping[str, Any],
+) -> list[Path]:
+    """Paths of Parquet files of equal size, which are made when they are not there.
+
+    Args:
+        name: What they are.
+        rows: How many rows they hold together.
+        make: Makes a table of so many rows.
+        options: How the files are written, as PyArrow takes it.
+    """
+    folder = CACHE / f"{name}-{rows}"
     if not folder.exists():
         partial = folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         rng = np.random.default_rng(1998)
         for index in range(_FILES):
-            share = rows // _FILES + (index < rows % _FILES)
-            table = ALL_KINDS[kind].make(rng, share)
-            # Random bytes and numbers do not get smaller; pixels do, by their dictionary.
-            pq.write_table(
-                table,
-                partial / f"part-{index:02}.parquet",
-                compression="none",
-                use_dictionary=kind == "floats",
-            )
+            table = make(rng, rows // _FILES + (index < rows % _FILES))
+            pq.write_table(table, partial / f"part-{index:02}.parquet", **options)
         partial.rename(folder)
     return sorted(folder.glob("*.parquet"))
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 import tensorsparkml as tsm
 from benchmarks import data
@@ -22,7 +20,6 @@ from benchmarks.session import Session
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-_FILES = 16
 _ROWS = 800_000  # of scalars
 _JPEGS = 512
 _WORDS = ["red", "green", "blue", "yellow"]
@@ -95,17 +92,8 @@ def _jpegs(session: Session) -> DataFrame:
 def _frame(
     session: Session, name: str, rows: int, make: Callable[[np.random.Generator, int], pa.Table]
 ) -> DataFrame:
-    folder = data.CACHE / f"{name}-{rows}"
-    if not folder.exists():
-        partial = folder.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        rng = np.random.default_rng(1998)
-        for number in range(_FILES):
-            table = make(rng, rows // _FILES)
-            pq.write_table(table, partial / f"part-{number:02}.parquet")
-        partial.rename(folder)
-    return session.spark.read.parquet(str(folder))
+    files = data.made_files(name, rows, make, {})
+    return session.spark.read.parquet(*(str(file) for file in files))
 
 
 def asked(kinds: list[str]) -> Iterator[Case]:
