@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 _ROWS = 800_000  # of scalars
-_JPEGS = 512
+_JPEGS = 256
 _WORDS = ["red", "green", "blue", "yellow"]
 
 

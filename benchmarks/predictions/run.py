@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from benchmarks import data
 from benchmarks.bare import run_together
 from benchmarks.first_pass import count_rows
-from benchmarks.predictions.batch_udf import only_nulls
+from benchmarks.predictions.batch_udf import constants
 from benchmarks.predictions.cases import CASES, Case, asked
 from benchmarks.predictions.cold import seconds_to_first
 from benchmarks.predictions.models import COLUMNS, model_path
@@ -75,11 +75,11 @@ def _compare(session: Session, case: Case, repeats: int) -> list[Comparison]:
     against = f"{_AGAINST}, batches of {best:,}"
     lines = [line(against, case.limit, lambda: _seconds(frame, columns[best]))]
     if case.inputs:
-        _in_own_workers(session, "nulls")
-        nulls = only_nulls(*case.inputs)
-        _seconds(frame, nulls)
-        against = "a function of Spark's that gives nulls, same columns"
-        lines.append(line(against, AtLeast(0.85), lambda: _seconds(frame, nulls)))
+        _in_own_workers(session, "constants")
+        constant = constants(*case.inputs)
+        _seconds(frame, constant)
+        against = "a function of Spark's that gives constants, same columns"
+        lines.append(line(against, AtLeast(0.85), lambda: _seconds(frame, constant)))
     if case is CASES["floats"]:
         against = "two bare processes that apply the model, and Spark that only counts"
         parts = _seconds_of_parts(session, frame, path)

@@ -66,8 +66,9 @@ def load_model(
         build: Builds the Keras model that weights are for.
         custom_objects: Classes and functions that a Keras model needs, by the names under which
             they are registered.
-        batch_size: Number of rows that the model gets at once. None for 1,024, or fewer where those
-            would take more than 32 MiB. A model that takes one number of rows only gets that.
+        batch_size: Number of rows that the model gets at once. None for 1,024; fewer where those
+            would take more than 32 MiB; 4,096 where a row is at most 256 bytes of floating-point
+            numbers. A model that takes one number of rows only gets that.
         jit_compile: Whether XLA compiles the model; the last rows of a partition are then filled
             up to a whole batch.
         mixed_precision: Whether TensorFlow computes in half precision where it considers this safe.

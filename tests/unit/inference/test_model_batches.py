@@ -110,6 +110,12 @@ def test_what_a_model_raises_is_an_inference_error() -> None:
     [
         ([], 1024),
         ([TensorSpec("x", "float32", (None, 784))], 1024),
+        ([TensorSpec("x", "float32", (None, 64))], 4096),
+        ([TensorSpec("x", "float32", (None, 65))], 1024),
+        ([TensorSpec(name, "float64", (None, 1)) for name in "ab"], 4096),
+        ([TensorSpec("x", "float32", (None, None))], 1024),
+        ([TensorSpec("x", "float32", None)], 1024),
+        ([TensorSpec("x", "float32", (None, 1)), TensorSpec("id", "int64", (None,))], 1024),
         ([TensorSpec("text", "string", None)], 1024),
         ([TensorSpec("tokens", "int64", (None, None))], 1024),
         ([TensorSpec("image", "float32", (None, 224, 224, 3))], 32),
@@ -118,5 +124,5 @@ def test_what_a_model_raises_is_an_inference_error() -> None:
         ([TensorSpec("volume", "float64", (None, 2**30))], 1),
     ],
 )
-def test_models_with_large_inputs_get_fewer_rows(inputs: list[TensorSpec], rows: int) -> None:
+def test_the_size_of_a_batch_follows_from_the_inputs(inputs: list[TensorSpec], rows: int) -> None:
     assert default_batch_size(inputs) == rows

@@ -16,26 +16,40 @@ from tensorsparkml.inference.models.signature import TensorSpec
 
 Item = TypeVar("Item")
 
-MOST_ROWS = 1024
-MOST_BYTES = 32 * 2**20
+USUAL_ROWS = 1024
+_MOST_ROWS = 4096  # of few numbers
+_FEW_NUMBERS_BYTES = 256  # a row's, for which a call costs more than what the model computes
+_MOST_BYTES = 32 * 2**20
 _STRING_BYTES = 64  # a guess
 
 
 def default_batch_size(inputs: Sequence[TensorSpec]) -> int:
     """Return how many rows a model gets at once, a power of two.
 
-    More rows are hardly faster, and take memory: several batches are under way at once, and
-    TensorFlow needs a multiple of them for its activations.
+    More rows take more memory: several batches are under way at once, and TensorFlow needs a
+    multiple of them for its activations. They are worth it for rows of a few floating-point
+    numbers only. Integers and strings are not counted as few, because what a model embeds is much
+    larger than what it gets.
 
     Args:
         inputs: What the model takes. Dimensions that it leaves open count as 1.
     """
-    per_row = 0
-    for spec in inputs:
-        size = _STRING_BYTES if spec.dtype == "string" else numpy_dtype(spec.dtype).itemsize
-        per_row += size * math.prod(length or 1 for length in spec.row_shape or ())
-    fitting = max(1, MOST_BYTES // max(per_row, 1))
-    return int(min(MOST_ROWS, 2 ** (fitting.bit_length() - 1)))
+    per_row = sum(map(_bytes_of_row, inputs))
+    if inputs and all(map(_is_numeric, inputs)) and per_row <= _FEW_NUMBERS_BYTES:
+        return _MOST_ROWS
+    fitting = max(1, _MOST_BYTES // max(per_row, 1))
+    return int(min(USUAL_ROWS, 2 ** (fitting.bit_length() - 1)))
+
+
+def _bytes_of_row(spec: TensorSpec) -> int:
+    size = _STRING_BYTES if spec.dtype == "string" else numpy_dtype(spec.dtype).itemsize
+    return size * math.prod(length or 1 for length in spec.row_shape or ())
+
+
+def _is_numeric(spec: TensorSpec) -> bool:
+    """Return whether an input takes floating-point numbers, as many for each row."""
+    closed = spec.row_shape is not None and None not in spec.row_shape
+    return closed and numpy_dtype(spec.dtype).kind == "f"
 
 
 def regrouped(

@@ -13,7 +13,7 @@ from tensorsparkml.data.columns.options import Column
 from tensorsparkml.data.columns.ragged import Ragged
 from tensorsparkml.data.spool.segments import LocatedBatch
 from tensorsparkml.errors import ConfigurationError, DataError
-from tensorsparkml.inference.engine.batches import MOST_ROWS, ahead, regrouped
+from tensorsparkml.inference.engine.batches import USUAL_ROWS, ahead, regrouped
 from tensorsparkml.inference.engine.failure_reports import (
     FailureReports,
     RepeatedError,
@@ -55,7 +55,7 @@ class Application:
     types: tuple[pa.DataType, ...]
     convert: Mapping[str, Column] = field(default_factory=dict)
     positional: bool = False
-    batch_size: int = MOST_ROWS
+    batch_size: int = USUAL_ROWS
     reports: FailureReports | None = None
 
     def run(
