@@ -27,7 +27,7 @@ ALONE = ("connect",)  # pages whose programs cannot use the session of the tests
 FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PYTHON_FILES = re.compile(r"`((?:src|tests|docs|examples|tools|benchmarks)/[\w./]+)`")
-MODULES = re.compile(r"`((?:control|data|driver|executor|trainer|inference)(?:/\w+)+\.py)`")
+MODULES = re.compile(r"`((?:control|data|driver|executor|trainer|inference|ml)(?:/\w+)+\.py)`")
 
 
 @dataclass

@@ -47,6 +47,8 @@ MAY_IMPORT = {
     | {"control.protocol", "data", "program", "executor.folders", "driver.spark"}
     | {"driver.lifecycle.addresses", "driver.lifecycle.certificate"}
     | {"executor.launch.gpu_assignment"},
+    "ml": FOUNDATION
+    | {"control.text", "data", "driver.run", "driver.spark", "inference", "program", "trainer"},
     "__init__": {
         "errors",
         "_version",
@@ -197,7 +199,7 @@ def imports_against_the_order(source: Source) -> Iterator[str]:
 
 def imports_of_spark(source: Source) -> Iterator[str]:
     for found in foreign_imports(source, "pyspark", "py4j"):
-        if found.for_types and source.top in ("driver", "inference"):
+        if source.top == "ml" or (found.for_types and source.top in ("driver", "inference")):
             continue
         if source.top not in ("driver", "inference") or not found.lazy:
             yield f"{source.path}:{found.line}: imports {found.module}"
@@ -205,7 +207,7 @@ def imports_of_spark(source: Source) -> Iterator[str]:
 
 def imports_of_tensorflow(source: Source) -> Iterator[str]:
     for found in foreign_imports(source, "tensorflow", "keras", "tensorboard"):
-        if source.top not in ("trainer", "inference", "board") or not found.lazy:
+        if source.top not in ("trainer", "inference", "ml", "board") or not found.lazy:
             yield f"{source.path}:{found.line}: imports {found.module}"
 
 

@@ -28,9 +28,11 @@ from tensorsparkml.driver.feeds.delivery import read_files, source_uris
 from tensorsparkml.driver.lifecycle.certificate import make_certificate
 from tensorsparkml.driver.lifecycle.coordinator import Coordinator
 from tensorsparkml.driver.lifecycle.local_nodes import start_local_nodes
+from tensorsparkml.driver.lifecycle.start_limit import StartLimit
 from tensorsparkml.driver.monitoring.progress_display import ProgressMonitor, choose_display
 from tensorsparkml.driver.monitoring.tensorboard import DriverBoard, absolute_log_dir
 from tensorsparkml.driver.spark import slots
+from tensorsparkml.driver.spark.activity import activity
 from tensorsparkml.driver.spark.failures import launch_failure
 from tensorsparkml.driver.spark.jobs import SparkJob
 from tensorsparkml.driver.spark.launch_job import launch_job
@@ -45,6 +47,7 @@ logger = logging.getLogger(__name__)
 DIRECT_FEED = "train"
 
 _slot_registry = slots.SlotRegistry()
+_LOOK_SECONDS = 5.0  # between two looks at what Spark does, while nodes start
 _STOP_SECONDS = 5.0  # for nodes to end once they are told to
 _TASK_SECONDS = 1.0  # for launch tasks to end after their agents
 _JOB_SECONDS = 30.0  # for Spark to end the launch job once it is cancelled
@@ -120,7 +123,7 @@ class RunningCluster:
                 self.plan, main, self._host, self.coordinator.fail
             )
             self._board.start(self.plan, self._host, self._bind_address, self.coordinator)
-            self._wait_for_start(config.start_seconds)
+            self._wait_for_start(spark, config.start_seconds)
         except BaseException:
             self.abort()
             raise
@@ -254,12 +257,18 @@ class RunningCluster:
             failed=lambda: bool(self._state.failures),
         )
 
-    def _wait_for_start(self, seconds: float) -> None:
-        if not self.coordinator.require(AllStarted(), seconds):
-            raise LaunchError(
-                f"some nodes did not start within {seconds:g} s; look at the executors' logs, look "
-                "for waiting tasks in Spark's UI, or raise start_seconds"
-            )
+    def _wait_for_start(self, spark: SparkSession, seconds: float) -> None:
+        limit, told = StartLimit(seconds, self.plan.launched), False
+        while not self.coordinator.require(AllStarted(), min(limit.remaining, _LOOK_SECONDS)):
+            busy = limit.look(activity(spark), _slot_registry.taken_by_others(self._id))
+            if busy and not told:
+                logger.info("cluster %s: waits for Spark, which runs other tasks first", self._id)
+            told = told or busy
+            if not limit.remaining:
+                raise LaunchError(
+                    f"some nodes did not start within {seconds:g} s; look at the executors' logs, "
+                    "look for waiting tasks in Spark's UI, or raise start_seconds"
+                )
 
     def _on_launch_ended(self, failures: list[Failure], error: Exception | None) -> None:
         _slot_registry.give_back(self._id)

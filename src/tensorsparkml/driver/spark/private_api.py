@@ -77,3 +77,35 @@ def cancel_stage(context: SparkContext, stage: int, reason: str) -> None:
         raise UnsupportedVersionError(
             f"cannot cancel stages of Spark {context.version}: {error}"
         ) from error
+
+
+def path_exists(spark: SparkSession, path: str) -> bool:
+    """Return whether there is a file or a folder, on any filesystem that Spark knows."""
+    filesystem, found = _hadoop_path(spark, path)
+    return bool(filesystem.exists(found))
+
+
+def write_file(spark: SparkSession, path: str, content: bytes) -> None:
+    """Write a file on any filesystem that Spark knows, with the folders around it."""
+    filesystem, found = _hadoop_path(spark, path)
+    stream = filesystem.create(found)
+    try:
+        for begin in range(0, len(content), _WRITTEN_AT_ONCE):
+            stream.write(bytearray(content[begin : begin + _WRITTEN_AT_ONCE]))
+    finally:
+        stream.close()
+
+
+_WRITTEN_AT_ONCE = 8 * 2**20  # Py4J sends each piece as text
+
+
+def _hadoop_path(spark: SparkSession, path: str) -> tuple[Any, Any]:
+    """Return Hadoop's filesystem of a path, and the path there."""
+    context = _context(spark)
+    try:
+        found = context._jvm.org.apache.hadoop.fs.Path(path)
+        return found.getFileSystem(context._jsc.hadoopConfiguration()), found
+    except AttributeError as error:
+        raise UnsupportedVersionError(
+            f"cannot reach the filesystems of Spark {context.version}: {error}"
+        ) from error

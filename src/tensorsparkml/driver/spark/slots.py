@@ -132,6 +132,11 @@ class SlotRegistry:
         with self._changed:
             return self._taken()
 
+    def taken_by_others(self, cluster_id: str) -> int:
+        """Return the number of slots that other clusters hold."""
+        with self._changed:
+            return sum(held for each, (held, _) in self._held.items() if each != cluster_id)
+
     def reserve(
         self,
         cluster_id: str,

@@ -114,7 +114,7 @@ class Application:
         return {name: tensor.numpy() for name, tensor in returned.items()}
 
     def _checked(self, model: LoadedModel) -> LoadedModel:
-        if model.signature is None:
+        if model.signature is None or self.source.archive is not None:
             return model
         found = renamed(model, self.signature, ordered=self.source.kind is Kind.WEIGHTS)
         if found is None:

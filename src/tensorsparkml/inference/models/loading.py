@@ -5,8 +5,11 @@ from __future__ import annotations
 import pickle
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tensorsparkml.errors import ConfigurationError, InferenceError, TensorSparkMLError
@@ -109,9 +112,9 @@ CACHE = ModelCache()
 
 
 def _load(source: ModelSource, files: ModelFiles | None) -> tuple[ModelFiles | None, LoadedModel]:
-    if files is None:
+    if source.kind is Kind.FUNCTION:
         return None, _load_function(source)
-    with local_copy(files) as (now, path):
+    with _local(source, files) as (now, path):
         try:
             if source.kind is Kind.SAVED_MODEL:
                 return now, _load_saved_model(source, path)
@@ -122,6 +125,22 @@ def _load(source: ModelSource, files: ModelFiles | None) -> tuple[ModelFiles | N
             raise InferenceError(
                 f"cannot load {source}: {type(error).__name__}: {error}"
             ) from error
+
+
+@contextmanager
+def _local(
+    source: ModelSource, files: ModelFiles | None
+) -> Iterator[tuple[ModelFiles | None, str]]:
+    """Provide the files of a model on the local filesystem, and which they are now."""
+    if files is not None:
+        with local_copy(files) as found:
+            yield found
+        return
+    assert source.archive is not None
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        path.write_bytes(source.archive.content.value)
+        yield None, str(path)
 
 
 def _load_function(source: ModelSource) -> LoadedModel:
@@ -167,12 +186,9 @@ def _load_keras(source: ModelSource, path: str) -> LoadedModel:
             f"{source} does not tell its inputs and outputs, as subclassed models do not; write it "
             "with keras.Model.export, which gives it a signature"
         )
-    inputs, outputs = _structure(model, "input"), _structure(model, "output")
-    layers = getattr(model, "output_names", None) or [model.layers[-1].name]
-    names = _names(inputs, [each.name for each in model.inputs])
-    output_names = _names(outputs, layers)
-    tensors_in = keras.tree.flatten(inputs)
-    wanted = {name: _keras_spec(each) for name, each in zip(names, tensors_in, strict=True)}
+    inputs = _structure(model, "input")
+    wanted = _named_tensors(model, "input")
+    names, output_names = list(wanted), list(_named_tensors(model, "output"))
 
     def call(**tensors: Any) -> dict[str, Any]:
         given = keras.tree.pack_sequence_as(inputs, [tensors[name] for name in names])
@@ -185,6 +201,29 @@ def _load_keras(source: ModelSource, path: str) -> LoadedModel:
     outputs = apply.structured_outputs
     signature = Signature(_specs(wanted, names), _specs(outputs, output_names))
     return LoadedModel(signature, apply, held=(model, function))
+
+
+def signature_of(model: Any) -> Signature:
+    """Return what a Keras model takes and gives, as it says itself.
+
+    Args:
+        model: A functional or a sequential model.
+    """
+    inputs, outputs = _named_tensors(model, "input"), _named_tensors(model, "output")
+    return Signature(_specs(inputs, list(inputs)), _specs(outputs, list(outputs)))
+
+
+def _named_tensors(model: Any, name: str) -> dict[str, Any]:
+    """Return the specs of a model's inputs or outputs, by their names."""
+    import keras
+
+    struct = _structure(model, name)
+    if name == "input":
+        names = [each.name for each in model.inputs]
+    else:
+        names = getattr(model, "output_names", None) or [model.layers[-1].name]
+    tensors = map(_keras_spec, keras.tree.flatten(struct))
+    return dict(zip(_names(struct, names), tensors, strict=True))
 
 
 def _structure(model: Any, name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Protocol
 
 from tensorsparkml.errors import ConfigurationError
 
@@ -19,18 +20,40 @@ class Kind(Enum):
     FUNCTION = "a function"
 
 
+class Content(Protocol):
+    """Bytes that tasks read when they need them, such as a broadcast variable of Spark's."""
+
+    @property
+    def value(self) -> bytes:
+        """The bytes."""
+
+
+@dataclass(frozen=True)
+class KerasArchive:
+    """A `.keras` file that comes with a job, and lies on no filesystem.
+
+    Attributes:
+        digest: Differs where the content does.
+        content: What is in the file.
+    """
+
+    digest: str
+    content: Content = field(compare=False, repr=False)
+
+
 @dataclass(frozen=True)
 class ModelSource:
     """Where a model comes from.
 
     Attributes:
         kind: What its files are.
-        path: Absolute path or URI of its file or folder, or None for a function.
+        path: Absolute path or URI of its file or folder, or None for a function or an archive.
         signature: Name of the signature of a SavedModel.
         pickled: What the user's own code brings, pickled: the function that returns the model, and
             the classes that a Keras model needs, by their registered names.
         jit_compile: Whether XLA compiles it.
         mixed_precision: Whether TensorFlow computes in half precision where it considers this safe.
+        archive: The file itself, of the kind `KERAS`, where it has no path.
     """
 
     kind: Kind
@@ -39,9 +62,12 @@ class ModelSource:
     pickled: bytes | None = field(default=None, repr=False)
     jit_compile: bool = False
     mixed_precision: bool = False
+    archive: KerasArchive | None = None
 
     def __str__(self) -> str:
-        return "the function" if self.path is None else f"the model in {self.path}"
+        if self.path is not None:
+            return f"the model in {self.path}"
+        return "the function" if self.archive is None else "the model"
 
     def check_signature(self, names: Iterable[str]) -> None:
         """Check that a SavedModel has the signature.

@@ -1,0 +1,1 @@
+"""A fit: its rows, its turn, and what the nodes do."""

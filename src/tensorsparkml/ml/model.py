@@ -1,0 +1,163 @@
+"""`KerasModel`: a trained Keras model, as a stage of a pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, Self
+
+from pyspark.ml import Model
+from pyspark.ml.util import MLReadable, MLWritable
+
+from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.inference.models.signature import Signature
+from tensorsparkml.inference.models.source import KerasArchive, Kind, ModelSource
+from tensorsparkml.inference.outputs import VECTOR, Output
+from tensorsparkml.inference.predictor import Predictor
+from tensorsparkml.ml.fitting.plan import Task, Trained
+from tensorsparkml.ml.fitting.rows import features_of
+from tensorsparkml.ml.keras_files import ArchivedModel, load_archive
+from tensorsparkml.ml.params import PredictionParams
+from tensorsparkml.ml.persistence import ModelReader, ModelWriter
+from tensorsparkml.ml.probabilities import Class, Logits, Probabilities
+from tensorsparkml.ml.summary import TrainingSummary
+from tensorsparkml.program.pickling import pickled
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+class KerasModel(PredictionParams, ArchivedModel, Model, MLWritable, MLReadable[Any]):
+    """A trained Keras model, which adds its predictions to DataFrames.
+
+    A classifier adds `predictionCol`, `probabilityCol` and `rawPredictionCol`, as those of Spark
+    ML do: the number of the class as a double, and vectors of probabilities and logits. Another
+    model with one output adds `predictionCol`. One with several outputs adds `outputCols`, or else
+    columns with the names of the outputs.
+
+    `KerasEstimator.fit` and `KerasModel.load` return one.
+
+    Attributes:
+        archive: The model, as the content of a `.keras` file.
+        signature: What it takes and gives.
+        task: What it is for; None for several outputs.
+        from_logits: Whether its output is logits, and not probabilities.
+    """
+
+    signature: Signature
+    task: Task | None
+    from_logits: bool
+
+    @classmethod
+    def of(cls, trained: Trained, summary: TrainingSummary | None) -> Self:
+        """Return the model of a fit; not for users."""
+        found = cls()
+        found.archive, found.signature = trained.archive, trained.signature
+        found.task, found.from_logits = trained.task, trained.from_logits
+        found._summary = summary
+        found._broadcasts = {}
+        return found
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._summary: TrainingSummary | None = None
+        self._broadcasts: dict[str, Any] = {}
+
+    @property
+    def hasSummary(self) -> bool:  # Spark's name
+        """Whether there is a summary."""
+        return self._summary is not None
+
+    @property
+    def summary(self) -> TrainingSummary:
+        """How the fit went.
+
+        Raises:
+            ConfigurationError: There is no summary.
+        """
+        if self._summary is None:
+            raise ConfigurationError(f"{self.uid} has no summary")
+        return self._summary
+
+    @property
+    def numClasses(self) -> int:  # Spark's name
+        """Number of classes of a classifier.
+
+        Raises:
+            ConfigurationError: It is no classifier.
+        """
+        if self.task is Task.BINARY:
+            return 2
+        shape = self.signature.outputs[0].row_shape
+        if self.task is not Task.MULTICLASS or not shape or shape[-1] is None:
+            raise ConfigurationError(f"{self.uid} is no classifier")
+        return shape[-1]
+
+    def keras_model(self) -> Any:
+        """Return the Keras model, which loads TensorFlow into this process."""
+        import keras
+
+        with keras.saving.custom_object_scope(self.value("customObjects") or {}):
+            return load_archive(self.archive)
+
+    def predictor(self, spark: SparkSession) -> Predictor:
+        """Return the model as `tsm.load_model` does, for columns, SQL and streams."""
+        context = spark.sparkContext
+        if context.applicationId not in self._broadcasts:
+            self._broadcasts[context.applicationId] = context.broadcast(self.archive)
+        content = self._broadcasts[context.applicationId]
+        objects = self.value("customObjects") or {}
+        source = ModelSource(
+            Kind.KERAS,
+            None,
+            pickled=pickled("customObjects", (None, objects), list(objects.values()))
+            if objects
+            else None,
+            archive=KerasArchive(hashlib.sha256(self.archive).hexdigest(), content),
+        )
+        return Predictor(source, self.signature, (), spark, None)
+
+    def write(self) -> ModelWriter:
+        """Return what saves this model."""
+        return ModelWriter(self)
+
+    @classmethod
+    def read(cls) -> ModelReader[Self]:
+        """Return what loads a saved model."""
+        return ModelReader(cls)
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        features = features_of(self.value("inputs"), self.getFeaturesCol())
+        outputs = self._outputs()
+        found = self.predictor(dataset.sparkSession).transform(
+            dataset, features=features, outputs=outputs
+        )
+        labels, column = self.value("labels"), self.getPredictionCol()
+        if labels is None or column not in outputs:
+            return found
+        # By which Spark's IndexToString finds the classes.
+        named = {"type": "nominal", "name": column, "vals": [_text(each) for each in labels]}
+        return found.withMetadata(column, {"ml_attr": named})
+
+    def _outputs(self) -> dict[str, Output]:
+        """Return the new columns."""
+        specs = self.signature.outputs
+        if (columns := self.value("outputCols")) is not None or self.task is None:
+            names = columns or {each.name: each.name for each in specs}
+            return {column: Output(name) for name, column in names.items()}
+        [spec] = specs
+        column = self.getPredictionCol()
+        if self.task is Task.REGRESSION:
+            single = spec.row_shape in ((), (1,))
+            return {column: Output(spec.name, type="double" if single else None)}
+        how = (self.task is Task.BINARY, self.from_logits)
+        wanted = {
+            self.getRawPredictionCol(): Output(spec.name, VECTOR, function=Logits(*how)),
+            self.getProbabilityCol(): Output(spec.name, VECTOR, function=Probabilities(*how)),
+            column: Output(spec.name, "double", function=Class(*how)),
+        }
+        return {name: output for name, output in wanted.items() if name}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
