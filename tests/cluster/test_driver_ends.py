@@ -57,7 +57,7 @@ def test_driver_is_killed(driver):
     assert all_end(folder, 2, 60.0)  # what main started
 
 
-@pytest.mark.parametrize("driver", ["hold"], indirect=True)
+@pytest.mark.parametrize("driver", ["hold", "search"], indirect=True)
 def test_user_presses_control_c(driver):
     process, folder = driver
     processes = family(process)

@@ -1,9 +1,11 @@
 """Keras models as stages of Spark ML's pipelines, on real executors."""
 
+import gc
 import json
 
 import numpy as np
 import pytest
+from node_processes import node_processes, wait_until
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.evaluation import (
     BinaryClassificationEvaluator,
@@ -90,7 +92,8 @@ def pipeline(rows):
         KerasEstimator(
             classifier,
             labelCol="late",
-            epochs=25,
+            modelArgs={"rate": 0.1},
+            epochs=10,
             batchSize=64,
             numWorkers=2,
             validationIndicatorCol="is_val",
@@ -103,7 +106,9 @@ def pipeline(rows):
 
 @pytest.fixture(scope="module")
 def fitted(pipeline, rows):
-    return pipeline.fit(rows)
+    model = pipeline.fit(rows)
+    assert wait_until(lambda: not node_processes(), 20.0)
+    return model
 
 
 def numbers(rows, *names):
@@ -122,7 +127,8 @@ def test_a_pipeline_learns_and_its_columns_are_those_of_a_classifier(fitted, row
         low, high = row.probability
         assert low + high == pytest.approx(1)
         assert row.prediction == float(high > 0.5)
-        assert row.rawPrediction[1] == pytest.approx(np.log(high / low), rel=1e-5)
+        if 1e-3 < high < 1 - 1e-3:
+            assert row.rawPrediction[1] == pytest.approx(np.log(high / low), rel=1e-5)
         assert row.rawPrediction[0] == -row.rawPrediction[1]
 
 
@@ -131,7 +137,7 @@ def test_the_summary_says_how_the_fit_went(fitted):
     summary = model.summary
     assert model.hasSummary
     assert {"loss", "auc", "val_loss", "val_auc"} == set(summary.history)
-    assert summary.totalEpochs == 25
+    assert summary.totalEpochs == 10
     assert summary.rows == ROWS * 4 // 5
     assert summary.validationRows == ROWS // 5
     assert summary.history["val_loss"][summary.bestEpoch] == min(summary.history["val_loss"])
@@ -168,9 +174,12 @@ def test_a_damaged_folder_is_refused(fitted, rows, tmp_path):
     model.save(f"file://{path}")
     with pytest.raises(errors.ConfigurationError, match="has a KerasModel, not a KerasEstimator"):
         KerasEstimator.load(f"file://{path}")
-    file = path / "model.keras"
+    file, checksum = path / "model.keras", path / ".model.keras.crc"
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(errors.DataError, match=r"cannot read .*model\.keras: .*Checksum error"):
+        KerasModel.load(f"file://{path}")
+    checksum.unlink()
     with pytest.raises(errors.DataError, match=r"model\.keras is not the file that was saved"):
         KerasModel.load(f"file://{path}")
     file.unlink()
@@ -222,16 +231,12 @@ def read_batches(size, ctx):
 
 
 def train_alone(args, ctx):
-    """Train in one process on given batches, without anything of this library."""
+    """Train in one process on rows in order, without anything of this library."""
     import tensorflow as tf
 
     found = {}
     for optimizer in ("sgd", "adam"):
-        shapes = ((None, 2), (None, 1))
-        dataset = tf.data.Dataset.from_generator(
-            lambda: iter(args["batches"]),
-            output_signature=tuple(tf.TensorSpec(shape, tf.float32) for shape in shapes),
-        )
+        dataset = tf.data.Dataset.from_tensor_slices(args["rows"]).batch(args["size"])
         model = regressor(optimizer)
         history = model.fit(dataset, epochs=3, verbose=0).history
         found[optimizer] = history, model.get_weights()
@@ -241,14 +246,12 @@ def train_alone(args, ctx):
 def test_two_workers_compute_what_keras_computes(spark, rows):
     size = 64
     both = tsm.run(read_batches, size, spark=spark, data=rows.select("id"), seed=3, num_workers=2)
+    ids = [int(each) for parts in zip(*both, strict=True) for part in parts for each in part]
+    assert sorted(ids) == list(range(ROWS))
     by_id = {row.id: (row.x, row.y) for row in rows.select("id", "x", "y").collect()}
-    batches = []
-    for parts in zip(*both, strict=True):
-        ids = [int(each) for part in parts for each in part]
-        x, y = zip(*(by_id[each] for each in ids), strict=True)
-        batches.append((np.array(x, np.float32), np.array(y, np.float32).reshape(-1, 1)))
-    assert sum(len(x) for x, _ in batches) == ROWS
-    [expected] = tsm.run(train_alone, {"batches": batches}, spark=spark)
+    x, y = zip(*map(by_id.get, ids), strict=True)
+    in_order = np.array(x, np.float32), np.array(y, np.float32)
+    [expected] = tsm.run(train_alone, {"rows": in_order, "size": size}, spark=spark)
     for optimizer in ("sgd", "adam"):
         estimator = KerasEstimator(
             regressor,
@@ -284,13 +287,13 @@ def test_a_seed_makes_fits_equal(rows):
 def test_several_inputs_and_outputs(rows):
     estimator = KerasEstimator(
         several,
-        inputs={"a": "number", "b": ["weight", "y"]},
+        inputs={"a": "number", "b": ["weight", "z"]},
         labelCols={"number": "y", "kind": "id_class"},
         outputCols={"number": "p", "kind": "scores"},
         epochs=1,
         batchSize=100,
     )
-    labelled = rows.withColumn("id_class", F.col("id") % 2)
+    labelled = rows.withColumn("id_class", F.col("id") % 2).withColumn("z", F.col("number") / 9)
     model = estimator.fit(labelled)
     scored = model.transform(labelled)
     assert [dict(scored.dtypes)[name] for name in ("p", "scores")] == ["float", "array<float>"]
@@ -298,11 +301,13 @@ def test_several_inputs_and_outputs(rows):
     assert again.summary.history["loss"][0] < model.summary.history["loss"][0]
 
 
+# PySpark leaves its threads to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_cross_validation_sends_the_rows_of_a_fold_once(rows, caplog):
     caplog.set_level("INFO", "tensorsparkml")
     labelled = rows.withColumn("label", F.col("late").cast("int"))
     assembled = VectorAssembler(inputCols=["number", "y", "weight", "id"], outputCol="features")
-    estimator = KerasEstimator(classifier, epochs=1, batchSize=100, numWorkers=2)
+    estimator = KerasEstimator(classifier, epochs=1, batchSize=100)
     grid = (
         ParamGridBuilder()
         .addGrid(estimator.modelArgs, [{"units": 2}, {"units": 4}])
@@ -321,4 +326,5 @@ def test_cross_validation_sends_the_rows_of_a_fold_once(rows, caplog):
     assert len(found.avgMetrics) == 4
     assert isinstance(found.bestModel, KerasModel)
     # Three folds, and the best params on all rows.
-    assert sum("nodes run" in record.getMessage() for record in caplog.records) == 4
+    assert sum("1 nodes run" in record.getMessage() for record in caplog.records) == 4
+    gc.collect()

@@ -126,8 +126,6 @@ def test_a_seed_needs_all_rows_at_once(spark):
     with tsm.Cluster(read_passes, spark=spark, num_workers=2) as cluster:
         with pytest.raises(errors.ConfigurationError, match="leave out cache=False, or the seed"):
             cluster.train(large(spark), shuffle=True, seed=7, cache=False)
-        with pytest.raises(errors.ConfigurationError, match="requires shuffle=True"):
-            cluster.train(large(spark), seed=7)
         cluster.train(spark.range(10))
 
 

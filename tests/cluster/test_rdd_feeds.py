@@ -229,7 +229,6 @@ def test_one_call_with_a_seed(spark):
         (lambda spark: {"validation": spark.range(3)}, "pass data="),
         (lambda spark: {"data": {1: 2}}, "a Spark DataFrame or an RDD, not a dict"),
         (lambda spark: {"data": spark.range(3), "validation": 3}, "an RDD, not a int"),
-        (lambda spark: {"data": spark.range(3), "seed": 3}, "requires shuffle=True"),
         (lambda spark: {"data": spark.readStream.format("rate").load()}, r"train_stream\(df\)"),
     ],
 )

@@ -174,7 +174,8 @@ class Cluster:
             shuffle: Whether each pass gives the rows of `data` in a new order. In the first pass,
                 each node shuffles the rows that have arrived.
             seed: Seed of these orders: the same rows in the same partitions give the same orders.
-                Nodes read nothing before all rows have arrived.
+                Without `shuffle`, the order is that of the partitions. Nodes read nothing before
+                all rows have arrived.
             cache: Whether the nodes keep the rows of `data` for further passes, as far as
                 `spool_bytes` allows. Otherwise Spark sends them again for every pass.
             feed: Name of the feed. Each feed can be fed once.

@@ -73,7 +73,8 @@ def run(
         epochs: Number of passes over the rows of `train` that a `DataFeed` gives.
         shuffle: Whether each pass gives the rows of `train` in a new order.
         seed: Seed of these orders: the same rows in the same partitions give the same orders.
-            Nodes read nothing before all rows have arrived.
+            Without `shuffle`, the order is that of the partitions. Nodes read nothing before
+            all rows have arrived.
         cache: Whether the nodes keep the rows of `train` for further passes, as far as
             `spool_bytes` allows. If not, Spark sends them again for every pass; rows that the tasks
             that start the nodes deliver can then be read only once.

@@ -64,12 +64,16 @@ def read_file(spark: SparkSession, path: str) -> bytes:
     Raises:
         DataError: There is no such file.
     """
-    from pyspark.errors import AnalysisException
+    from py4j.protocol import Py4JError
+    from pyspark.errors import AnalysisException, PySparkException
 
     try:
         row = spark.read.format("binaryFile").load(path).select("content").first()
     except AnalysisException as error:
         raise DataError(f"there is no file {path}: {error.getCondition()}") from error
+    except (PySparkException, Py4JError) as error:  # the second where a task has failed
+        reason = [line for line in str(error).splitlines() if "Exception: " in line] or [str(error)]
+        raise DataError(f"cannot read {path}: {reason[-1].strip()}") from error
     if row is None:
         raise DataError(f"there is no file {path}")
     return bytes(row.content)

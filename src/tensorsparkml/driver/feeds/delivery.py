@@ -80,7 +80,8 @@ def new_ledger(
         nodes: Number of nodes that share it.
         epochs: Number of passes that a `DataFeed` gives.
         shuffle: Whether every pass has a new order.
-        seed: Seed of the orders; None for other orders in every run.
+        seed: Seed of the orders; None for other orders in every run. Without `shuffle` it makes the
+            order that of the partitions.
         cache: Whether the nodes keep the rows for further passes.
         spool_bytes: See `ClusterConfig`.
         replayable: Whether Spark can send the rows again.
@@ -88,7 +89,7 @@ def new_ledger(
     Raises:
         ConfigurationError: The arguments do not fit together.
     """
-    drawn = check_seed(shuffle, seed)
+    drawn = check_seed(shuffle, seed) if shuffle else None
     if seed is not None and not cache:
         raise ConfigurationError(
             "with seed=…, all rows must arrive before the first is read, so the nodes must keep "

@@ -114,9 +114,10 @@ class Application:
         return {name: tensor.numpy() for name, tensor in returned.items()}
 
     def _checked(self, model: LoadedModel) -> LoadedModel:
-        if model.signature is None or self.source.archive is not None:
+        if model.signature is None:
             return model
-        found = renamed(model, self.signature, ordered=self.source.kind is Kind.WEIGHTS)
+        ordered, same = self.source.kind is Kind.WEIGHTS, self.source.archive is not None
+        found = renamed(model, self.signature, ordered=ordered, same=same)
         if found is None:
             raise ConfigurationError(
                 f"{self.source} was overwritten by one with other inputs or outputs; load it again "

@@ -36,7 +36,9 @@ class LoadedModel:
     held: Any = None
 
 
-def renamed(model: LoadedModel, wanted: Signature, *, ordered: bool) -> LoadedModel | None:
+def renamed(
+    model: LoadedModel, wanted: Signature, *, ordered: bool, same: bool = False
+) -> LoadedModel | None:
     """Return a model with the names of inputs and outputs that a signature has.
 
     Keras numbers what has no name, so the same program gives other names each time that it runs.
@@ -45,6 +47,7 @@ def renamed(model: LoadedModel, wanted: Signature, *, ordered: bool) -> LoadedMo
         model: The model.
         wanted: The signature.
         ordered: Whether the order of several inputs or outputs says which is which.
+        same: Whether the signature is certainly that of this model, in the same order.
 
     Returns:
         The model, or None if its inputs or outputs are others.
@@ -53,8 +56,8 @@ def renamed(model: LoadedModel, wanted: Signature, *, ordered: bool) -> LoadedMo
     assert has is not None
     if has == wanted:
         return model
-    inputs = _pairs(has.inputs, wanted.inputs, ordered)
-    outputs = _pairs(has.outputs, wanted.outputs, ordered)
+    inputs = _pairs(has.inputs, wanted.inputs, ordered, same)
+    outputs = _pairs(has.outputs, wanted.outputs, ordered, same)
     if inputs is None or outputs is None:
         return None
 
@@ -66,12 +69,13 @@ def renamed(model: LoadedModel, wanted: Signature, *, ordered: bool) -> LoadedMo
 
 
 def _pairs(
-    has: Sequence[TensorSpec], wanted: Sequence[TensorSpec], ordered: bool
+    has: Sequence[TensorSpec], wanted: Sequence[TensorSpec], ordered: bool, same: bool
 ) -> dict[str, str] | None:
     """Return the names that a model has by those that are wanted, or None if they do not match."""
     alike = [replace(each, name="") for each in has] == [replace(each, name="") for each in wanted]
     names, wanted_names = [each.name for each in has], [each.name for each in wanted]
-    if not alike or not (ordered or len(has) == 1 or names == wanted_names):
+    in_order = ordered or len(has) == 1 or names == wanted_names
+    if not same and not (alike and in_order):
         return None
     return dict(zip(wanted_names, names, strict=True))
 
