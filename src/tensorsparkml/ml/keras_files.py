@@ -6,13 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tensorsparkml.errors import DataError
+from tensorsparkml.driver.spark.private_api import read_file
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-# TensorFlow and Spark are each used where they are at hand: Keras on the nodes and with models of
-# the user's, Spark at the driver.
 
 
 class ArchivedModel:
@@ -51,29 +48,8 @@ def given_archive(spark: SparkSession, given: Any) -> bytes:
         given: A Keras model, a `KerasModel`, or the path or URI of a `.keras` file.
 
     Raises:
-        DataError: There is no such file.
+        DataError: The file cannot be read.
     """
     if isinstance(given, ArchivedModel):
         return given.archive
     return read_file(spark, given) if isinstance(given, str) else archive_of(given)
-
-
-def read_file(spark: SparkSession, path: str) -> bytes:
-    """Return the content of a file on any filesystem that Spark knows.
-
-    Raises:
-        DataError: There is no such file.
-    """
-    from py4j.protocol import Py4JError
-    from pyspark.errors import AnalysisException, PySparkException
-
-    try:
-        row = spark.read.format("binaryFile").load(path).select("content").first()
-    except AnalysisException as error:
-        raise DataError(f"there is no file {path}: {error.getCondition()}") from error
-    except (PySparkException, Py4JError) as error:  # the second where a task has failed
-        reason = [line for line in str(error).splitlines() if "Exception: " in line] or [str(error)]
-        raise DataError(f"cannot read {path}: {reason[-1].strip()}") from error
-    if row is None:
-        raise DataError(f"there is no file {path}")
-    return bytes(row.content)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReader, MLWriter
 
 from tensorsparkml._version import __version__
-from tensorsparkml.driver.spark.private_api import path_exists, write_file
+from tensorsparkml.driver.spark.private_api import path_exists, read_file, write_file
 from tensorsparkml.errors import ConfigurationError, DataError
 from tensorsparkml.inference.models.signature import Signature
 from tensorsparkml.ml.fitting.plan import Task
-from tensorsparkml.ml.keras_files import given_archive, read_file
+from tensorsparkml.ml.keras_files import given_archive
 from tensorsparkml.ml.params import CheckedParams
 from tensorsparkml.ml.summary import TrainingSummary
 from tensorsparkml.program.pickling import pickled

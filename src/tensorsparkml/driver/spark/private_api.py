@@ -5,9 +5,16 @@ Every function raises `UnsupportedVersionError` if the installed Spark lacks wha
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tensorsparkml.errors import ConfigurationError, UnsupportedVersionError
+from tensorsparkml.errors import (
+    ConfigurationError,
+    DataError,
+    TensorSparkMLError,
+    UnsupportedVersionError,
+)
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -80,32 +87,69 @@ def cancel_stage(context: SparkContext, stage: int, reason: str) -> None:
 
 
 def path_exists(spark: SparkSession, path: str) -> bool:
-    """Return whether there is a file or a folder, on any filesystem that Spark knows."""
-    filesystem, found = _hadoop_path(spark, path)
-    return bool(filesystem.exists(found))
+    """Return whether there is a file or a folder, on any filesystem that Spark knows.
+
+    Raises:
+        DataError: The filesystem cannot be reached.
+    """
+    with _file_errors("look for", path):
+        filesystem, found = _hadoop_path(spark, path)
+        return bool(filesystem.exists(found))
 
 
 def write_file(spark: SparkSession, path: str, content: bytes) -> None:
-    """Write a file on any filesystem that Spark knows, with the folders around it."""
-    filesystem, found = _hadoop_path(spark, path)
-    stream = filesystem.create(found)
-    try:
-        for begin in range(0, len(content), _WRITTEN_AT_ONCE):
-            stream.write(bytearray(content[begin : begin + _WRITTEN_AT_ONCE]))
-    finally:
-        stream.close()
+    """Write a file on any filesystem that Spark knows, with the folders around it.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    with _file_errors("write", path):
+        filesystem, found = _hadoop_path(spark, path)
+        stream = filesystem.create(found)
+        try:
+            for begin in range(0, len(content), _WRITTEN_AT_ONCE):
+                stream.write(bytearray(content[begin : begin + _WRITTEN_AT_ONCE]))
+        finally:
+            stream.close()
+
+
+def read_file(spark: SparkSession, path: str) -> bytes:
+    """Return the content of a file on any filesystem that Spark knows.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    with _file_errors("read", path):
+        filesystem, found = _hadoop_path(spark, path)
+        stream = filesystem.open(found)
+        try:
+            return bytes(stream.readAllBytes())
+        finally:
+            stream.close()
 
 
 _WRITTEN_AT_ONCE = 8 * 2**20  # Py4J sends each piece as text
+
+
+@contextmanager
+def _file_errors(doing: str, path: str) -> Iterator[None]:
+    try:
+        yield
+    except TensorSparkMLError:
+        raise
+    except Exception as error:  # Py4J's own classes, with Java's exception in them
+        reason = getattr(error, "java_exception", None) or error
+        raise DataError(f"cannot {doing} {path}: {reason}") from error
 
 
 def _hadoop_path(spark: SparkSession, path: str) -> tuple[Any, Any]:
     """Return Hadoop's filesystem of a path, and the path there."""
     context = _context(spark)
     try:
-        found = context._jvm.org.apache.hadoop.fs.Path(path)
-        return found.getFileSystem(context._jsc.hadoopConfiguration()), found
-    except AttributeError as error:
+        make, configuration = context._jvm.org.apache.hadoop.fs.Path, context._jsc
+        found = make(path)
+        return found.getFileSystem(configuration.hadoopConfiguration()), found
+    except (AttributeError, TypeError) as error:
         raise UnsupportedVersionError(
             f"cannot reach the filesystems of Spark {context.version}: {error}"
         ) from error

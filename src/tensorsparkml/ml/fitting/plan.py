@@ -9,7 +9,7 @@ from enum import Enum
 from tensorsparkml.data.columns.options import Matrix
 from tensorsparkml.inference.models.signature import Signature
 
-Features = str | Mapping[str, str | Matrix]
+Features = str | Matrix | Mapping[str, str | Matrix]
 
 
 class Task(Enum):

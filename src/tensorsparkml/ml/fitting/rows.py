@@ -244,7 +244,9 @@ class RowsOfFit:
         from pyspark.sql.types import BooleanType, StringType
 
         wanted = self._columns.features
-        by_input = wanted if isinstance(wanted, Mapping) else {"": wanted}
+        by_input: Mapping[str, str | Matrix] = (
+            wanted if isinstance(wanted, Mapping) else {"": wanted}
+        )
         check_columns([Input(name, None, each) for name, each in by_input.items()], schema, {})
         for name in self._columns.label_names:
             if isinstance(self._types[name], StringType) and self._columns.labels is None:
@@ -310,4 +312,6 @@ def features_of(inputs: Mapping[str, Any] | None, features_col: str) -> Features
     """
     if inputs is None:
         return features_col
-    return {name: each if isinstance(each, str) else Matrix(each) for name, each in inputs.items()}
+    found = {name: each if isinstance(each, str) else Matrix(each) for name, each in inputs.items()}
+    # Keras numbers inputs that have no name, so that of a single one does not matter.
+    return found if len(found) > 1 else next(iter(found.values()))

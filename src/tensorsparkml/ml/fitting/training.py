@@ -146,7 +146,7 @@ def _compile(model: Any, compiled: Mapping[str, Any], steps: int | None) -> None
     """Compile a model with what the params name, and with its own optimizer, loss and metrics."""
     import keras
 
-    own = model.optimizer is not None
+    own = bool(getattr(model, "compiled", False))
     if not own and "loss" not in compiled:
         raise ConfigurationError(
             "the model is not compiled; call model.compile(optimizer, loss), or set the params "
@@ -216,8 +216,8 @@ def check(model: Any, task: Task | None, plan: FitPlan) -> None:
         check_names("inputs", "input", plan.features, has)
     elif len(has) > 1:
         raise ConfigurationError(
-            f"the model has the inputs {', '.join(map(repr, has))}, but featuresCol is one column; "
-            "set inputs={input: column}"
+            f"the model has the inputs {', '.join(map(repr, has))}, but one column is "
+            "given; set inputs={input: column}"
         )
     if plan.labels is not None and task in (Task.BINARY, Task.MULTICLASS):
         check_labels(
