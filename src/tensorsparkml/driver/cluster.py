@@ -126,8 +126,6 @@ class Cluster:
             return None
         return wait_for_board(self._running.coordinator, self.config.start_seconds)
 
-    # Startup
-
     def start(self) -> None:
         """Start the nodes and return once every node's process runs.
 
@@ -144,8 +142,6 @@ class Cluster:
         self._inference = ClusterInference(self._running, self._spark.sparkContext)
         if self._feed_names is not None:
             self._running.coordinator.end_feeds(self._feed_names)
-
-    # Feeding
 
     @checked(data=feed_rows, validation=optional(feed_rows), **PASSES, **NAMES)
     def train(
@@ -194,15 +190,17 @@ class Cluster:
         ledger = self._new_ledger(feed, epochs, shuffle=shuffle, seed=seed, cache=cache)
         feeds = self._running_feeds()
         if validation is not None:
-            feeds.keep(validation, columns, self._new_ledger("validation", limited=False))
+            kept = self._new_ledger("validation", limited=False, seed=seed)
+            feeds.keep(validation, columns, kept)
         return feeds.train(data, columns, ledger, epochs)
 
-    @checked(data=feed_rows, **NAMES)
+    @checked(data=feed_rows, seed=PASSES["seed"], **NAMES)
     def deliver(
         self,
         data: DataFrame | RDD[Any] | Files,
         *,
         feed: str,
+        seed: int | None = None,
         columns: Sequence[str] | None = None,
     ) -> FeedReport:
         """Feed rows that the nodes keep, and return when they have arrived, even if not yet read.
@@ -212,9 +210,11 @@ class Cluster:
         Args:
             data: The rows, as for `train`.
             feed: Name of the feed. Each feed can be fed once.
+            seed: Any number gives the rows in the order of their partitions, not of their arrival.
             columns: As for `train`.
         """
-        return self._running_feeds().keep(data, columns, self._new_ledger(feed, limited=False))
+        ledger = self._new_ledger(feed, limited=False, seed=seed)
+        return self._running_feeds().keep(data, columns, ledger)
 
     @checked(data=stream, **NAMES)
     def train_stream(
@@ -250,8 +250,6 @@ class Cluster:
         """
         ledger = self._new_ledger(feed, cache=False, replayable=False)
         return self._running_feeds().grow(ledger)
-
-    # Inference
 
     @overload
     def inference(
@@ -295,8 +293,6 @@ class Cluster:
         self._require_running()
         assert self._inference is not None and not isinstance(schema, str)  # its check has read it
         return self._inference.infer(data, schema, keep, feed)
-
-    # Shutdown
 
     @checked(seconds=seconds)
     def wait(self, seconds: float) -> bool:

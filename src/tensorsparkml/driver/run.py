@@ -104,7 +104,7 @@ def run(
     cluster = Cluster(main, args, spark=spark, **options, **settings)
     with cluster:
         for feed, rows in kept.items():
-            cluster.deliver(rows, feed=feed, columns=columns)
+            cluster.deliver(rows, feed=feed, seed=seed, columns=columns)
         if by_jobs and train is not None:
             cluster.train(train, columns=columns, **passes)
     return RunResults(cluster.results, cluster.reports)

@@ -29,6 +29,7 @@ from tensorsparkml.roles import WORKER
 from tensorsparkml.trainer.agent_client import AgentClient
 from tensorsparkml.trainer.agent_watch import end_with_agent, watch_agent
 from tensorsparkml.trainer.context import Context, Settings
+from tensorsparkml.trainer.garbage import collect_rarely_until_imported
 from tensorsparkml.trainer.parameter_servers.worker_datasets import ServedDatasets
 from tensorsparkml.trainer.repairs.model_guard import on_joint_call
 from tensorsparkml.trainer.strategies import repair_keras, repair_steps, serve
@@ -51,6 +52,7 @@ def main() -> None:
     threading.Thread(target=watch_agent, args=(agent, node, mark), name="beat", daemon=True).start()
     if node.serves:
         _serve(node, agent, may_exit)
+    collect_rarely_until_imported()
     context = Context(node, agent)
     if context._synchronous:
         repair_keras()
