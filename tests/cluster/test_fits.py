@@ -1,7 +1,5 @@
 """Fits that go wrong, go on, or run side by side."""
 
-import gc
-
 import numpy as np
 import pytest
 from node_processes import node_processes, wait_until
@@ -11,15 +9,6 @@ from pyspark.sql import functions as F
 
 from tensorsparkml import errors
 from tensorsparkml.ml import KerasEstimator
-
-# PySpark leaves the threads of its searches to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture(autouse=True)
-def no_threads():
-    yield
-    gc.collect()
 
 
 def classifier():

@@ -41,6 +41,16 @@ def test_parameter_servers():
 
 
 @pytest.mark.full
+def test_late_flights(tmp_path):
+    printed = run_example("late_flights.py", str(tmp_path))
+    network = number(r"under ROC, network +([\d.]+)", printed)
+    assert network > 0.68  # 0.5 is what the majority class gets
+    assert network > number(r"under ROC, logistic regression +([\d.]+)", printed) + 0.03
+    assert "same predictions after loading       True" in printed
+    assert (tmp_path / "model" / "stages").is_dir()
+
+
+@pytest.mark.full
 def test_model_parallelism():
     printed = run_example("model_parallelism.py")
     assert re.search(r"hidden layer +\[784, 2048\]", printed)
