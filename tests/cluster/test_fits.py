@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from node_processes import node_processes, wait_until
 from pyspark.ml.classification import OneVsRest
-from pyspark.ml.tuning import ParamGridBuilder, TrainValidationSplit
 from pyspark.sql import functions as F
 
 from tensorsparkml import errors
@@ -52,7 +51,7 @@ def test_a_model_without_classes_for_the_labels_is_refused_before_it_reads_rows(
     with pytest.raises(
         errors.ConfigurationError, match="labelCol 'label' has values from 0 to 2, but the model"
     ):
-        KerasEstimator(classifier, batchSize=50, numWorkers=2).fit(rows)
+        KerasEstimator(classifier, batchSize=50).fit(rows)
 
 
 def test_a_fit_that_was_cut_off_goes_on_where_it_was(rows, tmp_path):
@@ -82,18 +81,3 @@ def test_classifiers_of_one_class_against_the_rest_run_side_by_side(rows):
     right = scored.where("prediction = label").count()
     assert right > 0.6 * rows.count()  # the features tell two of three classes apart
     assert wait_until(lambda: not node_processes(), 20.0)
-
-
-def test_a_split_chooses_the_better_params(rows):
-    from pyspark.ml.evaluation import BinaryClassificationEvaluator
-
-    two = rows.withColumn("label", F.expr("double(id % 3 = 1)")).coalesce(1)
-    estimator = KerasEstimator(classifier, batchSize=50)
-    grid = ParamGridBuilder().addGrid(estimator.epochs, [1, 30]).build()
-    evaluator = BinaryClassificationEvaluator()
-    split = TrainValidationSplit(
-        estimator=estimator, estimatorParamMaps=grid, evaluator=evaluator, seed=1
-    )
-    found = split.fit(two)
-    assert len(found.validationMetrics) == 2
-    assert found.bestModel.summary.totalEpochs in (1, 30)
