@@ -18,6 +18,7 @@ from tensorsparkml.ml.fitting.search import FitInGroups
 from tensorsparkml.ml.fitting.training import train_all
 from tensorsparkml.ml.keras_files import given_archive
 from tensorsparkml.ml.model import KerasModel
+from tensorsparkml.ml.param_checks import is_function
 from tensorsparkml.ml.params import TrainingParams
 from tensorsparkml.ml.persistence import EstimatorReader, EstimatorWriter
 from tensorsparkml.ml.summary import TrainingSummary
@@ -154,7 +155,7 @@ def _check(estimator: KerasEstimator) -> None:
     """
     if estimator.value("model") is None:
         raise ConfigurationError("model is needed: KerasEstimator(build_model)")
-    if estimator.value("modelArgs") and not callable(estimator.value("model")):
+    if estimator.value("modelArgs") and not is_function(estimator.value("model")):
         raise ConfigurationError("modelArgs is for a function that returns the model")
     size, workers = estimator.value("batchSize"), estimator.value("numWorkers")
     if size % workers:
@@ -176,7 +177,7 @@ def _plan(
     validates: bool,
 ) -> FitPlan:
     model, arguments = estimator.value("model"), estimator.value("modelArgs") or {}
-    function = model if callable(model) and not hasattr(model, "get_weights") else None
+    function = model if is_function(model) else None
     custom_objects = estimator.value("customObjects") or {}
     callbacks = estimator.value("callbacks")
     compiled = {

@@ -55,7 +55,6 @@ class KerasModel(PredictionParams, ArchivedModel, Model, MLWritable, MLReadable[
         found.archive, found.signature = trained.archive, trained.signature
         found.task, found.from_logits = trained.task, trained.from_logits
         found._summary = summary
-        found._broadcasts = {}
         return found
 
     def __init__(self) -> None:

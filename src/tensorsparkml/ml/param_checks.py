@@ -24,6 +24,11 @@ def is_keras_model(value: Any) -> bool:
     return keras is not None and isinstance(value, keras.Model)
 
 
+def is_function(value: Any) -> bool:
+    """Return whether a value is a function; Keras models can be called, too."""
+    return callable(value) and not is_keras_model(value)
+
+
 def model(name: str, value: Any, functions: bool = True) -> Any:
     """Check for a Keras model, the path of a `.keras` file, a `KerasModel`, or a function."""
     if is_keras_model(value) or (not functions and isinstance(value, ArchivedModel)):

@@ -18,7 +18,8 @@ from tensorsparkml.driver.spark.private_api import path_exists, read_file, write
 from tensorsparkml.errors import ConfigurationError, DataError
 from tensorsparkml.inference.models.signature import Signature
 from tensorsparkml.ml.fitting.plan import Task
-from tensorsparkml.ml.keras_files import given_archive
+from tensorsparkml.ml.keras_files import given_archive, load_archive
+from tensorsparkml.ml.param_checks import is_function
 from tensorsparkml.ml.params import CheckedParams
 from tensorsparkml.ml.summary import TrainingSummary
 from tensorsparkml.program.pickling import pickled
@@ -134,14 +135,10 @@ class EstimatorWriter(MLWriter):
         folder = _Folder(self.sparkSession, path)
         for name, file in (("model", _MODEL), ("initialModel", _INITIAL)):
             given = estimator.value(name)
-            if given is not None and not isinstance(given, str) and not _is_function(given):
+            if given is not None and not isinstance(given, str) and not is_function(given):
                 folder.add(file, given_archive(self.sparkSession, given))
                 estimator.clear(estimator.getParam(name))
         folder.complete(estimator, {})
-
-
-def _is_function(value: Any) -> bool:
-    return callable(value) and not hasattr(value, "get_weights")
 
 
 class _Reader(MLReader[Any], Generic[Saved]):
@@ -151,8 +148,13 @@ class _Reader(MLReader[Any], Generic[Saved]):
         super().__init__()
         self._kind = kind
 
-    def _load(self, path: str) -> tuple[Saved, dict[str, Any]]:
-        """Return the instance with its params, and what else was written."""
+    def load(self, path: str) -> Saved:
+        """Return what was saved.
+
+        Raises:
+            DataError: There is nothing, or a part of it is missing or was changed.
+            ConfigurationError: Something else is there, or it is of a newer version.
+        """
         path = path.rstrip("/")
         metadata = self._metadata(path)
         others = cast("dict[str, Any]", metadata["tensorsparkml"])
@@ -162,7 +164,12 @@ class _Reader(MLReader[Any], Generic[Saved]):
         if others["callables"]:
             for name, value in pickle.loads(self._file(path, _CALLABLES, others)).items():
                 instance.set(instance.getParam(name), value)
-        return instance, others
+        self._complete(instance, path, others)
+        return instance
+
+    def _complete(self, instance: Saved, path: str, others: dict[str, Any]) -> None:
+        """Give the instance what is not in its params."""
+        raise NotImplementedError
 
     def _metadata(self, path: str) -> dict[str, Any]:
         from pyspark.errors import AnalysisException
@@ -201,39 +208,21 @@ class _Reader(MLReader[Any], Generic[Saved]):
 class ModelReader(_Reader[Saved]):
     """Loads a `KerasModel`."""
 
-    def load(self, path: str) -> Saved:
-        """Return the model.
-
-        Raises:
-            DataError: There is none, or a part of it is missing or was changed.
-            ConfigurationError: Something else is there, or it is of a newer version.
-        """
-        instance, others = self._load(path)
+    def _complete(self, instance: Saved, path: str, others: dict[str, Any]) -> None:
         model = cast("KerasModel", instance)
-        model.archive = self._file(path.rstrip("/"), _MODEL, others)
+        model.archive = self._file(path, _MODEL, others)
         model.signature = Signature.from_json(others["signature"])
         model.task = None if others["task"] is None else Task[others["task"]]
         model.from_logits = others["from_logits"]
         if others["summary"] is not None:
             model._summary = TrainingSummary(**others["summary"])
-        return instance
 
 
 class EstimatorReader(_Reader[Saved]):
-    """Loads a `KerasEstimator`."""
+    """Loads a `KerasEstimator`; a Keras model in it is loaded into this process."""
 
-    def load(self, path: str) -> Saved:
-        """Return the estimator; a Keras model in it is loaded into this process.
-
-        Raises:
-            DataError: There is none, or a part of it is missing or was changed.
-            ConfigurationError: Something else is there, or it is of a newer version.
-        """
-        from tensorsparkml.ml.keras_files import load_archive
-
-        instance, others = self._load(path)
+    def _complete(self, instance: Saved, path: str, others: dict[str, Any]) -> None:
         for name, file in (("model", _MODEL), ("initialModel", _INITIAL)):
             if file in others["files"]:
-                model = load_archive(self._file(path.rstrip("/"), file, others))
+                model = load_archive(self._file(path, file, others))
                 instance.set(instance.getParam(name), model)
-        return instance

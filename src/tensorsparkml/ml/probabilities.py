@@ -14,8 +14,8 @@ _LEAST = np.finfo(np.float32).tiny  # a probability whose logarithm is finite
 
 
 @dataclass(frozen=True)
-class Logits:
-    """Logits of all classes, shape `(rows, classes)`, float64.
+class _OfOutput:
+    """What follows from a model's output.
 
     Attributes:
         binary: Whether the model has one number for two classes.
@@ -24,6 +24,11 @@ class Logits:
 
     binary: bool
     from_logits: bool
+
+
+@dataclass(frozen=True)
+class Logits(_OfOutput):
+    """Logits of all classes, shape `(rows, classes)`, float64."""
 
     def __call__(self, output: np.ndarray) -> np.ndarray:
         """Return the logits, of an output of shape `(rows,)`, `(rows, 1)` or `(rows, classes)`."""
@@ -36,16 +41,8 @@ class Logits:
 
 
 @dataclass(frozen=True)
-class Probabilities:
-    """Probabilities of all classes, shape `(rows, classes)`, float64.
-
-    Attributes:
-        binary: Whether the model has one number for two classes.
-        from_logits: Whether the model gives logits, and not probabilities.
-    """
-
-    binary: bool
-    from_logits: bool
+class Probabilities(_OfOutput):
+    """Probabilities of all classes, shape `(rows, classes)`, float64."""
 
     def __call__(self, output: np.ndarray) -> np.ndarray:
         """Return the probabilities, of an output as for `Logits`."""
@@ -62,16 +59,8 @@ class Probabilities:
 
 
 @dataclass(frozen=True)
-class Class:
-    """The number of the most probable class, shape `(rows,)`, float64.
-
-    Attributes:
-        binary: Whether the model has one number for two classes.
-        from_logits: Whether the model gives logits, and not probabilities.
-    """
-
-    binary: bool
-    from_logits: bool
+class Class(_OfOutput):
+    """The number of the most probable class, shape `(rows,)`, float64."""
 
     def __call__(self, output: np.ndarray) -> np.ndarray:
         """Return the classes, of an output as for `Logits`."""

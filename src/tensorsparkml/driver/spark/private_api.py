@@ -6,7 +6,7 @@ Every function raises `UnsupportedVersionError` if the installed Spark lacks wha
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.errors import (
@@ -105,12 +105,9 @@ def write_file(spark: SparkSession, path: str, content: bytes) -> None:
     """
     with _file_errors("write", path):
         filesystem, found = _hadoop_path(spark, path)
-        stream = filesystem.create(found)
-        try:
+        with closing(filesystem.create(found)) as stream:
             for begin in range(0, len(content), _WRITTEN_AT_ONCE):
                 stream.write(bytearray(content[begin : begin + _WRITTEN_AT_ONCE]))
-        finally:
-            stream.close()
 
 
 def read_file(spark: SparkSession, path: str) -> bytes:
@@ -121,11 +118,8 @@ def read_file(spark: SparkSession, path: str) -> bytes:
     """
     with _file_errors("read", path):
         filesystem, found = _hadoop_path(spark, path)
-        stream = filesystem.open(found)
-        try:
+        with closing(filesystem.open(found)) as stream:
             return bytes(stream.readAllBytes())
-        finally:
-            stream.close()
 
 
 _WRITTEN_AT_ONCE = 8 * 2**20  # Py4J sends each piece as text
