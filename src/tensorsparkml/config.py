@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict, cast
 
@@ -203,8 +203,13 @@ class ClusterSettings(TypedDict, total=False):
 
 def make_config(settings: ClusterSettings) -> ClusterConfig:
     """Return the configuration, or raise ConfigurationError for a setting that does not exist."""
+    check_names(settings)
+    return ClusterConfig(**cast(dict[str, Any], settings))
+
+
+def check_names(settings: Iterable[str]) -> None:
+    """Raise ConfigurationError for a setting that does not exist."""
     unknown = sorted(set(settings) - set(ClusterConfig.__dataclass_fields__))
     if unknown:
         known = ", ".join(sorted(ClusterConfig.__dataclass_fields__))
         raise ConfigurationError(f"unknown setting {', '.join(unknown)}; the settings are {known}")
-    return ClusterConfig(**cast(dict[str, Any], settings))

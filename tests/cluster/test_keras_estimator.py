@@ -8,7 +8,6 @@ from node_processes import node_processes, wait_until
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.evaluation import (
     BinaryClassificationEvaluator,
-    MulticlassClassificationEvaluator,
     RegressionEvaluator,
 )
 from pyspark.ml.feature import IndexToString, OneHotEncoder, StringIndexer, VectorAssembler
@@ -38,7 +37,8 @@ def three_classes():
     keras.utils.set_random_seed(5)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(0.1), loss)
+    rate = keras.optimizers.schedules.ExponentialDecay(0.5, decay_steps=6, decay_rate=0.5)
+    model.compile(keras.optimizers.Adam(rate), loss)
     return model
 
 
@@ -197,31 +197,26 @@ def test_a_damaged_folder_is_refused(fitted, rows, tmp_path):
 
 
 def test_strings_are_labels_and_three_classes_have_logits(rows):
+    seen = rows.withColumn("seen", F.expr("array(float(kind = 'k0'), float(kind = 'k1'))"))
     estimator = KerasEstimator(
         three_classes,
-        featuresCol="x",
+        featuresCol="seen",
         labelCol="kind",
         labels=["k1", "k0", "k2"],
         classWeights={"k1": 2.0},
-        epochs=2,
+        epochs=5,
         batchSize=100,
         seed=2,
     )
-    model = estimator.fit(rows)
+    model = estimator.fit(seen)
     assert model.numClasses == 3
-    scored = model.transform(rows)
+    scored = model.transform(seen)
     named = IndexToString(inputCol="prediction", outputCol="named").transform(scored)
+    assert named.where("named = kind").count() == ROWS
     for row in named.select("named", "probability", "rawPrediction").take(5):
         assert row.named == ["k1", "k0", "k2"][int(np.argmax(row.probability))]
         powers = np.exp(row.rawPrediction.toArray())
         np.testing.assert_allclose(row.probability, powers / powers.sum(), rtol=1e-6)
-    labelled = scored.withColumn("label", F.array_position(F.array(*map(F.lit, "102")), "kind"))
-    assert (
-        MulticlassClassificationEvaluator(labelCol="label").evaluate(
-            labelled.withColumn("label", F.lit(0.0))
-        )
-        >= 0
-    )
 
 
 def read_batches(size, ctx):

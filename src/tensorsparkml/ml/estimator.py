@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from pyspark.ml import Estimator
-from pyspark.ml.util import MLReadable, MLWritable
 
-from tensorsparkml.driver.run import run
-from tensorsparkml.driver.spark.slots import available_slots
 from tensorsparkml.errors import ConfigurationError
-from tensorsparkml.ml.fitting.fit_queue import FitQueue
-from tensorsparkml.ml.fitting.plan import FitPlan, LabelRange, ModelPlan, Refused, Trained
-from tensorsparkml.ml.fitting.rows import WEIGHT, Columns, RowsOfFit, features_of
+from tensorsparkml.ml.columns import features_of
+from tensorsparkml.ml.fitting.plan import FitPlan, ModelPlan, Refused, Trained
+from tensorsparkml.ml.fitting.rows import WEIGHT, Columns
+from tensorsparkml.ml.fitting.run_fit import RowSets, row_sets, run_fit
 from tensorsparkml.ml.fitting.search import FitInGroups
 from tensorsparkml.ml.fitting.training import train_all
-from tensorsparkml.ml.keras_files import given_archive
+from tensorsparkml.ml.keras_files import given_archive, load_archive
 from tensorsparkml.ml.model import KerasModel
 from tensorsparkml.ml.param_checks import is_function
 from tensorsparkml.ml.params import TrainingParams
-from tensorsparkml.ml.persistence import EstimatorReader, EstimatorWriter
+from tensorsparkml.ml.persistence import NewFolder, Saveable, SavedFolder
 from tensorsparkml.ml.summary import TrainingSummary
 from tensorsparkml.program.pickling import pickled
 
@@ -28,10 +26,11 @@ if TYPE_CHECKING:
     from pyspark.ml.param import Param
     from pyspark.sql import DataFrame
 
-_queue = FitQueue()
+# The files of Keras models that are params.
+_FILES = {"model": "model.keras", "initialModel": "initial.keras"}
 
 
-class KerasEstimator(TrainingParams, Estimator[KerasModel], MLWritable, MLReadable[Any]):
+class KerasEstimator(TrainingParams, Saveable, Estimator[KerasModel]):
     """Trains a Keras model on the executors.
 
     ```python
@@ -70,14 +69,20 @@ class KerasEstimator(TrainingParams, Estimator[KerasModel], MLWritable, MLReadab
         estimators = [self.copy(dict(each)) for each in paramMaps]
         return FitInGroups(estimators, lambda group: fit_together(dataset, group))
 
-    def write(self) -> EstimatorWriter:
-        """Return what saves this estimator."""
-        return EstimatorWriter(self)
+    def save_content(self, folder: NewFolder) -> dict[str, Any]:
+        """Write Keras models among the params; see `Saveable`."""
+        for name, file in _FILES.items():
+            given = self.value(name)
+            if given is not None and not isinstance(given, str) and not is_function(given):
+                folder.add(file, given_archive(folder.spark, given))
+                self.clear(self.getParam(name))
+        return {}
 
-    @classmethod
-    def read(cls) -> EstimatorReader[Self]:
-        """Return what loads a saved estimator."""
-        return EstimatorReader(cls)
+    def load_content(self, folder: SavedFolder) -> None:
+        """Load Keras models into this process; see `Saveable`."""
+        for name, file in _FILES.items():
+            if file in folder.files:
+                self.setParams(**{name: load_archive(folder.file(file))})
 
     def _fit(self, dataset: DataFrame) -> KerasModel:
         [model] = fit_together(dataset, [self])
@@ -105,34 +110,9 @@ def fit_together(dataset: DataFrame, estimators: Sequence[KerasEstimator]) -> li
     for each in estimators:
         _check(each)
     columns = first.columns()
-    rows = RowsOfFit(dataset, columns)
-    labels = rows.check()
-    seed = first.value("seed")
-    train, validation = rows.split(first.value("validationFraction"), seed)
-    if (given := first.value("validationData")) is not None:
-        others = RowsOfFit(given, columns.without_indicator)
-        others.check(validation=True)
-        validation, _ = others.split(None, None)
-    plans = [
-        _plan(each, dataset, columns, labels, rows.weighted, validation is not None)
-        for each in estimators
-    ]
-    spark, workers = dataset.sparkSession, first.value("numWorkers")
-    settings = {"num_workers": workers, **(first.value("clusterSettings") or {})}
-    direct = validation is None and seed is None
-    if not direct:  # jobs feed the nodes, for which those of other fits may leave no slot
-        settings.setdefault("slots", "release")
-    with _queue.turn(first.uid, workers, available_slots(spark, workers)):
-        found = run(
-            train_all,
-            plans,
-            spark=spark,
-            data=train,
-            validation=validation,
-            shuffle=first.value("shuffle"),
-            seed=seed,
-            **settings,
-        )
+    rows = row_sets(dataset, columns, first)
+    plans = [_plan(each, dataset, columns, rows) for each in estimators]
+    found = run_fit(train_all, plans, rows, first)
     reports = found.reports
     counts = [reports[name].rows if name in reports else 0 for name in ("train", "validation")]
     if isinstance(last := found[0][-1], Refused):
@@ -163,18 +143,14 @@ def _check(estimator: KerasEstimator) -> None:
             f"batchSize is {size}, which is no multiple of numWorkers, {workers}; it is the number "
             f"of rows of a step over all workers, such as {max(1, size // workers) * workers}"
         )
-    ways = ("validationFraction", "validationIndicatorCol", "validationData")
-    if len(given := [name for name in ways if estimator.value(name) is not None]) > 1:
-        raise ConfigurationError(f"{' and '.join(given)} are set; one of them is enough")
+    estimator.check_fit()
 
 
 def _plan(
     estimator: KerasEstimator,
     dataset: DataFrame,
     columns: Columns,
-    labels: LabelRange | None,
-    weighted: bool,
-    validates: bool,
+    rows: RowSets,
 ) -> FitPlan:
     model, arguments = estimator.value("model"), estimator.value("modelArgs") or {}
     function = model if is_function(model) else None
@@ -196,9 +172,9 @@ def _plan(
         ),
         features=columns.features,
         label=columns.label,
-        weight=WEIGHT if weighted else None,
-        validates=validates,
-        labels=labels,
+        weight=WEIGHT if rows.weighted else None,
+        validates=rows.validation is not None,
+        labels=rows.labels,
         epochs=estimator.value("epochs"),
         batch_size=estimator.value("batchSize"),
         seed=estimator.value("seed"),

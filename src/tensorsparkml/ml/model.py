@@ -7,18 +7,17 @@ import json
 from typing import TYPE_CHECKING, Any, Self
 
 from pyspark.ml import Model
-from pyspark.ml.util import MLReadable, MLWritable
 
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.inference.models.signature import Signature
 from tensorsparkml.inference.models.source import KerasArchive, Kind, ModelSource
 from tensorsparkml.inference.outputs import VECTOR, Output
 from tensorsparkml.inference.predictor import Predictor
+from tensorsparkml.ml.columns import features_of, numbers_of
 from tensorsparkml.ml.fitting.plan import Task, Trained
-from tensorsparkml.ml.fitting.rows import features_of
 from tensorsparkml.ml.keras_files import ArchivedModel, load_archive
 from tensorsparkml.ml.params import PredictionParams
-from tensorsparkml.ml.persistence import ModelReader, ModelWriter
+from tensorsparkml.ml.persistence import NewFolder, Saveable, SavedFolder
 from tensorsparkml.ml.probabilities import Class, Logits, Probabilities
 from tensorsparkml.ml.summary import TrainingSummary
 from tensorsparkml.program.pickling import pickled
@@ -27,7 +26,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-class KerasModel(PredictionParams, ArchivedModel, Model, MLWritable, MLReadable[Any]):
+_FILE = "model.keras"
+
+
+class KerasModel(PredictionParams, ArchivedModel, Saveable, Model):
     """A trained Keras model, which adds its predictions to DataFrames.
 
     A classifier adds `predictionCol`, `probabilityCol` and `rawPredictionCol`, as those of Spark
@@ -116,14 +118,24 @@ class KerasModel(PredictionParams, ArchivedModel, Model, MLWritable, MLReadable[
         )
         return Predictor(source, self.signature, (), spark, None)
 
-    def write(self) -> ModelWriter:
-        """Return what saves this model."""
-        return ModelWriter(self)
+    def save_content(self, folder: NewFolder) -> dict[str, Any]:
+        """Write the model and what is known of it; see `Saveable`."""
+        folder.add(_FILE, self.archive)
+        return {
+            "signature": self.signature.to_json(),
+            "task": None if self.task is None else self.task.name,
+            "from_logits": self.from_logits,
+            "summary": self.summary.to_json() if self.hasSummary else None,
+        }
 
-    @classmethod
-    def read(cls) -> ModelReader[Self]:
-        """Return what loads a saved model."""
-        return ModelReader(cls)
+    def load_content(self, folder: SavedFolder) -> None:
+        """Take the model and what is known of it; see `Saveable`."""
+        found = folder.others
+        self.archive = folder.file(_FILE)
+        self.signature = Signature.from_json(found["signature"])
+        self.task = None if found["task"] is None else Task[found["task"]]
+        self.from_logits = found["from_logits"]
+        self._summary = TrainingSummary(**found["summary"]) if found["summary"] else None
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         features = features_of(self.value("inputs"), self.getFeaturesCol())
@@ -147,8 +159,7 @@ class KerasModel(PredictionParams, ArchivedModel, Model, MLWritable, MLReadable[
         [spec] = specs
         column = self.getPredictionCol()
         if self.task is Task.REGRESSION:
-            single = spec.row_shape in ((), (1,))
-            return {column: Output(spec.name, type="double" if single else None)}
+            return {column: numbers_of(spec)}
         how = (self.task is Task.BINARY, self.from_logits)
         wanted = {
             self.getRawPredictionCol(): Output(spec.name, VECTOR, function=Logits(*how)),

@@ -10,12 +10,18 @@ from numbers import Real
 from typing import Any
 
 from tensorsparkml.checks import as_list, function, named, path, refuse, several, shown, text
-from tensorsparkml.config import make_config
+from tensorsparkml.config import check_names, make_config
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.ml.keras_files import ArchivedModel
 
-_OF_ESTIMATORS = {"num_workers": "numWorkers"}
-_NOT_FOR_ESTIMATORS = ("num_ps", "between_graph", "main_on_ps", "evaluator", "driver_ps_nodes")
+_NOT_FOR_KERAS = (
+    "num_ps",
+    "between_graph",
+    "main_on_ps",
+    "evaluator",
+    "driver_ps_nodes",
+    "legacy_keras",
+)
 
 
 def is_keras_model(value: Any) -> bool:
@@ -93,11 +99,16 @@ def fraction(name: str, value: Any) -> float:
     return float(value)
 
 
-def data_frame(name: str, value: Any) -> Any:
-    """Check for a DataFrame that is not a stream."""
+def is_data_frame(value: Any) -> bool:
+    """Return whether a value is a DataFrame."""
     from pyspark.sql import DataFrame
 
-    if not isinstance(value, DataFrame) or value.isStreaming:
+    return isinstance(value, DataFrame)
+
+
+def data_frame(name: str, value: Any) -> Any:
+    """Check for a DataFrame that is not a stream."""
+    if not is_data_frame(value) or value.isStreaming:
         refuse(name, "a DataFrame that is not a stream", value)
     return value
 
@@ -135,14 +146,20 @@ def callbacks(name: str, value: Any) -> Any:
 def cluster_settings(name: str, value: Any) -> dict[str, Any]:
     """Check for fields of `ClusterConfig` that are left to the user."""
     found: dict[str, Any] = named(lambda _, each: each)(name, value)
-    for key, own in _OF_ESTIMATORS.items():
-        if key in found:
-            raise ConfigurationError(f"{name} has {key!r}; set the param {own} instead")
-    for key in _NOT_FOR_ESTIMATORS:
+    if "num_workers" in found:
+        raise ConfigurationError(f"{name} has 'num_workers'; set the param numWorkers instead")
+    check_names(found)
+    return found
+
+
+def cluster_settings_for_keras(name: str, value: Any) -> dict[str, Any]:
+    """Check for fields of `ClusterConfig` that are left to the user of a `KerasEstimator`."""
+    found = cluster_settings(name, value)
+    for key in _NOT_FOR_KERAS:
         if found.get(key):
             raise ConfigurationError(
-                f"{name} has {key!r}, but an estimator trains on workers alone; use tsm.run with a "
-                "main function of your own"
+                f"{name} has {key!r}, but KerasEstimator trains models of Keras 3 on workers "
+                "alone; use TFEstimator, with a main function of your own"
             )
     make_config(found)  # type: ignore[arg-type]  # checks the fields
     return found

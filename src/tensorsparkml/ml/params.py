@@ -7,7 +7,7 @@ PySpark's own stages inherit from `Params` has underscores; this is the only mod
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pyspark.ml.param import Param, Params
 from pyspark.ml.param.shared import (
@@ -20,11 +20,14 @@ from pyspark.ml.param.shared import (
     HasWeightCol,
 )
 
-from tensorsparkml.checks import Check, integer, named, path, refuse, switch
+from tensorsparkml.checks import Check, integer, named, path, refuse, switch, text
+from tensorsparkml.config import ClusterSettings, make_config
+from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.ml.param_checks import (
     callbacks,
     classes,
     cluster_settings,
+    cluster_settings_for_keras,
     column_names,
     data_frame,
     fraction,
@@ -99,6 +102,13 @@ class ModelParams(CheckedParams, HasFeaturesCol, HasPredictionCol):
         column_names,
     )
 
+    customObjects: Param[Mapping[str, Any]] = param(
+        "customObjects",
+        "classes and functions that the Keras model needs, by the names under which they are "
+        "registered",
+        named(lambda name, value: value),
+    )
+
     def setFeaturesCol(self, value: str) -> Self:
         """Set the column of the model's only input."""
         return self.setParams(featuresCol=value)
@@ -108,8 +118,18 @@ class ModelParams(CheckedParams, HasFeaturesCol, HasPredictionCol):
         return self.setParams(predictionCol=value)
 
 
-class FitParams(CheckedParams):
-    """How the nodes of a fit run."""
+class SavedModelParams(ModelParams):
+    """What `TFEstimator` and `TFModel` have in common."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._setDefault(signature="serving_default")
+
+    signature: Param[str] = param("signature", "name of the signature of a SavedModel", text)
+
+
+class FitParams(CheckedParams, HasValidationIndicatorCol):
+    """How the nodes of a fit run, and which rows they get."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,6 +146,32 @@ class FitParams(CheckedParams):
         "further settings of the nodes: fields of tsm.ClusterConfig",
         cluster_settings,
     )
+    validationFraction: Param[float] = param(
+        "validationFraction", "part of the rows to validate with, chosen at random", fraction
+    )
+    validationData: Param[Any] = param(
+        "validationData", "a DataFrame of rows to validate with", data_frame
+    )
+
+    def setValidationIndicatorCol(self, value: str) -> Self:
+        """Set the boolean column that is true for rows to validate with."""
+        return self.setParams(validationIndicatorCol=value)
+
+    def check_fit(self) -> None:
+        """Check that the params of this class go together.
+
+        Raises:
+            ConfigurationError: They do not.
+        """
+        ways = ("validationFraction", "validationIndicatorCol", "validationData")
+        if len(given := [name for name in ways if self.value(name) is not None]) > 1:
+            raise ConfigurationError(f"{' and '.join(given)} are set; one of them is enough")
+        make_config(self.settings())
+
+    def settings(self) -> ClusterSettings:
+        """Return the settings of the nodes."""
+        others = self.value("clusterSettings") or {}
+        return cast("ClusterSettings", {"num_workers": self.value("numWorkers"), **others})
 
 
 class PredictionParams(ModelParams, HasProbabilityCol, HasRawPredictionCol):
@@ -135,12 +181,6 @@ class PredictionParams(ModelParams, HasProbabilityCol, HasRawPredictionCol):
         "labels",
         "the values of labelCol that the model's classes 0, 1, … stand for, such as strings",
         classes,
-    )
-    customObjects: Param[Mapping[str, Any]] = param(
-        "customObjects",
-        "classes and functions that the Keras model needs, by the names under which they are "
-        "registered",
-        named(lambda name, value: value),
     )
 
     def setProbabilityCol(self, value: str) -> Self:
@@ -152,9 +192,7 @@ class PredictionParams(ModelParams, HasProbabilityCol, HasRawPredictionCol):
         return self.setParams(rawPredictionCol=value)
 
 
-class TrainingParams(
-    PredictionParams, FitParams, HasLabelCol, HasWeightCol, HasValidationIndicatorCol
-):
+class TrainingParams(PredictionParams, FitParams, HasLabelCol, HasWeightCol):
     """The params of `KerasEstimator`."""
 
     def __init__(self) -> None:
@@ -189,11 +227,10 @@ class TrainingParams(
     classWeights: Param[Mapping[Any, float]] = param(
         "classWeights", "weights of rows by the value of their label", weights_of_classes
     )
-    validationFraction: Param[float] = param(
-        "validationFraction", "part of the rows to validate with, chosen at random", fraction
-    )
-    validationData: Param[Any] = param(
-        "validationData", "a DataFrame of rows to validate with", data_frame
+    clusterSettings: Param[Mapping[str, Any]] = param(
+        "clusterSettings",
+        "further settings of the nodes: fields of tsm.ClusterConfig",
+        cluster_settings_for_keras,
     )
     batchSize: Param[int] = param(
         "batchSize",
@@ -228,7 +265,3 @@ class TrainingParams(
     def setWeightCol(self, value: str) -> Self:
         """Set the column of the rows' weights."""
         return self.setParams(weightCol=value)
-
-    def setValidationIndicatorCol(self, value: str) -> Self:
-        """Set the boolean column that is true for rows to validate with."""
-        return self.setParams(validationIndicatorCol=value)

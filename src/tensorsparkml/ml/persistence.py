@@ -1,6 +1,6 @@
 """Estimators and models in folders, in the layout of Spark ML.
 
-`metadata/` has JSON, written and read by Spark. Beside it are `model.keras`, and
+`metadata/` has JSON, written and read by Spark. Beside it are the files of the model, and
 `callables.pickle` with the user's own functions, classes and callbacks, where there are any.
 """
 
@@ -9,38 +9,44 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
-from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReader, MLWriter
+from pyspark.ml.util import (
+    DefaultParamsReader,
+    DefaultParamsWriter,
+    MLReadable,
+    MLReader,
+    MLWritable,
+    MLWriter,
+)
 
 from tensorsparkml._version import __version__
 from tensorsparkml.driver.spark.private_api import path_exists, read_file, write_file
 from tensorsparkml.errors import ConfigurationError, DataError
-from tensorsparkml.inference.models.signature import Signature
-from tensorsparkml.ml.fitting.plan import Task
-from tensorsparkml.ml.keras_files import given_archive, load_archive
-from tensorsparkml.ml.param_checks import is_function
+from tensorsparkml.ml.param_checks import is_data_frame
 from tensorsparkml.ml.params import CheckedParams
-from tensorsparkml.ml.summary import TrainingSummary
 from tensorsparkml.program.pickling import pickled
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from tensorsparkml.ml.estimator import KerasEstimator
-    from tensorsparkml.ml.model import KerasModel
-
-Saved = TypeVar("Saved", bound=CheckedParams)
-
 FORMAT = 1  # of the folders; a newer one is refused
-_MODEL, _INITIAL, _CALLABLES = "model.keras", "initial.keras", "callables.pickle"
+_CALLABLES = "callables.pickle"
 
 
-class _Folder:
-    """A folder that is written: files first, and at last the metadata, without which it is none."""
+class NewFolder:
+    """A folder that is written: files first, and at last the metadata, without which it is none.
+
+    Args:
+        spark: The session.
+        path: The folder, on any filesystem that Spark knows.
+
+    Raises:
+        ConfigurationError: It exists.
+    """
 
     def __init__(self, spark: SparkSession, path: str) -> None:
-        self._spark, self._path = spark, path.rstrip("/")
+        self.spark, self._path = spark, path.rstrip("/")
         self._digests: dict[str, str] = {}
         if path_exists(spark, path):
             raise ConfigurationError(
@@ -49,7 +55,7 @@ class _Folder:
 
     def add(self, name: str, content: bytes) -> None:
         """Write a file."""
-        write_file(self._spark, f"{self._path}/{name}", content)
+        write_file(self.spark, f"{self._path}/{name}", content)
         self._digests[name] = hashlib.sha256(content).hexdigest()
 
     def complete(self, instance: CheckedParams, others: dict[str, Any]) -> None:
@@ -77,7 +83,7 @@ class _Folder:
             }
         }
         DefaultParamsWriter.saveMetadata(
-            instance, self._path, self._spark, extraMetadata=extra, paramMap=written
+            instance, self._path, self.spark, extraMetadata=extra, paramMap=written
         )
 
 
@@ -96,87 +102,59 @@ def _functions(value: Any) -> list[Any]:
     return [value]
 
 
-class ModelWriter(MLWriter):
-    """Saves a `KerasModel`."""
+class SavedFolder:
+    """A folder that was written.
 
-    def __init__(self, instance: KerasModel) -> None:
-        super().__init__()
-        self._instance = instance
+    Args:
+        spark: The session.
+        path: The folder.
+        kind: Name of the class that was saved.
 
-    def saveImpl(self, path: str) -> None:  # Spark's name
-        """Write the folder."""
-        model = self._instance
-        folder = _Folder(self.sparkSession, path)
-        folder.add(_MODEL, model.archive)
-        others = {
-            "signature": model.signature.to_json(),
-            "task": None if model.task is None else model.task.name,
-            "from_logits": model.from_logits,
-            "summary": model.summary.to_json() if model.hasSummary else None,
-        }
-        folder.complete(model, others)
+    Attributes:
+        path: The folder.
+        metadata: What Spark has written.
+        others: What this library has added to it.
 
+    Raises:
+        DataError: There is nothing, or only a part of it.
+        ConfigurationError: Something else is there, or it is of a newer version.
+    """
 
-class EstimatorWriter(MLWriter):
-    """Saves a `KerasEstimator`."""
+    def __init__(self, spark: SparkSession, path: str, kind: str) -> None:
+        self._spark, self.path = spark, path.rstrip("/")
+        self.metadata = self._read(kind)
+        self.others = cast("dict[str, Any]", self.metadata["tensorsparkml"])
 
-    def __init__(self, instance: KerasEstimator) -> None:
-        super().__init__()
-        self._instance = instance
+    @property
+    def files(self) -> list[str]:
+        """Names of the files."""
+        return list(self.others["files"])
 
-    def saveImpl(self, path: str) -> None:  # Spark's name
-        """Write the folder."""
-        estimator = self._instance.copy()
-        if estimator.value("validationData") is not None:
-            raise ConfigurationError(
-                "validationData is a DataFrame, which cannot be saved; use validationIndicatorCol, "
-                "or clear it: estimator.clear(estimator.validationData)"
-            )
-        folder = _Folder(self.sparkSession, path)
-        for name, file in (("model", _MODEL), ("initialModel", _INITIAL)):
-            given = estimator.value(name)
-            if given is not None and not isinstance(given, str) and not is_function(given):
-                folder.add(file, given_archive(self.sparkSession, given))
-                estimator.clear(estimator.getParam(name))
-        folder.complete(estimator, {})
-
-
-class _Reader(MLReader[Any], Generic[Saved]):
-    """Loads what `_Folder` wrote."""
-
-    def __init__(self, kind: type[Saved]) -> None:
-        super().__init__()
-        self._kind = kind
-
-    def load(self, path: str) -> Saved:
-        """Return what was saved.
+    def file(self, name: str) -> bytes:
+        """Return the content of a file.
 
         Raises:
-            DataError: There is nothing, or a part of it is missing or was changed.
-            ConfigurationError: Something else is there, or it is of a newer version.
+            DataError: It is missing, or was changed.
         """
-        path = path.rstrip("/")
-        metadata = self._metadata(path)
-        others = cast("dict[str, Any]", metadata["tensorsparkml"])
-        instance = self._kind()
-        instance.take_uid(metadata["uid"])
-        DefaultParamsReader.getAndSetParams(cast("Any", instance), metadata)
-        if others["callables"]:
-            for name, value in pickle.loads(self._file(path, _CALLABLES, others)).items():
-                instance.set(instance.getParam(name), value)
-        self._complete(instance, path, others)
-        return instance
+        content = read_file(self._spark, f"{self.path}/{name}")
+        if hashlib.sha256(content).hexdigest() != self.others["files"].get(name):
+            raise DataError(
+                f"{self.path}/{name} is not the file that was saved, or not all of it; save it "
+                "again"
+            )
+        return content
 
-    def _complete(self, instance: Saved, path: str, others: dict[str, Any]) -> None:
-        """Give the instance what is not in its params."""
-        raise NotImplementedError
+    def callables(self) -> dict[str, Any]:
+        """Return the values of params that were pickled, by their names."""
+        found: dict[str, Any] = {}
+        return pickle.loads(self.file(_CALLABLES)) if self.others["callables"] else found
 
-    def _metadata(self, path: str) -> dict[str, Any]:
+    def _read(self, kind: str) -> dict[str, Any]:
         from pyspark.errors import AnalysisException
 
-        kind = self._kind.__name__
+        path = self.path
         try:
-            found: dict[str, Any] = DefaultParamsReader.loadMetadata(path, self.sparkSession)
+            found: dict[str, Any] = DefaultParamsReader.loadMetadata(path, self._spark)
         except AnalysisException as error:
             raise DataError(
                 f"there is no {kind} in {path}, or not all of it: {error.getCondition()}"
@@ -196,33 +174,76 @@ class _Reader(MLReader[Any], Generic[Saved]):
             )
         return found
 
-    def _file(self, path: str, name: str, others: dict[str, Any]) -> bytes:
-        content = read_file(self.sparkSession, f"{path}/{name}")
-        if hashlib.sha256(content).hexdigest() != others["files"].get(name):
-            raise DataError(
-                f"{path}/{name} is not the file that was saved, or not all of it; save it again"
-            )
-        return content
+
+class Saveable(CheckedParams, MLWritable, MLReadable[Any]):
+    """An estimator or a model that can be saved."""
+
+    def write(self) -> StageWriter:
+        """Return what saves it.
+
+        Raises:
+            ConfigurationError: One of its params is a DataFrame.
+        """
+        for name, value in self.values_set().items():
+            if is_data_frame(value):
+                raise ConfigurationError(
+                    f"{name} is a DataFrame, which cannot be saved; clear it: "
+                    f"setParams({name}=None)"
+                )
+        return StageWriter(self)
+
+    @classmethod
+    def read(cls) -> StageReader[Self]:
+        """Return what loads a saved one."""
+        return StageReader(cls)
+
+    def save_content(self, folder: NewFolder) -> dict[str, Any]:
+        """Write what is not in the params; called on a copy, whose params it may clear.
+
+        Returns:
+            What the metadata is to have besides, as JSON has it.
+        """
+        return {}
+
+    def load_content(self, folder: SavedFolder) -> None:
+        """Take back what `save_content` has written."""
 
 
-class ModelReader(_Reader[Saved]):
-    """Loads a `KerasModel`."""
-
-    def _complete(self, instance: Saved, path: str, others: dict[str, Any]) -> None:
-        model = cast("KerasModel", instance)
-        model.archive = self._file(path, _MODEL, others)
-        model.signature = Signature.from_json(others["signature"])
-        model.task = None if others["task"] is None else Task[others["task"]]
-        model.from_logits = others["from_logits"]
-        if others["summary"] is not None:
-            model._summary = TrainingSummary(**others["summary"])
+Stage = TypeVar("Stage", bound=Saveable)
 
 
-class EstimatorReader(_Reader[Saved]):
-    """Loads a `KerasEstimator`; a Keras model in it is loaded into this process."""
+class StageWriter(MLWriter):
+    """Saves an estimator or a model."""
 
-    def _complete(self, instance: Saved, path: str, others: dict[str, Any]) -> None:
-        for name, file in (("model", _MODEL), ("initialModel", _INITIAL)):
-            if file in others["files"]:
-                model = load_archive(self._file(path, file, others))
-                instance.set(instance.getParam(name), model)
+    def __init__(self, instance: Saveable) -> None:
+        super().__init__()
+        self._instance = instance
+
+    def saveImpl(self, path: str) -> None:  # Spark's name
+        """Write the folder."""
+        written = self._instance.copy()
+        folder = NewFolder(self.sparkSession, path)
+        folder.complete(written, written.save_content(folder))
+
+
+class StageReader(MLReader[Any], Generic[Stage]):
+    """Loads what `StageWriter` has saved."""
+
+    def __init__(self, kind: type[Stage]) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def load(self, path: str) -> Stage:
+        """Return what was saved.
+
+        Raises:
+            DataError: There is nothing, or a part of it is missing or was changed.
+            ConfigurationError: Something else is there, or it is of a newer version.
+        """
+        folder = SavedFolder(self.sparkSession, path, self._kind.__name__)
+        instance = self._kind()
+        instance.take_uid(folder.metadata["uid"])
+        DefaultParamsReader.getAndSetParams(cast("Any", instance), folder.metadata)
+        instance.setParams(**folder.callables())
+        instance.load_content(folder)
+        return instance

@@ -3,7 +3,7 @@
 import pytest
 
 from tensorsparkml.errors import ConfigurationError
-from tensorsparkml.ml import KerasEstimator
+from tensorsparkml.ml import KerasEstimator, TFEstimator
 from tensorsparkml.ml.estimator import _check
 
 
@@ -43,7 +43,8 @@ REFUSED = {
     "customObjects": [([1], "a dict")],
     "clusterSettings": [
         ({"num_workers": 2}, "set the param numWorkers"),
-        ({"num_ps": 1}, "on workers alone"),
+        ({"num_ps": 1}, "on workers alone; use TFEstimator"),
+        ({"legacy_keras": True}, "models of Keras 3"),
         ({"nodes": 1}, "unknown setting nodes"),
         ({"slots": "some"}, "slots must be"),
     ],
@@ -106,3 +107,31 @@ def test_a_copy_has_params_of_its_own():
 def test_params_that_do_not_go_together(params, message):
     with pytest.raises(ConfigurationError, match=message):
         _check(KerasEstimator(**params))
+
+
+# Beside those that `KerasEstimator` has, too.
+REFUSED_FOR_PROGRAMS = {
+    "main": [(3, "a function")],
+    "columns": [([], "non-empty"), ("a", "list of different names"), (["a", "a"], "different")],
+    "signature": [("", "non-empty"), (3, "non-empty")],
+    "clusterSettings": [
+        ({"num_workers": 2}, "set the param numWorkers"),
+        ({"nodes": 1}, "unknown setting nodes"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [(name, *case) for name, cases in REFUSED_FOR_PROGRAMS.items() for case in cases],
+)
+def test_a_wrong_value_of_a_program_is_refused_when_it_is_set(name, value, message):
+    with pytest.raises(ConfigurationError, match=message):
+        TFEstimator(**{name: value})
+
+
+def test_the_nodes_of_a_program_are_the_users_choice():
+    estimator = TFEstimator(build, numWorkers=2)
+    estimator.setParams(clusterSettings={"num_ps": 1, "legacy_keras": True})
+    estimator.check_fit()
+    assert estimator.settings() == {"num_workers": 2, "num_ps": 1, "legacy_keras": True}

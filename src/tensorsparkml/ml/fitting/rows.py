@@ -31,7 +31,8 @@ class Columns:
 
     Attributes:
         features: The columns of the model's inputs.
-        label: The column of labels, or columns by the names of the model's outputs.
+        label: The column of labels, or columns by the names of the model's outputs; none where
+            a program of the user's own reads them.
         weight: The column of weights, or None.
         indicator: The column that is true for rows to validate with, or None.
         labels: The values that the classes 0, 1, … stand for, or None.
@@ -62,6 +63,11 @@ class Columns:
         """Names of all columns that are read."""
         others = [each for each in (self.weight, self.indicator) if each is not None]
         return list(dict.fromkeys([*self.feature_names, *self.label_names, *others]))
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether the values of some columns are checked before nodes start."""
+        return bool(self.label_names) or self.weight is not None or self.indicator is not None
 
     @property
     def without_indicator(self) -> Columns:
@@ -301,17 +307,3 @@ def _is_number(type_: DataType) -> bool:
 
 def _text(type_: DataType) -> str:
     return type_.simpleString()
-
-
-def features_of(inputs: Mapping[str, Any] | None, features_col: str) -> Features:
-    """Return the columns of a model's inputs, from the params.
-
-    Args:
-        inputs: Columns by the names of the inputs, or None.
-        features_col: The column of the only input.
-    """
-    if inputs is None:
-        return features_col
-    found = {name: each if isinstance(each, str) else Matrix(each) for name, each in inputs.items()}
-    # Keras numbers inputs that have no name, so that of a single one does not matter.
-    return found if len(found) > 1 else next(iter(found.values()))
