@@ -26,6 +26,7 @@ from benchmarks import (
     many_nodes,
     read_parquet,
     shutdown,
+    spark_ml,
     tensorflowonspark,
     training,
 )
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Run] = {
     "many_columns": many_columns.run,
     "predictions": predictions.run,
     "read_parquet": read_parquet.run,
+    "spark_ml": spark_ml.run,
     "training_steps": training.run_steps,
     "startup": training.run_start,
     "shutdown": shutdown.run,

@@ -103,6 +103,26 @@ class AtMostLonger:
 
 
 @dataclass(frozen=True)
+class AtMost:
+    """At most so many times the other's seconds."""
+
+    ratio: float
+
+    @property
+    def wanted(self) -> str:
+        """In words."""
+        return f"≤ {self.ratio:g} x"
+
+    def found(self, ours: Series, theirs: Series) -> str:
+        """The ratio of the medians, rounded up."""
+        return f"{-_floor(-ours.median / theirs.median * 1000) / 1000:.3f} x"
+
+    def reached(self, ours: Series, theirs: Series) -> bool:
+        """Whether it is enough."""
+        return ours.median / theirs.median <= self.ratio
+
+
+@dataclass(frozen=True)
 class Under:
     """Less than so much, whatever the other has."""
 

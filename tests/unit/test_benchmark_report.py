@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from benchmarks.report import (
     AtLeast,
+    AtMost,
     AtMostLonger,
     Comparison,
     Series,
@@ -44,6 +45,8 @@ def test_numbers_have_three_digits_or_more(value, text):
         (AtMostLonger(2), seconds(5.0), seconds(3.0), True, "+ 2.00 s", "≤ + 2 s"),
         (AtMostLonger(2), seconds(5.1), seconds(3.0), False, "+ 2.10 s", "≤ + 2 s"),
         (AtMostLonger(2), seconds(3.0), seconds(3.5), True, "- 0.50 s", "≤ + 2 s"),
+        (AtMost(1.05), seconds(10.5), seconds(10.0), True, "1.050 x", "≤ 1.05 x"),
+        (AtMost(1.05), seconds(10.501), seconds(10.0), False, "1.051 x", "≤ 1.05 x"),
         (Under(1), seconds(0.9), seconds(5.4), True, "0.90 s", "< 1 s"),
         (Under(1), seconds(1.0), seconds(5.4), False, "1.00 s", "< 1 s"),
     ],

@@ -106,8 +106,8 @@ def write_file(spark: SparkSession, path: str, content: bytes) -> None:
     with _file_errors("write", path):
         filesystem, found = _hadoop_path(spark, path)
         with closing(filesystem.create(found)) as stream:
-            for begin in range(0, len(content), _WRITTEN_AT_ONCE):
-                stream.write(bytearray(content[begin : begin + _WRITTEN_AT_ONCE]))
+            for begin in range(0, len(content), _AT_ONCE):
+                stream.write(bytearray(content[begin : begin + _AT_ONCE]))
 
 
 def read_file(spark: SparkSession, path: str) -> bytes:
@@ -119,10 +119,10 @@ def read_file(spark: SparkSession, path: str) -> bytes:
     with _file_errors("read", path):
         filesystem, found = _hadoop_path(spark, path)
         with closing(filesystem.open(found)) as stream:
-            return bytes(stream.readAllBytes())
+            return b"".join(iter(lambda: bytes(stream.readNBytes(_AT_ONCE)), b""))
 
 
-_WRITTEN_AT_ONCE = 8 * 2**20  # Py4J sends each piece as text
+_AT_ONCE = 8 * 2**20  # bytes; Py4J sends each piece as text
 
 
 @contextmanager
