@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tensorsparkml as tsm
 from tensorflowonspark.arguments import gpus_of, session_of
 from tensorflowonspark.TFSparkNode import TFNodeContext, call, default_fs
+from tensorsparkml.program.naming import function_name
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -51,6 +52,7 @@ class Instance:
     def __init__(self, map_fn: Callable[[Any, Any], Any]) -> None:
         self._map_fn = map_fn
         self.__module__ = getattr(map_fn, "__module__", None) or __name__  # as in Program
+        self.__name__ = function_name(map_fn)
 
     def __call__(self, args: tuple[int, int, Any], context: tsm.Context) -> None:
         """Run it."""

@@ -12,6 +12,7 @@ from tensorflowonspark import TFNode
 from tensorflowonspark.feeds import COLUMN, Incoming
 from tensorflowonspark.nodes import NodeNames
 from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.program.naming import function_name
 
 if TYPE_CHECKING:
     from tensorsparkml import Context
@@ -131,6 +132,7 @@ class Program:
         self._release_port = release_port
         # So that a function of a module that executors lack is sent by value.
         self.__module__ = getattr(map_fun, "__module__", None) or __name__
+        self.__name__ = function_name(map_fun)  # for messages
 
     def __call__(self, tf_args: Any, context: Context) -> None:
         """Run it."""

@@ -62,7 +62,7 @@ def test_a_fit_that_was_cut_off_goes_on_where_it_was(rows, tmp_path):
         checkpointDir=str(tmp_path / "state"),
         callbacks=fails_at(1, str(tmp_path / "failed")),
     )
-    with pytest.raises(errors.MainError, match="cut off"):
+    with pytest.raises(errors.MainError, match="fit raised OSError: cut off"):
         estimator.fit(two)
     assert (tmp_path / "state" / "history.json").exists()
     model = estimator.fit(two)

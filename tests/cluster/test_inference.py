@@ -154,7 +154,7 @@ def test_main_replies_what_the_schema_does_not_say(spark):
 @pytest.mark.full
 def test_main_returns_in_the_middle(spark):
     with (
-        pytest.raises(errors.InferenceError, match=r"main of .* returned while Spark still asked"),
+        pytest.raises(errors.InferenceError, match=r"returned on .* while Spark still asked"),
         tsm.Cluster(stop_in_the_middle, spark=spark, num_workers=2) as cluster,
     ):
         cluster.inference(spark.range(0, 1000, 1, 2)).collect()

@@ -231,7 +231,7 @@ def fail_while_asked(args, ctx):
 def test_a_failure_of_an_inference_leaves_the_application_usable(spark):
     failing = fed(spark, fail_while_asked, {})
     rows = spark.sparkContext.parallelize(range(100), 4)
-    with pytest.raises(Exception, match=r"main raised ValueError: no more"):
+    with pytest.raises(Exception, match=r"fail_while_asked raised ValueError: no more"):
         failing.inference(rows).count()
     # Nobody calls shutdown, as in old programs.
     cluster = fed(spark, answer, {"train_mode": False})

@@ -55,7 +55,7 @@ def fail_or_go_on(args, ctx):
 
 def test_a_failure_names_the_instance_and_ends_the_others(spark, tmp_path):
     args = [(str(tmp_path), number) for number in range(3)]
-    with pytest.raises(errors.MainError, match=r"instance 2 of 3: main raised ValueError: bad"):
+    with pytest.raises(errors.MainError, match=r"2 of 3: fail_or_go_on raised ValueError: bad"):
         tsm.run_parallel(fail_or_go_on, args, spark=spark)
 
 

@@ -38,7 +38,7 @@ def test_in_a_cluster_a_feed_may_come_until_the_block_is_left(spark, caplog):
             cluster,
         ):
             cluster.open_feed("other")
-            while "main has waited for feed 'validation'" not in caplog.text:
+            while "the program has waited for feed 'validation'" not in caplog.text:
                 assert not cluster.wait(0.1)
     assert "cluster.train(…, feed='validation')" in caplog.text
 

@@ -19,7 +19,7 @@ def test_old_programs(standalone):
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     early, late = found.pop("infer, early"), found.pop("infer, late")
-    assert "main raised RuntimeError: while rows come" in early
+    assert "square raised RuntimeError: while rows come" in early
     assert late.startswith("MainError") and "after the last row" in late
     assert found.pop("parallel, too many").startswith("NotEnoughSlotsError: 3 instances need 3")
     assert found == {

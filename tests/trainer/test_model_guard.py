@@ -137,6 +137,6 @@ def begin_without_a_strategy(node: Node) -> str:
 
 def test_a_strategy_after_the_first_operation_is_refused_with_what_to_do() -> None:
     for outcome in run_processes(begin_without_a_strategy):
-        assert outcome.value.startswith("main must create the strategy before it runs any")
-        assert "begin main with `strategy = ctx.strategy`" in outcome.value
+        assert outcome.value.startswith("the program must create the strategy before it runs any")
+        assert "begin it with `strategy = ctx.strategy`" in outcome.value
         assert "with ctx.strategy.scope():" in outcome.value

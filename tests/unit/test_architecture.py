@@ -67,6 +67,7 @@ FOR_THE_OLD_API = {
     "tensorsparkml.errors",
     "tensorsparkml.executor.launch.gpu_discovery",
     "tensorsparkml.executor.launch.gpu_assignment",
+    "tensorsparkml.program.naming",
     "tensorsparkml.storage",
     "tensorsparkml.trainer.repairs.keras_versions",
 }

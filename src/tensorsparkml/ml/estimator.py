@@ -13,7 +13,7 @@ from tensorsparkml.ml.fitting.plan import FitPlan, ModelPlan, Refused, Trained
 from tensorsparkml.ml.fitting.rows import WEIGHT, Columns
 from tensorsparkml.ml.fitting.run_fit import RowSets, row_sets, run_fit
 from tensorsparkml.ml.fitting.search import FitInGroups
-from tensorsparkml.ml.fitting.training import train_all
+from tensorsparkml.ml.fitting.training import fit
 from tensorsparkml.ml.keras_files import given_archive, load_archive
 from tensorsparkml.ml.model import KerasModel
 from tensorsparkml.ml.param_checks import is_function
@@ -112,7 +112,7 @@ def fit_together(dataset: DataFrame, estimators: Sequence[KerasEstimator]) -> li
     columns = first.columns()
     rows = row_sets(dataset, columns, first)
     plans = [_plan(each, dataset, columns, rows) for each in estimators]
-    found = run_fit(train_all, plans, rows, first)
+    found = run_fit(fit, plans, rows, first)
     reports = found.reports
     counts = [reports[name].rows if name in reports else 0 for name in ("train", "validation")]
     if isinstance(last := found[0][-1], Refused):

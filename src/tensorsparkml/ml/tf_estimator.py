@@ -15,6 +15,7 @@ from tensorsparkml.ml.fitting.run_fit import row_sets, run_fit
 from tensorsparkml.ml.params import FitParams, SavedModelParams, param
 from tensorsparkml.ml.persistence import Saveable
 from tensorsparkml.ml.tf_model import TFModel
+from tensorsparkml.program.naming import function_name
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -70,15 +71,15 @@ class TFEstimator(SavedModelParams, FitParams, Saveable, Estimator[TFModel]):
         columns = Columns({name: name for name in names}, {}, indicator=indicator)
         rows = row_sets(dataset, columns, self)
         found = run_fit(main, self.value("args"), rows, self, epochs=self.value("epochs"))
-        model = TFModel().take_params(self).setParams(modelPath=_path(found[0]))
+        model = TFModel().take_params(self).setParams(modelPath=_path(found[0], main))
         model.predictor(dataset.sparkSession)  # raises now what would be wrong with it later
         return model
 
 
-def _path(returned: Any) -> Any:
+def _path(returned: Any, main: Any) -> Any:
     if not isinstance(returned, str | os.PathLike):
         raise ConfigurationError(
-            f"the main function returned {shown(returned)} on the chief; end it with the path of "
+            f"{function_name(main)} returned {shown(returned)} on the chief; end it with the path of "
             "the model that it has written, as in: return ctx.export(model, uri)"
         )
     return returned

@@ -319,8 +319,8 @@ class Context(FileContext):
     def _feed(self, name: str) -> Feed:
         if self._hands_out_steps:
             raise ConfigurationError(
-                f"the rows of feed {name!r} are on the workers, but main runs on the chief; read "
-                "them in the workers' steps, with ctx.dataset(...), or use between_graph=True"
+                f"the rows of feed {name!r} are on the workers, but the program runs on the chief; "
+                "read them in the workers' steps, with ctx.dataset(...), or use between_graph=True"
             )
         if not self._reads_feeds:
             raise ConfigurationError(

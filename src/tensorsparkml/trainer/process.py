@@ -23,6 +23,7 @@ from tensorsparkml.control.protocol.failures import Failure, first_line, from_ex
 from tensorsparkml.control.protocol.pipe_frames import read_frame
 from tensorsparkml.control.protocol.results import encode_result
 from tensorsparkml.control.protocol.tf_config import cluster_spec
+from tensorsparkml.program.naming import function_name
 from tensorsparkml.program.pickling import load_main
 from tensorsparkml.program.source import is_unknown
 from tensorsparkml.roles import WORKER
@@ -82,7 +83,7 @@ def _serve(node: Settings, agent: AgentClient, may_exit: threading.Event) -> NoR
     peer = node.peers[node.rank]
 
     def fail(error: BaseException) -> NoReturn:
-        agent.failed(_failure(error, context, "a dataset that main made"))
+        agent.failed(_failure(error, context, "a dataset that the program made"))
         _leave(1)
 
     context = Context(node, agent)
@@ -114,26 +115,27 @@ def run_main(
         function, args = load_main(pickled)
     except Exception as error:  # unpickling imports the user's modules, which may raise anything
         message = (
-            f"main cannot be loaded on this node: {type(error).__qualname__}: {error}; ship the "
-            "modules that it needs with spark.sparkContext.addPyFile(...), or install them on "
+            f"the program cannot be loaded on this node: {type(error).__qualname__}: {error}; ship "
+            "the modules that it needs with spark.sparkContext.addPyFile(...), or install them on "
             "every executor"
         )
         return from_exception(error, kind="MissingPackageError", message=message)
+    name = function_name(function)
     began()
     try:
         result = function(args, context)
     except SystemExit as error:
         if error.code in (0, None):
             return encode_result(None)
-        message = f"main called sys.exit({error.code!r})"
+        message = f"{name} called sys.exit({error.code!r})"
         return from_exception(error, kind="MainExitError", message=message)
     except BaseException as error:  # main is the user's: whatever it raises is reported
-        return _failure(error, context, "main")
+        return _failure(error, context, name)
     try:
         return encode_result(result)
     except Exception as error:  # objects raise whatever they like when they are pickled
         message = (
-            f"main returned a {type(result).__qualname__}, which cannot be sent to the driver: "
+            f"{name} returned a {type(result).__qualname__}, which cannot be sent to the driver: "
             f"{error}; return plain values, such as history.history instead of history"
         )
         return from_exception(error, kind="UnpicklableError", message=message)

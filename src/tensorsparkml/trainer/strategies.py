@@ -58,8 +58,8 @@ def all_workers_strategy(cluster_spec: Mapping[str, Sequence[str]], is_chief: bo
         if _TOO_LATE not in str(error):
             raise
         raise ConfigurationError(
-            "main must create the strategy before it runs any operation of TensorFlow, such as "
-            "creating a model or a tensor; begin main with `strategy = ctx.strategy`, and create "
+            "the program must create the strategy before it runs any operation of TensorFlow, such "
+            "as creating a model or a tensor; begin it with `strategy = ctx.strategy`, and create "
             "and compile the model in `with ctx.strategy.scope():`"
         ) from error
 

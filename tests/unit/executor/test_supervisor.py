@@ -136,8 +136,8 @@ def trainer(start: Start) -> Trainer:
 def test_a_program_that_ends_its_process_is_told_to_return(trainer: Trainer, status: int) -> None:
     failure = trainer.explain_exit(status)
     assert failure.kind == "MainExitError"
-    assert f"exit status {status}," in failure.message
-    assert "return from main" in failure.message
+    assert f"exit status {status};" in failure.message
+    assert "let its function return" in failure.message
     assert not failure.consequence
 
 

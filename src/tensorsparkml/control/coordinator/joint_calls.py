@@ -56,8 +56,8 @@ class JointCalls:
             ", ".join(self._names[rank] for rank in ranks) for ranks in (returned, together)
         )
         return (
-            f"main has returned on {absent}, and still runs on {present}; a step of training, or "
-            "another operation that all nodes take part in, would wait there forever"
+            f"the program has returned on {absent}, and still runs on {present}; a step of "
+            "training, or another operation that all nodes take part in, would wait there forever"
         )
 
     def left_alone(self, returned: Sequence[int], running: Sequence[int]) -> Failure | None:
@@ -75,9 +75,9 @@ class JointCalls:
         if self._made[waiting] <= self._made[absent]:
             return None
         message = (
-            f"{self._last[waiting]} waits for {self._names[absent]}, whose main has returned: this "
-            f"is call {self._made[waiting]} of fit, evaluate or predict on {self._names[waiting]}, "
-            f"and {self._names[absent]} has made {self._made[absent]}. All nodes compute together, "
-            "so let every node make each call, in the same order"
+            f"{self._last[waiting]} waits for {self._names[absent]}, whose program has returned: "
+            f"this is call {self._made[waiting]} of fit, evaluate or predict on "
+            f"{self._names[waiting]}, and {self._names[absent]} has made {self._made[absent]}. All "
+            "nodes compute together, so let every node make each call, in the same order"
         )
         return Failure("NodeError", message, self._names[waiting])

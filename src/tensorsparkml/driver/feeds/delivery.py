@@ -121,7 +121,7 @@ def source_uris(data: Any, default_fs: str, working_dir: str) -> tuple[str, ...]
         if re.search(r"\.tfrecords?(\.gz|\.gzip|\.zlib)?$", str(uri)):
             raise ConfigurationError(
                 f"{uri} has the name of a TFRecord file, but only Parquet files can replace a "
-                "DataFrame; let main read it with ctx.read_tfrecord(...)"
+                "DataFrame; let the program read it with ctx.read_tfrecord(...)"
             )
     return tuple(absolute_path(os.fspath(uri), default_fs, working_dir) for uri in data)
 

@@ -79,9 +79,9 @@ class JobGuard:
             return failure
         if finished := self._coordinator.snapshot().finished:
             return InferenceError(
-                f"main of {', '.join(finished)} returned while Spark still asked for inference; "
-                "loop over ctx.inference(...) to its end, which is when the driver leaves the with "
-                "block"
+                f"the program returned on {', '.join(finished)} while Spark still asked for "
+                "inference; loop over ctx.inference(...) to its end, which is when the driver "
+                "leaves the with block"
             )
         return None
 

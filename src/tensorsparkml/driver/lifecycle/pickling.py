@@ -10,6 +10,7 @@ from typing import Any
 from tensorsparkml.checks import refuse
 from tensorsparkml.control.protocol.results import decode_result
 from tensorsparkml.errors import UnpicklableError
+from tensorsparkml.program.naming import function_name
 from tensorsparkml.program.pickling import by_value, dumps
 
 
@@ -47,8 +48,9 @@ def pickle_function(main: Callable[..., Any]) -> PickledFunction:
     Raises:
         UnpicklableError: The function cannot be pickled; the message says why.
     """
+    name = function_name(main)
     with by_value(main):
-        return PickledFunction(main, _dumps("main", main))
+        return PickledFunction(main, _dumps(name, main, inside=name))
 
 
 def pickle_main(main: Callable[..., Any], args: Any) -> bytes:
@@ -58,19 +60,20 @@ def pickle_main(main: Callable[..., Any], args: Any) -> bytes:
         UnpicklableError: One of them cannot be pickled; the message names it and why.
     """
     program = main if isinstance(main, PickledFunction) else pickle_function(main)
+    name = function_name(program.function)
+    what = f"args ({type(args).__qualname__})"
     with by_value(program.function):
-        return pickle.dumps((program.data, _dumps("args", args)))
+        return pickle.dumps((program.data, _dumps(what, args, inside=name)))
 
 
-def _dumps(what: str, value: Any) -> bytes:
+def _dumps(what: str, value: Any, inside: str) -> bytes:
     try:
         return dumps(value)
     except Exception as error:  # objects raise whatever they like when they are pickled
-        name = getattr(value, "__qualname__", type(value).__qualname__)
         raise UnpicklableError(
-            f"{what} ({name}) cannot be sent to the executors: {error}. It, or an object that it "
-            "uses, belongs to this process, such as a SparkSession, a lock, an open file or a "
-            "model; create such objects inside main"
+            f"{what} cannot be sent to the executors: {error}. It, or an object that it uses, "
+            "belongs to this process, such as a SparkSession, a lock, an open file or a model; "
+            f"create such objects inside {inside}"
         ) from error
 
 
@@ -89,7 +92,7 @@ def unpickle_results(results: Mapping[str, bytes | None]) -> list[Any]:
             found.append(None if result is None else decode_result(result))
         except Exception as error:  # unpickling imports modules, which may raise anything
             raise UnpicklableError(
-                f"the result of main cannot be loaded on the driver: {error}; return plain values",
+                f"the result cannot be loaded on the driver: {error}; return plain values",
                 node=node,
             ) from error
     return found

@@ -159,8 +159,8 @@ class RunningCluster:
             ended = self.coordinator.snapshot().finished
             late = [name for name in self.plan.roles.names if name not in ended]
             raise NodeError(
-                f"main on {', '.join(late)} was still running {timeout:g} s after its feeds ended; "
-                "look for an endless loop in main, or raise the timeout"
+                f"on {', '.join(late)}, the program was still running {timeout:g} s after its "
+                "feeds ended; look for an endless loop in it, or raise the timeout"
             )
 
     def abort(self) -> None:

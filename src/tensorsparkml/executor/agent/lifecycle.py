@@ -116,8 +116,8 @@ class Lifecycle:
             case Finished():
                 self._finished = True
                 reason = (
-                    "its main has returned; loop over ctx.inference(...) to its end, which comes "
-                    "when the driver leaves the with block"
+                    "its program has returned; loop over ctx.inference(...) to its end, which "
+                    "comes when the driver leaves the with block"
                 )
                 return [Report(event), RefuseInference(reason)]
             case EndAwaited():

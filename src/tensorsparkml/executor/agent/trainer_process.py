@@ -110,8 +110,11 @@ class Trainer:
     def explain_exit(self, status: int) -> Failure:
         """Return the failure for a process that ended without reporting anything itself."""
         if status >= 0:
-            how = f"main ended its process with exit status {status}, without returning"
-            return Failure("MainExitError", f"{how}; return from main instead of os._exit")
+            return Failure(
+                "MainExitError",
+                f"the program ended its process with exit status {status}; let its function return "
+                "instead of calling os._exit",
+            )
         name = _signal_name(-status)
         memory = f"{self._resident / 2**20:,.0f} MiB resident when last seen"
         if -status == signal.SIGKILL and kernel_memory_kills() > self._memory_kills:

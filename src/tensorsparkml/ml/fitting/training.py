@@ -21,8 +21,8 @@ _SPARSE = ("sparsecategoricalcrossentropy",)
 _ONE_HOT = ("categoricalcrossentropy", "categoricalfocalcrossentropy", "kldivergence")
 
 
-def train_all(plans: Sequence[FitPlan], ctx: Context) -> list[Trained | Refused | None]:
-    """Train several models with the same rows; the main function of a fit.
+def fit(plans: Sequence[FitPlan], ctx: Context) -> list[Trained | Refused | None]:
+    """Train several models with the same rows; the main function of a fit, whose name users see.
 
     Args:
         plans: What to do, one after the other.

@@ -95,8 +95,8 @@ class Feed:
                     return self.spooled
                 elif window["opened"] is None and time.monotonic() - began >= patience:
                     logger.warning(
-                        "main has waited for feed %r for %.0f s, but the driver has not begun to "
-                        "deliver it; deliver it with cluster.train(…, feed=%r)",
+                        "the program has waited for feed %r for %.0f s, but the driver has not "
+                        "begun to deliver it; deliver it with cluster.train(…, feed=%r)",
                         self.name,
                         patience,
                         self.name,
@@ -117,8 +117,8 @@ class Feed:
     def _unknown(self, feeds: Sequence[str]) -> UnknownFeedError:
         known = f"the only feeds are {', '.join(map(repr, feeds))}" if feeds else "there is no feed"
         return UnknownFeedError(
-            f"the driver does not deliver feed {self.name!r}: {known}. Correct the name in main, "
-            f"or deliver the feed: with tsm.run(datasets={{{self.name!r}: …}}) or "
+            f"the driver does not deliver feed {self.name!r}: {known}. Correct the name in the "
+            f"program, or deliver the feed: with tsm.run(datasets={{{self.name!r}: …}}) or "
             f"cluster.train(…, feed={self.name!r})"
         )
 

@@ -33,7 +33,7 @@ def test_who_waits_for_whom_is_told() -> None:
     calls.begun(0, 2, "evaluate")
     failure = calls.left_alone([1], [0, 2])
     assert failure is not None and failure.node == "chief:0"
-    assert failure.message.startswith("evaluate waits for worker:0, whose main has returned")
+    assert failure.message.startswith("evaluate waits for worker:0, whose program has returned")
     assert "call 2 of fit, evaluate or predict on chief:0, and worker:0 has made 1" in (
         failure.message
     )
@@ -76,5 +76,7 @@ def test_mains_that_run_on_are_told_once() -> None:
     assert calls.tell([1], [0, 2], 109.0) is None
     message = calls.tell([1], [0, 2], 110.0)
     assert message is not None
-    assert message.startswith("main has returned on worker:0, and still runs on chief:0; a step")
+    assert message.startswith(
+        "the program has returned on worker:0, and still runs on chief:0; a step"
+    )
     assert calls.tell([1], [0, 2], 111.0) is None
