@@ -79,7 +79,7 @@ class TFEstimator(SavedModelParams, FitParams, Saveable, Estimator[TFModel]):
 def _path(returned: Any, main: Any) -> Any:
     if not isinstance(returned, str | os.PathLike):
         raise ConfigurationError(
-            f"{function_name(main)} returned {shown(returned)} on the chief; end it with the path of "
-            "the model that it has written, as in: return ctx.export(model, uri)"
+            f"{function_name(main)} returned {shown(returned)} on the chief; end it with the path "
+            "of the model that it has written, as in: return ctx.export(model, uri)"
         )
     return returned
