@@ -83,6 +83,8 @@ def test_a_saved_model_is_a_copy_that_is_checked(fitted, rows, tmp_path):
     pipeline.write().save(str(target))
     _, expected = found_sums(pipeline, rows)
     shutil.rmtree(folder / "model")
+    with pytest.raises(errors.DataError, match=r"there is no model in .*/model any more"):
+        pipeline.stages[1].save(str(tmp_path / "nothing"))
     _, found = found_sums(PipelineModel.load(str(target)), rows)
     np.testing.assert_array_equal(found, expected)
     [graph] = target.glob("stages/1_*/model/saved_model.pb")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,15 @@ from pyspark.ml import Model
 from pyspark.ml.param import Param
 
 from tensorsparkml.checks import path
-from tensorsparkml.errors import ConfigurationError
+from tensorsparkml.driver.spark.private_api import default_filesystem
+from tensorsparkml.errors import ConfigurationError, DataError
 from tensorsparkml.inference.load import load_model
 from tensorsparkml.inference.outputs import Output
 from tensorsparkml.inference.predictor import Predictor
 from tensorsparkml.ml.columns import features_of, numbers_of
 from tensorsparkml.ml.params import SavedModelParams, param
 from tensorsparkml.ml.persistence import NewFolder, Saveable, SavedFolder
-from tensorsparkml.storage import filesystem_of, translated_errors
+from tensorsparkml.storage import absolute_path, filesystem_of, translated_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -68,14 +70,17 @@ class TFModel(SavedModelParams, Saveable, Model):
 
     def save_content(self, folder: NewFolder) -> dict[str, Any]:
         """Copy the files of the model; see `Saveable`."""
-        source = self._path()
+        source = absolute_path(self._path(), default_filesystem(folder.spark), os.getcwd())
         self.clear(self.modelPath)
         with translated_errors(f"read {source}"):
             filesystem, root = filesystem_of(source)
             single = filesystem.isfile(root)
-            for file in filesystem.find(root):
+            files = filesystem.find(root)
+            for file in files:
                 name = posixpath.basename(file) if single else posixpath.relpath(file, root)
                 folder.add(f"{_FOLDER}/{name}", filesystem.cat_file(file))
+        if not files:
+            raise DataError(f"there is no model in {source} any more")
         return {"model": f"{_FOLDER}/{posixpath.basename(root)}" if single else _FOLDER}
 
     def load_content(self, folder: SavedFolder) -> None:
