@@ -148,13 +148,16 @@ class TFCluster:
             self._ended.set()
             self._cluster.shutdown(timeout if timeout > 0 else None)
         except TensorSparkMLError as error:
-            self._ended.set()
-            self._stop()
+            self.stop()
             raise self._error or error from None
         except BaseException:
-            self._ended.set()
-            self._stop()
+            self.stop()
             raise
+
+    def stop(self) -> None:
+        """End the nodes at once, whatever they are doing."""
+        self._ended.set()
+        self._stop()
 
     def tensorboard_url(self) -> str | None:
         """Return the URL of TensorBoard, or None."""

@@ -11,11 +11,23 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tensorflowonspark import TFNode
 from tensorflowonspark.feeds import COLUMN, Incoming
 from tensorflowonspark.nodes import NodeNames
+from tensorflowonspark.removed import removed_names
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.program.naming import function_name
 
 if TYPE_CHECKING:
     from tensorsparkml import Context
+
+__getattr__ = removed_names(
+    __name__,
+    {
+        "TFSparkNode": "A program gets its rows from ctx.get_data_feed().",
+        "inference": "Call inference(rdd) of what TFCluster.run returns.",
+        "run": "Call TFCluster.run(sc, map_fun, tf_args, …), which starts the nodes.",
+        "shutdown": "Call shutdown() of what TFCluster.run returns.",
+        "train": "Call train(rdd, num_epochs) of what TFCluster.run returns.",
+    },
+)
 
 
 class TFNodeContext:

@@ -5,6 +5,7 @@ TensorSparkMLError
 ├── ConfigurationError           a setting or an argument cannot work
 │   ├── NotEnoughGpusError       a node cannot get the requested GPUs
 │   ├── NotEnoughSlotsError      the Spark application has too few task slots
+│   ├── RemovedNameError         a name of TensorFlowOnSpark that has no equal here is imported
 │   └── UnsupportedVersionError  this library does not recognise a TensorFlow, Keras or Spark
 ├── MissingPackageError          a Python package, or Java, is missing
 ├── VersionMismatchError         driver and executors run different versions
@@ -59,6 +60,7 @@ __all__ = [
     "NotEnoughSlotsError",
     "NullValueError",
     "RaggedColumnError",
+    "RemovedNameError",
     "ShapeMismatchError",
     "SpentFeedError",
     "TensorSparkMLError",
@@ -142,6 +144,10 @@ class NotEnoughGpusError(ConfigurationError):
 
 class NotEnoughSlotsError(ConfigurationError):
     """The Spark application has fewer task slots than the cluster needs."""
+
+
+class RemovedNameError(ConfigurationError, ImportError):
+    """A program imports what was internal to TensorFlowOnSpark, and has no equal here."""
 
 
 class UnsupportedVersionError(ConfigurationError):

@@ -90,7 +90,17 @@ def test_node_processes_load_neither_tensorflow_nor_spark(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["TFCluster", "TFNode", "TFParallel", "TFSparkNode", "compat", "gpu_info", "util"]
+    "module",
+    [
+        "TFCluster",
+        "TFNode",
+        "TFParallel",
+        "TFSparkNode",
+        "compat",
+        "gpu_info",
+        "namespace",
+        "util",
+    ],
 )
 def test_the_old_api_loads_neither_tensorflow_nor_spark(module: str) -> None:
     loaded = loaded_by(f"from tensorflowonspark import {module}")

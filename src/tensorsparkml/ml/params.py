@@ -69,6 +69,10 @@ class CheckedParams(Params):
                 self.set(self.getParam(name), value)
         return self
 
+    def set_defaults(self, **values: Any) -> Self:
+        """Set what params without a value have; None is a value here."""
+        return self._setDefault(**values)
+
     def value(self, name: str) -> Any:
         """Return the value of a param, its default, or None if it has neither."""
         found = self.getParam(name)
@@ -123,7 +127,7 @@ class SavedModelParams(ModelParams):
 
     def __init__(self) -> None:
         super().__init__()
-        self._setDefault(signature="serving_default")
+        self.set_defaults(signature="serving_default")
 
     signature: Param[str] = param("signature", "name of the signature of a SavedModel", text)
 
@@ -133,7 +137,7 @@ class FitParams(CheckedParams, HasValidationIndicatorCol):
 
     def __init__(self) -> None:
         super().__init__()
-        self._setDefault(epochs=1, shuffle=True, numWorkers=1)
+        self.set_defaults(epochs=1, shuffle=True, numWorkers=1)
 
     epochs: Param[int] = param("epochs", "number of passes over the rows", integer(1))
     shuffle: Param[bool] = param("shuffle", "whether each epoch has a new order of rows", switch)
@@ -197,7 +201,7 @@ class TrainingParams(PredictionParams, FitParams, HasLabelCol, HasWeightCol):
 
     def __init__(self) -> None:
         super().__init__()
-        self._setDefault(batchSize=32, mixedPrecision=False)
+        self.set_defaults(batchSize=32, mixedPrecision=False)
 
     model: Param[Any] = param(
         "model",
