@@ -154,7 +154,7 @@ class TFEstimator(
         try:
             cluster.train(rows, self.getEpochs())
         except BaseException:
-            pass  # the programs must not take what has arrived for all rows
+            cluster.stop()  # the programs must not take what has arrived for all rows
             raise
         cluster.shutdown()
         return TFModel(self.args).take_params(self)
