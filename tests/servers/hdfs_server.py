@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from xml.sax.saxutils import escape
 
-from server_processes import HOST, free_ports, running
+from server_processes import HOST, filesystems_dropped, free_ports, running
 
 import tensorsparkml as tsm
 
@@ -141,4 +141,5 @@ def hdfs_server(folder: Path, cache: Path) -> Iterator[HdfsServer]:
         stack.enter_context(
             running([*base, f"{_PACKAGE}.datanode.DataNode"], folder / "data_node.log", writable)
         )
+        stack.enter_context(filesystems_dropped("hdfs"))
         yield server

@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from server_processes import HOST, free_ports, running
+from server_processes import HOST, filesystems_dropped, free_ports, running
 
 KEY, SECRET = "reader", "secret-of-the-reader"
 BUCKET = "bucket"
+# One without empty folders, which S3 does not have, but this server: it keeps old versions.
+VERSIONED = "versioned"
 _PORTS = ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
           "filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc"]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class S3Server:
-    """A server with one bucket.
+    """A server with two buckets.
 
     Attributes:
         url: Its endpoint.
@@ -59,7 +61,13 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
         """It answers and takes files; s3fs itself would wait for seconds before it asks again."""
         try:
             with urllib.request.urlopen(f"{server.url}/status", timeout=60):
-                server.filesystem().makedirs(BUCKET, exist_ok=True)
+                filesystem = server.filesystem()
+                for bucket in (BUCKET, VERSIONED):
+                    filesystem.makedirs(bucket, exist_ok=True)
+                enabled = {"Status": "Enabled"}
+                filesystem.call_s3(
+                    "put_bucket_versioning", Bucket=VERSIONED, VersioningConfiguration=enabled
+                )
         except OSError:
             return False
         return True
@@ -71,5 +79,5 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
         "-master.volumeSizeLimitMB=64", "-volume.max=8",
         *(f"-{name}={port}" for name, port in ports.items()),
     ]  # fmt: skip
-    with running(command, folder / "weed.log", ready):
+    with running(command, folder / "weed.log", ready), filesystems_dropped("s3"):
         yield server

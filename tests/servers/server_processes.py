@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import fsspec
+
 HOST = "127.0.0.1"
 _SECONDS = 60  # which only a server that hangs takes
 
@@ -47,3 +49,16 @@ def running(
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def filesystems_dropped(protocol: str) -> Iterator[None]:
+    """At the end, drop fsspec's instances for a protocol.
+
+    fsspec drops them in every child of a fork. There, they wait forever for threads that only the
+    parent has, and Spark's JVM is started with a fork.
+    """
+    try:
+        yield
+    finally:
+        fsspec.get_filesystem_class(protocol).clear_instance_cache()

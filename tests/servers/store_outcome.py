@@ -1,4 +1,4 @@
-"""Runs `store_script.py`, and checks what its nodes saw."""
+"""Runs `store_script.py` and `load_script.py`, and checks what they saw."""
 
 import itertools
 import json
@@ -11,13 +11,20 @@ from store_script import ROWS
 
 from tensorsparkml.storage import write_directory
 
-SCRIPT = Path(__file__).with_name("store_script.py")
+FOLDER = Path(__file__).parent
 
 
-def run_script(**arguments: Any) -> dict[str, Any]:
-    defaults = {"native": None, "nobody": None, "options": {}, "environment": {}}
+def run_script(name: str = "store_script.py", **arguments: Any) -> dict[str, Any]:
+    defaults = {
+        "native": None,
+        "nobody": None,
+        "options": {},
+        "environment": {},
+        "spark": {},
+        "saved": [],
+    }
     result = subprocess.run(
-        [sys.executable, str(SCRIPT), json.dumps(defaults | arguments)],
+        [sys.executable, str(FOLDER / name), json.dumps(defaults | arguments)],
         capture_output=True,
         text=True,
         timeout=840,
@@ -55,3 +62,28 @@ def check_failures(outcome: dict[str, Any], missing: str, unreachable: str) -> N
     for node in outcome["nodes"]:
         assert node["missing"].startswith(f"there are no files at {missing};")
         assert node["unreachable"].startswith(f"cannot list {unreachable}: ")
+
+
+def check_saved(outcome: dict[str, Any], loaded: dict[str, Any]) -> None:
+    """Each pipeline was replaced only when it was to be, and predicts the same elsewhere."""
+    saved = outcome["saved"]
+    assert list(loaded["predicted"]) == list(saved["refused"])
+    for uri, (pipeline, model) in saved["refused"].items():
+        assert pipeline.startswith("AnalysisException: [PATH_ALREADY_EXISTS]")
+        assert model == (
+            f"ConfigurationError: {uri} exists already; to replace it, use "
+            "write().overwrite().save(path)"
+        )
+        assert loaded["predicted"][uri] == saved["predicted"]
+
+
+def check_damaged(loaded: dict[str, Any], uri: str) -> None:
+    """What is said of a changed file, alone and in a pipeline, and without metadata."""
+    changed, in_pipeline, incomplete = loaded["damaged"]
+    assert changed.startswith(f"DataError: {uri}/stages/1_KerasModel_")
+    assert changed.endswith(
+        "/model.keras is not the file that was saved, or not all of it; save it again"
+    )
+    assert in_pipeline == changed
+    assert incomplete.startswith(f"DataError: there is no KerasModel in {uri}/stages/1_KerasModel_")
+    assert incomplete.endswith(", or not all of it: PATH_NOT_FOUND")

@@ -7,6 +7,8 @@ import sys
 import tempfile
 from typing import Any
 
+from saved_pipeline import save_pipeline
+
 import tensorsparkml as tsm
 from tensorsparkml.errors import DataError
 from tensorsparkml.storage import write_directory
@@ -109,6 +111,23 @@ def predictions(session: Any, uri: str) -> list[list[float]]:
     return found
 
 
+def start_session(master: str, args: dict[str, Any]) -> Any:
+    tsm.ensure_java()
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    from pyspark.sql import SparkSession
+
+    builder = (
+        SparkSession.builder.master(master)
+        .config("spark.ui.enabled", "false")
+        .config("spark.log.level", "OFF")
+    )
+    for name, value in args["environment"].items():
+        builder = builder.config(f"spark.executorEnv.{name}", value)
+    for name, value in args["spark"].items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
 def main(args: dict[str, Any]) -> dict[str, Any]:
     import fsspec
 
@@ -116,24 +135,19 @@ def main(args: dict[str, Any]) -> dict[str, Any]:
     filesystem, table = fsspec.core.url_to_fs(args["table"], **args["options"])
     write_table(filesystem, table)
     write_records(filesystem, filesystem._strip_protocol(args["records"]))
-    tsm.ensure_java()
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    from pyspark.sql import SparkSession
-
-    builder = (
-        SparkSession.builder.master("local-cluster[2,1,1024]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.log.level", "OFF")
-    )
-    for name, value in args["environment"].items():
-        builder = builder.config(f"spark.executorEnv.{name}", value)
-    session = builder.getOrCreate()
+    session = start_session("local-cluster[2,1,1024]", args)
     settings = {"spark": session, "num_workers": 2, "environment": args["environment"]}
     with tsm.Cluster(read, args, fed=False, **settings) as cluster:
         report = cluster.train(args["table"])
     predicted = predictions(session, f"{args['table']}-model")
+    saved = save_pipeline(session, args["saved"]) if args["saved"] else None
     session.stop()
-    return {"nodes": cluster.results, "rows_read": report.rows_read, "predicted": predicted}
+    return {
+        "nodes": cluster.results,
+        "rows_read": report.rows_read,
+        "predicted": predicted,
+        "saved": saved,
+    }
 
 
 if __name__ == "__main__":

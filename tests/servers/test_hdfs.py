@@ -3,7 +3,14 @@
 import pytest
 from hdfs_server import hdfs_server, write_settings
 from server_processes import HOST, free_ports
-from store_outcome import check_failures, check_replacing, check_shares, run_script
+from store_outcome import (
+    check_damaged,
+    check_failures,
+    check_replacing,
+    check_saved,
+    check_shares,
+    run_script,
+)
 
 pytestmark = pytest.mark.full
 
@@ -21,7 +28,13 @@ def unreachable():
 
 
 @pytest.fixture(scope="module")
-def outcome(hdfs, unreachable, tmp_path_factory):
+def saved(hdfs, tmp_path_factory):
+    """Where pipelines are saved."""
+    return [f"{hdfs.url}/saved/pipeline", f"file://{tmp_path_factory.mktemp('saved')}/pipeline"]
+
+
+@pytest.fixture(scope="module")
+def outcome(hdfs, unreachable, saved, tmp_path_factory):
     """By itself the client tries 15 times, for minutes, as it waits for another name node."""
     conf = tmp_path_factory.mktemp("conf")
     write_settings(conf / "core-site.xml", {"fs.defaultFS": hdfs.url})
@@ -32,7 +45,13 @@ def outcome(hdfs, unreachable, tmp_path_factory):
         missing=f"{hdfs.url}/no/table",
         unreachable=unreachable,
         environment={"HADOOP_CONF_DIR": str(conf)},
+        saved=saved,
     )
+
+
+@pytest.fixture(scope="module")
+def loaded(outcome, saved):
+    return run_script("load_script.py", saved=saved, damaged=saved[0])
 
 
 @pytest.mark.parametrize("kind", ["parquet", "tfrecord", "fed"])
@@ -42,6 +61,14 @@ def test_each_row_is_on_one_node(outcome, kind):
 
 def test_a_model_that_is_overwritten_is_loaded_anew(outcome):
     assert outcome["predicted"] == [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]]
+
+
+def test_a_saved_pipeline_predicts_the_same_in_another_application(outcome, loaded):
+    check_saved(outcome, loaded)
+
+
+def test_a_damaged_model_is_refused(loaded, saved):
+    check_damaged(loaded, saved[0])
 
 
 def test_missing_and_unreachable(outcome, hdfs, unreachable):

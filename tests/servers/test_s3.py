@@ -1,9 +1,20 @@
 """Files on a real S3 server: credentials and endpoint come from the nodes' environment."""
 
+import os
+import subprocess
+
 import pytest
-from s3_server import BUCKET, KEY, SECRET, s3_server
+from s3_jars import s3_jars
+from s3_server import BUCKET, KEY, SECRET, VERSIONED, s3_server
 from server_processes import HOST, free_ports
-from store_outcome import check_failures, check_replacing, check_shares, run_script
+from store_outcome import (
+    check_damaged,
+    check_failures,
+    check_replacing,
+    check_saved,
+    check_shares,
+    run_script,
+)
 
 from tensorsparkml.data.files.listing import find_files
 from tensorsparkml.errors import DataError
@@ -11,6 +22,7 @@ from tensorsparkml.errors import DataError
 pytestmark = pytest.mark.full
 
 MISSING = "s3://no-such-bucket/table"
+SAVED = f"s3a://{VERSIONED}/saved/pipeline"  # Hadoop's name
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +32,28 @@ def s3(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def outcome(s3):
+def jars(pytestconfig):
+    """Those of Spark, or none where they cannot be downloaded."""
+    try:
+        return s3_jars(pytestconfig.cache.mkdir("hadoop"))
+    except (OSError, subprocess.TimeoutExpired):
+        if "CI" in os.environ:
+            raise
+        return []
+
+
+@pytest.fixture(scope="module")
+def spark_settings(s3, jars):
+    return {
+        "spark.jars": ",".join(map(str, jars)),
+        "spark.hadoop.fs.s3a.endpoint": s3.url,
+        "spark.hadoop.fs.s3a.endpoint.region": "us-east-1",
+        "spark.hadoop.fs.s3a.path.style.access": "true",
+    }
+
+
+@pytest.fixture(scope="module")
+def outcome(s3, jars, spark_settings):
     return run_script(
         table=f"s3://{BUCKET}/table",
         records=f"s3://{BUCKET}/records",
@@ -30,6 +63,22 @@ def outcome(s3):
         nobody=f"http://{HOST}:{free_ports(1)[0]}",
         options={"key": KEY, "secret": SECRET, "endpoint_url": s3.url},
         environment=s3.environment,
+        spark=spark_settings,
+        saved=[SAVED] if jars else [],
+    )
+
+
+@pytest.fixture(scope="module")
+def loaded(s3, jars, spark_settings, outcome):
+    if not jars:
+        pytest.skip("Hadoop's jars for S3 cannot be downloaded")
+    return run_script(
+        "load_script.py",
+        options={"key": KEY, "secret": SECRET, "endpoint_url": s3.url},
+        environment=s3.environment,
+        spark=spark_settings,
+        saved=[SAVED],
+        damaged=SAVED,
     )
 
 
@@ -40,6 +89,14 @@ def test_each_row_is_on_one_node(outcome, kind):
 
 def test_a_model_that_is_overwritten_is_loaded_anew(outcome):
     assert outcome["predicted"] == [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]]
+
+
+def test_a_saved_pipeline_predicts_the_same_in_another_application(outcome, loaded):
+    check_saved(outcome, loaded)
+
+
+def test_a_damaged_model_is_refused(loaded):
+    check_damaged(loaded, SAVED)
 
 
 def test_missing_and_unreachable(outcome):
