@@ -123,11 +123,11 @@ def _predictions(session: Session, repeats: int) -> list[Comparison]:
         return tsm.load_model(file).transform(rows, features="x", outputs={"p": "p"})
 
     def by_hand(rows: DataFrame) -> DataFrame:
-        scores = F.col("p")
+        logits = F.expr("transform(p, each -> ln(each))")
         return with_engine(rows).select(
             *rows.columns,
-            array_to_vector(F.transform(scores, F.log)).alias("rawPrediction"),
-            array_to_vector(scores).alias("probability"),
+            array_to_vector(logits).alias("rawPrediction"),
+            array_to_vector(F.col("p")).alias("probability"),
             F.expr("double(array_position(p, array_max(p)) - 1) AS prediction"),
         )
 
