@@ -168,6 +168,8 @@ def test_a_saved_pipeline_predicts_the_same(fitted, rows, tmp_path):
 
 def test_a_damaged_folder_is_refused(fitted, rows, tmp_path):
     model, path = fitted.stages[-1], tmp_path / "model"
+    with pytest.raises(errors.DataError, match=r"cannot look for hdfs://127\.0\.0\.1:9/"):
+        KerasModel.load("hdfs://127.0.0.1:9/model")  # where nobody listens
     with pytest.raises(errors.DataError, match="there is no KerasModel in"):
         KerasModel.load(f"file://{path}")
     model.save(f"file://{path}")
@@ -189,7 +191,12 @@ def test_a_damaged_folder_is_refused(fitted, rows, tmp_path):
     found = json.loads(metadata.read_text())
     found["tensorsparkml"]["format"] = 99
     metadata.write_text(json.dumps(found))
-    with pytest.raises(errors.ConfigurationError, match="install a newer version"):
+    with pytest.raises(errors.ConfigurationError, match=r"whose format .* install a newer version"):
+        KerasModel.load(f"file://{path}")
+    found["tensorsparkml"]["format"] = 1
+    found["paramMap"]["later"] = 3
+    metadata.write_text(json.dumps(found))
+    with pytest.raises(errors.ConfigurationError, match=r"params later, .* install a newer version"):
         KerasModel.load(f"file://{path}")
     metadata.write_text("{")
     with pytest.raises(errors.DataError, match="is damaged"):

@@ -130,6 +130,11 @@ class SavedFolder:
         """Names of the files."""
         return list(self.others["files"])
 
+    @property
+    def params(self) -> list[str]:
+        """Names of the params whose values are JSON."""
+        return [*self.metadata["paramMap"], *self.metadata["defaultParamMap"]]
+
     def file(self, name: str) -> bytes:
         """Return the content of a file.
 
@@ -153,13 +158,11 @@ class SavedFolder:
         from pyspark.errors import AnalysisException
 
         path = self.path
+        if not path_exists(self._spark, f"{path}/metadata"):
+            raise DataError(f"there is no {kind} in {path}, or not all of it")
         try:
             found: dict[str, Any] = DefaultParamsReader.loadMetadata(path, self._spark)
-        except AnalysisException as error:
-            raise DataError(
-                f"there is no {kind} in {path}, or not all of it: {error.getCondition()}"
-            ) from error
-        except (TypeError, ValueError, KeyError) as error:
+        except (AnalysisException, TypeError, ValueError, KeyError) as error:
             raise DataError(f"the metadata in {path} is damaged: {error}") from error
         name = str(found["class"]).rpartition(".")[2]
         if name != kind:
@@ -243,6 +246,12 @@ class StageReader(MLReader[Any], Generic[Stage]):
         folder = SavedFolder(self.sparkSession, path, self._kind.__name__)
         instance = self._kind()
         instance.take_uid(folder.metadata["uid"])
+        if unknown := [name for name in folder.params if not instance.hasParam(name)]:
+            raise ConfigurationError(
+                f"{path} was written by version {folder.others['version']} of this library, with "
+                f"the params {', '.join(unknown)}, which this version, {__version__}, does not "
+                "know; install a newer version"
+            )
         DefaultParamsReader.getAndSetParams(cast("Any", instance), folder.metadata)
         instance.setParams(**folder.callables())
         instance.load_content(folder)
