@@ -196,7 +196,7 @@ def test_a_damaged_folder_is_refused(fitted, rows, tmp_path):
     found["tensorsparkml"]["format"] = 1
     found["paramMap"]["later"] = 3
     metadata.write_text(json.dumps(found))
-    with pytest.raises(errors.ConfigurationError, match=r"params later, .* install a newer version"):
+    with pytest.raises(errors.ConfigurationError, match="params later, which this version"):
         KerasModel.load(f"file://{path}")
     metadata.write_text("{")
     with pytest.raises(errors.DataError, match="is damaged"):
