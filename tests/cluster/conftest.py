@@ -18,7 +18,8 @@ def small_record_batches(spark):
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
-    assert not node_processes(), "an earlier test left processes"
+    # Those of a fixture of the module may just be ending.
+    assert wait_until(lambda: not node_processes(), 20.0), "an earlier test left processes"
     yield
     # Only what a test starts and the library must end by itself; nothing is waited for here but
     # the moment in which a killed process is still listed. What ends only because it has not
