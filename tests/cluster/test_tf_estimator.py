@@ -85,8 +85,11 @@ def test_a_saved_model_is_a_copy_that_is_checked(fitted, rows, tmp_path):
     shutil.rmtree(folder / "model")
     with pytest.raises(errors.DataError, match=r"there is no model in .*/model any more"):
         pipeline.stages[1].save(str(tmp_path / "nothing"))
-    _, found = found_sums(PipelineModel.load(str(target)), rows)
+    loaded = PipelineModel.load(str(target))
+    _, found = found_sums(loaded, rows)
     np.testing.assert_array_equal(found, expected)
+    with pytest.raises(errors.ConfigurationError, match="has the files of this model itself"):
+        loaded.stages[1].write().overwrite().save(str(target))
     [graph] = target.glob("stages/1_*/model/saved_model.pb")
     graph.write_bytes(graph.read_bytes() + b"\0")
     (graph.parent / f".{graph.name}.crc").unlink()  # of Hadoop, which would find it, too

@@ -200,6 +200,9 @@ class Saveable(CheckedParams, MLWritable, MLReadable[Any]):
         """Return what loads a saved one."""
         return StageReader(cls)
 
+    def check_target(self, spark: SparkSession, path: str) -> None:
+        """Refuse a folder that cannot be replaced."""
+
     def save_content(self, folder: NewFolder) -> dict[str, Any]:
         """Write what is not in the params; called on a copy, whose params it may clear.
 
@@ -221,6 +224,11 @@ class StageWriter(MLWriter):
     def __init__(self, instance: Saveable) -> None:
         super().__init__()
         self._instance = instance
+
+    def save(self, path: str) -> None:
+        """Write the folder, or replace it after `overwrite()`."""
+        self._instance.check_target(self.sparkSession, path)  # before the old one is deleted
+        super().save(path)
 
     def saveImpl(self, path: str) -> None:  # Spark's name
         """Write the folder."""

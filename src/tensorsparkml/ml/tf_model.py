@@ -68,9 +68,18 @@ class TFModel(SavedModelParams, Saveable, Model):
             custom_objects=self.value("customObjects"),
         )
 
+    def check_target(self, spark: SparkSession, path: str) -> None:
+        """Refuse the folder that the model's own files are in; see `Saveable`."""
+        own, target = _absolute(spark, self._path()), _absolute(spark, path)
+        if f"{own}/".startswith(f"{target.rstrip('/')}/"):
+            raise ConfigurationError(
+                f"{path} has the files of this model itself, which would be deleted before they "
+                "are copied; save it in another folder"
+            )
+
     def save_content(self, folder: NewFolder) -> dict[str, Any]:
         """Copy the files of the model; see `Saveable`."""
-        source = absolute_path(self._path(), default_filesystem(folder.spark), os.getcwd())
+        source = _absolute(folder.spark, self._path())
         self.clear(self.modelPath)
         with translated_errors(f"read {source}"):
             filesystem, root = filesystem_of(source)
@@ -109,3 +118,7 @@ class TFModel(SavedModelParams, Saveable, Model):
             columns = columns or {each.name: each.name for each in outputs}
             wanted = {column: Output(name) for name, column in columns.items()}
         return predictor.transform(dataset, features=features, outputs=wanted)
+
+
+def _absolute(spark: SparkSession, path: str) -> str:
+    return absolute_path(path, default_filesystem(spark), os.getcwd())
