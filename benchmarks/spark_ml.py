@@ -110,6 +110,7 @@ def _predictions(session: Session, repeats: int) -> list[Comparison]:
     classifier = KerasEstimator(_small_model, **settings).fit(digits).setFeaturesCol("x")
     numbers = classifier.copy().setParams(outputCols={"p": "p"})
     file = data.CACHE / "spark-ml.keras"
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(classifier.archive)
     frame = session.frame("floats")
 
@@ -123,7 +124,7 @@ def _predictions(session: Session, repeats: int) -> list[Comparison]:
         return tsm.load_model(file).transform(rows, features="x", outputs={"p": "p"})
 
     def by_hand(rows: DataFrame) -> DataFrame:
-        logits = F.expr("transform(p, each -> ln(each))")
+        logits = F.expr("transform(p, each -> ln(each + 1e-30D))")  # ln(0) is null
         return with_engine(rows).select(
             *rows.columns,
             array_to_vector(logits).alias("rawPrediction"),
