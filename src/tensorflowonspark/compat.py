@@ -5,8 +5,8 @@ from __future__ import annotations
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from tensorsparkml.program.keras_versions import is_of_keras_2
 from tensorsparkml.storage import write_directory
-from tensorsparkml.trainer.repairs.keras_versions import is_of_keras_2
 
 
 def export_saved_model(model: Any, export_dir: str, is_chief: bool = False) -> None:

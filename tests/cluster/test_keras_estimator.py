@@ -253,20 +253,19 @@ def test_two_workers_compute_what_keras_computes(spark, rows):
     x, y = zip(*map(by_id.get, ids), strict=True)
     in_order = np.array(x, np.float32), np.array(y, np.float32)
     [expected] = tsm.run(train_alone, {"rows": in_order, "size": size}, spark=spark)
-    for optimizer in ("sgd", "adam"):
-        estimator = KerasEstimator(
-            regressor,
-            modelArgs={"optimizer": optimizer},
-            featuresCol="x",
-            labelCol="y",
-            epochs=3,
-            batchSize=size,
-            numWorkers=2,
-            shuffle=False,
-            seed=3,
-        )
-        model = estimator.fit(rows)
-        history, weights = expected[optimizer]
+    estimator = KerasEstimator(
+        regressor,
+        featuresCol="x",
+        labelCol="y",
+        epochs=3,
+        batchSize=size,
+        numWorkers=2,
+        shuffle=False,
+        seed=3,
+    )
+    maps = [{estimator.modelArgs: {"optimizer": optimizer}} for optimizer in expected]
+    models = estimator.fit(rows, maps)
+    for model, (history, weights) in zip(models, expected.values(), strict=True):
         for name, values in history.items():
             np.testing.assert_allclose(model.summary.history[name], values, rtol=1e-5)
         for found, own in zip(model.keras_model().get_weights(), weights, strict=True):

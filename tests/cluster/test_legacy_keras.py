@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import tensorsparkml as tsm
+from tensorsparkml import errors
+from tensorsparkml.ml import KerasEstimator, KerasModel
 
 ROWS, EPOCHS = 200, 5
 
@@ -93,6 +95,52 @@ def test_only_the_chief_leaves_files(spark, table, tmp_path, caplog):
     assert not list((tmp_path / "backup").iterdir())  # which ends with training
     predicted = tsm.predict(table.limit(5), str(tmp_path / "exported"), features="x")
     assert len(predicted.collect()) == 5
+
+
+def of_keras_2():
+    import tf_keras
+
+    return tf_keras.Sequential([tf_keras.Input((1,)), tf_keras.layers.Dense(1)])
+
+
+def classifier():
+    import tensorflow as tf
+
+    tf.keras.utils.set_random_seed(3)
+    model = tf.keras.Sequential([tf.keras.Input((1,)), tf.keras.layers.Dense(1)])
+    model.compile(tf.keras.optimizers.Adam(0.3))
+    return model
+
+
+def test_an_estimator_trains_a_model_of_keras_2(spark, table, tmp_path):
+    rows = table.selectExpr("x", "double(x > 0.1) AS late", "x > 0.9 AS is_val")
+    estimator = KerasEstimator(
+        classifier,
+        featuresCol="x",
+        labelCol="late",
+        # As a dict of Keras has it, whichever Keras makes it.
+        loss={
+            "module": "keras.losses",
+            "class_name": "BinaryCrossentropy",
+            "config": {"from_logits": True},
+            "registered_name": None,
+        },
+        metrics=["accuracy"],
+        validationIndicatorCol="is_val",
+        checkpointDir=str(tmp_path / "state"),
+        epochs=10,
+        batchSize=20,
+        seed=1,
+    )
+    with pytest.raises(errors.ConfigurationError, match=r"of Keras 2, .*'legacy_keras': True"):
+        estimator.copy({estimator.model: of_keras_2}).fit(rows)
+    model = estimator.setParams(clusterSettings={"legacy_keras": True}).fit(rows)
+    assert sorted(model.summary.history) == ["accuracy", "loss", "val_accuracy", "val_loss"]
+    model.save(str(tmp_path / "saved"))
+    scored = KerasModel.load(str(tmp_path / "saved")).transform(rows)
+    assert scored.where("prediction = late").count() > 0.95 * ROWS
+    [first] = scored.where("x < -0.9").limit(1).collect()
+    assert first.rawPrediction[0] > 0 and first.probability[0] > 0.9
 
 
 def fit_through_parameter_servers(args, ctx):

@@ -98,7 +98,7 @@ def test_an_archive_is_a_model_and_another_one_gives_the_weights():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"function": int}, "the function int must return a Keras model, not a int"),
+        ({"function": int}, "^int must return a Keras model, not a int"),
         ({"function": Subclassed}, "does not tell its inputs and outputs"),
         ({"arguments": {"compiled": False}}, "the model is not compiled"),
         ({"archives": (None, archive_of(build(4)))}, "initialModel has other weights"),

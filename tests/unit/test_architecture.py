@@ -69,10 +69,10 @@ FOR_THE_OLD_API = {
     "tensorsparkml.errors",
     "tensorsparkml.executor.launch.gpu_discovery",
     "tensorsparkml.executor.launch.gpu_assignment",
+    "tensorsparkml.program.keras_versions",
     "tensorsparkml.program.naming",
     "tensorsparkml.ml.params",
     "tensorsparkml.storage",
-    "tensorsparkml.trainer.repairs.keras_versions",
 }
 # Its modules that nobody imports without Spark.
 STAGES_OF_THE_OLD_API = {"pipeline.py", "model.py"}

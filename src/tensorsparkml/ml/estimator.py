@@ -137,6 +137,11 @@ def _check(estimator: KerasEstimator) -> None:
         raise ConfigurationError("model is needed: KerasEstimator(build_model)")
     if estimator.value("modelArgs") and not is_function(estimator.value("model")):
         raise ConfigurationError("modelArgs is for a function that returns the model")
+    if estimator.value("stepsPerExecution") and estimator.settings().get("legacy_keras"):
+        raise ConfigurationError(
+            "stepsPerExecution is for models of Keras 3; Keras 2 would have to know the number of "
+            "rows before it reads them"
+        )
     size, workers = estimator.value("batchSize"), estimator.value("numWorkers")
     if size % workers:
         raise ConfigurationError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tensorsparkml.driver.spark.private_api import read_file
+from tensorsparkml.program.keras_versions import keras_for
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -22,14 +24,16 @@ class ArchivedModel:
     archive: bytes
 
 
-def load_archive(archive: bytes, *, compile: bool = True) -> Any:
+def load_archive(
+    archive: bytes, *, custom_objects: Mapping[str, Any] | None = None, compile: bool = True
+) -> Any:
     """Return the model in the content of a `.keras` file, in this process."""
-    import keras
-
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         path.write_bytes(archive)
-        return keras.saving.load_model(path, compile=compile)
+        keras = keras_for(str(path))
+        with keras.saving.custom_object_scope(custom_objects or {}):
+            return keras.saving.load_model(path, compile=compile)
 
 
 def archive_of(model: Any) -> bytes:

@@ -96,10 +96,7 @@ class KerasModel(PredictionParams, ArchivedModel, Saveable, Model):
 
     def keras_model(self) -> Any:
         """Return the Keras model, which loads TensorFlow into this process."""
-        import keras
-
-        with keras.saving.custom_object_scope(self.value("customObjects") or {}):
-            return load_archive(self.archive)
+        return load_archive(self.archive, custom_objects=self.value("customObjects"))
 
     def predictor(self, spark: SparkSession) -> Predictor:
         """Return the model as `tsm.load_model` does, for columns, SQL and streams."""

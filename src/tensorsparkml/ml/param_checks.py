@@ -14,20 +14,20 @@ from tensorsparkml.config import check_names, make_config
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.ml.keras_files import ArchivedModel
 
+_KERAS = ("keras", "tf_keras")  # 3 and 2
 _NOT_FOR_KERAS = (
     "num_ps",
     "between_graph",
     "main_on_ps",
     "evaluator",
     "driver_ps_nodes",
-    "legacy_keras",
 )
 
 
 def is_keras_model(value: Any) -> bool:
-    """Return whether a value is a model of Keras 3, without importing Keras."""
-    keras = sys.modules.get("keras")
-    return keras is not None and isinstance(value, keras.Model)
+    """Return whether a value is a Keras model, without importing Keras."""
+    packages = [sys.modules[name] for name in _KERAS if name in sys.modules]
+    return any(isinstance(value, each.Model) for each in packages)
 
 
 def is_function(value: Any) -> bool:
@@ -119,10 +119,9 @@ def identifier(name: str, value: Any) -> Any:
         return text(name, value)
     if isinstance(value, Mapping):
         return dict(value)
-    if type(value).__module__.partition(".")[0] == "keras" and hasattr(value, "get_config"):
-        import keras
-
-        found: dict[str, Any] = keras.saving.serialize_keras_object(value)
+    package = type(value).__module__.partition(".")[0]
+    if package in _KERAS and hasattr(value, "get_config"):
+        found: dict[str, Any] = sys.modules[package].saving.serialize_keras_object(value)
         return found
     return function(name, value)
 
@@ -158,8 +157,8 @@ def cluster_settings_for_keras(name: str, value: Any) -> dict[str, Any]:
     for key in _NOT_FOR_KERAS:
         if found.get(key):
             raise ConfigurationError(
-                f"{name} has {key!r}, but KerasEstimator trains models of Keras 3 on workers "
-                "alone; use TFEstimator, with a main function of your own"
+                f"{name} has {key!r}, but KerasEstimator trains on workers alone; use TFEstimator, "
+                "with a main function of your own"
             )
     make_config(found)  # type: ignore[arg-type]  # checks the fields
     return found

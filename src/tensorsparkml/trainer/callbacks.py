@@ -17,7 +17,8 @@ from typing import Any
 
 from tensorsparkml.checks import checked, path, switch
 from tensorsparkml.errors import ConfigurationError
-from tensorsparkml.trainer.repairs.keras_versions import is_of_keras_2, program_keras
+from tensorsparkml.program.keras_versions import is_of_keras_2
+from tensorsparkml.trainer.program_keras import program_keras
 
 __all__ = ["backup_and_restore", "model_checkpoint", "tensorboard"]
 

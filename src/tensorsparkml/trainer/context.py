@@ -15,6 +15,7 @@ from tensorsparkml.control.protocol.tf_config import addresses, cluster_spec
 from tensorsparkml.data.columns.checks import conversions, selection
 from tensorsparkml.data.columns.options import Column, Selection, selected
 from tensorsparkml.errors import ConfigurationError, DataError
+from tensorsparkml.program.keras_versions import is_of_keras_2
 from tensorsparkml.roles import CHIEF, PARAMETER_SERVER, WORKER
 from tensorsparkml.storage import StrPath, absolute_path, write_directory
 from tensorsparkml.trainer.agent_client import AgentClient
@@ -27,7 +28,6 @@ from tensorsparkml.trainer.epoch_report import epoch_report
 from tensorsparkml.trainer.file_context import FileContext
 from tensorsparkml.trainer.inference.batches import Inference
 from tensorsparkml.trainer.node_files import NodeFiles
-from tensorsparkml.trainer.repairs.keras_versions import is_of_keras_2
 from tensorsparkml.trainer.strategy_context import on_workers
 
 

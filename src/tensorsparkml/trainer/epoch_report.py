@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tensorsparkml.control.protocol.events import EpochEnded
-from tensorsparkml.trainer.repairs.keras_versions import program_keras
+from tensorsparkml.trainer.program_keras import program_keras
 
 
 def epoch_report(send: Callable[[EpochEnded], None], rows_read: Callable[[], int]) -> Any:

@@ -44,7 +44,6 @@ REFUSED = {
     "clusterSettings": [
         ({"num_workers": 2}, "set the param numWorkers"),
         ({"num_ps": 1}, "on workers alone; use TFEstimator"),
-        ({"legacy_keras": True}, "models of Keras 3"),
         ({"nodes": 1}, "unknown setting nodes"),
         ({"slots": "some"}, "slots must be"),
     ],
@@ -98,6 +97,10 @@ def test_a_copy_has_params_of_its_own():
         ({}, "model is needed"),
         ({"model": "m.keras", "modelArgs": {"a": 1}}, "modelArgs is for a function"),
         ({"model": build, "batchSize": 10, "numWorkers": 4}, "no multiple of numWorkers, .* as 8"),
+        (
+            {"model": build, "stepsPerExecution": 2, "clusterSettings": {"legacy_keras": True}},
+            "stepsPerExecution is for models of Keras 3",
+        ),
         (
             {"model": build, "validationFraction": 0.1, "validationIndicatorCol": "v"},
             "validationFraction and validationIndicatorCol are set",

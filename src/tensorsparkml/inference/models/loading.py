@@ -16,6 +16,7 @@ from tensorsparkml.errors import ConfigurationError, InferenceError, TensorSpark
 from tensorsparkml.inference.models.files import ModelFiles, list_files, local_copy
 from tensorsparkml.inference.models.signature import Signature, TensorSpec
 from tensorsparkml.inference.models.source import Kind, ModelSource
+from tensorsparkml.program.keras_versions import is_of_keras_2, keras_for
 
 MOST_MODELS = 4
 
@@ -175,9 +176,9 @@ def _load_saved_model(source: ModelSource, path: str) -> LoadedModel:
 
 
 def _load_keras(source: ModelSource, path: str) -> LoadedModel:
-    import keras
     import tensorflow as tf
 
+    keras = keras_for(path)
     build, custom_objects = pickle.loads(source.pickled) if source.pickled else (None, {})
     with keras.saving.custom_object_scope(custom_objects):
         if source.kind is Kind.WEIGHTS:
@@ -194,9 +195,11 @@ def _load_keras(source: ModelSource, path: str) -> LoadedModel:
     wanted = _named_tensors(model, "input")
     names, output_names = list(wanted), list(_named_tensors(model, "output"))
 
+    tree = _tree(model)
+
     def call(**tensors: Any) -> dict[str, Any]:
-        given = keras.tree.pack_sequence_as(inputs, [tensors[name] for name in names])
-        found = keras.tree.flatten(model(given, training=False))
+        given = tree.pack_sequence_as(inputs, [tensors[name] for name in names])
+        found = tree.flatten(model(given, training=False))
         return dict(zip(output_names, found, strict=True))
 
     # A concrete function takes any number of rows without being traced again.
@@ -219,24 +222,34 @@ def signature_of(model: Any) -> Signature:
 
 def _named_tensors(model: Any, name: str) -> dict[str, Any]:
     """Return the specs of a model's inputs or outputs, by their names."""
-    import keras
-
     struct = _structure(model, name)
     if name == "input":
         names = [each.name for each in model.inputs]
     else:
         names = getattr(model, "output_names", None) or [model.layers[-1].name]
-    tensors = map(_keras_spec, keras.tree.flatten(struct))
+    tensors = map(_keras_spec, _tree(model).flatten(struct))
     return dict(zip(_names(struct, names), tensors, strict=True))
 
 
 def _structure(model: Any, name: str) -> Any:
     """Return a model's input or output: a tensor, a list of tensors or a dict of them."""
+    if not is_of_keras_2(type(model)):
+        import keras
+
+        if isinstance(model, keras.Sequential):  # one of each, and no attribute for the structure
+            return getattr(model, f"{name}s")[0]
+    return getattr(model, name)
+
+
+def _tree(model: Any) -> Any:
+    """Return the functions over nested structures of a model's Keras."""
+    if is_of_keras_2(type(model)):
+        import tensorflow as tf
+
+        return tf.nest
     import keras
 
-    if isinstance(model, keras.Sequential):  # one of each, and no attribute for the structure
-        return getattr(model, f"{name}s")[0]
-    return getattr(model, name)
+    return keras.tree
 
 
 def _names(struct: Any, others: Sequence[str]) -> list[str]:
@@ -250,6 +263,8 @@ def _names(struct: Any, others: Sequence[str]) -> list[str]:
 def _keras_spec(tensor: Any) -> Any:
     import tensorflow as tf
 
+    if (found := getattr(tensor, "type_spec", None)) is not None:  # of Keras 2
+        return found
     if getattr(tensor, "ragged", False):
         return tf.RaggedTensorSpec(tensor.shape, tensor.dtype)
     return tf.TensorSpec(tensor.shape, tensor.dtype)

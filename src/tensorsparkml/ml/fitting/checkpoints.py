@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from tensorsparkml.storage import filesystem_of, translated_errors
+from tensorsparkml.trainer.program_keras import program_keras
 
 _FILE = "history.json"
 
@@ -22,12 +23,10 @@ def history_keeper(folder: str) -> Any:
         The callback. Its `history` has the metrics of all epochs by their names, those before
         training was cut off included.
     """
-    import keras
-
     filesystem, root = filesystem_of(folder)
     path = f"{root.rstrip('/')}/{_FILE}"
 
-    class HistoryKeeper(keras.callbacks.Callback):  # type: ignore[misc]
+    class HistoryKeeper(program_keras().callbacks.Callback):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self._epochs: list[dict[str, float]] = []

@@ -12,6 +12,9 @@ from tensorsparkml.inference.models.loading import signature_of
 from tensorsparkml.ml.fitting.checkpoints import history_keeper
 from tensorsparkml.ml.fitting.plan import FitPlan, LabelRange, ModelPlan, Refused, Task, Trained
 from tensorsparkml.ml.keras_files import archive_of, load_archive
+from tensorsparkml.program.keras_versions import is_of_keras_2
+from tensorsparkml.program.naming import function_name
+from tensorsparkml.trainer.program_keras import program_keras
 
 if TYPE_CHECKING:
     from tensorsparkml.trainer.context import Context
@@ -31,14 +34,13 @@ def fit(plans: Sequence[FitPlan], ctx: Context) -> list[Trained | Refused | None
     Returns:
         What `train` returns for each of them, up to the first that cannot be trained.
     """
-    import keras
-
     found: list[Trained | Refused | None] = []
     for plan in plans:
+        if found:
+            program_keras().backend.clear_session()
         found.append(train(plan, ctx))
         if isinstance(found[-1], Refused):
             break
-        keras.utils.clear_session()
     return found
 
 
@@ -52,12 +54,11 @@ def train(plan: FitPlan, ctx: Context) -> Trained | Refused | None:
     Returns:
         The model on the chief, None on the other nodes, or on all why there is none.
     """
-    import keras
-
+    keras = program_keras()
     if plan.seed is not None:
         keras.utils.set_random_seed(plan.seed)
     if plan.mixed_precision:
-        keras.config.set_dtype_policy("mixed_float16")
+        keras.mixed_precision.set_global_policy("mixed_float16")
     with ctx.strategy.scope():
         try:
             model, callbacks = make_model(plan)
@@ -100,8 +101,7 @@ def make_model(plan: FitPlan) -> tuple[Any, list[Any]]:
     Raises:
         ConfigurationError: There is no such model, or it cannot be compiled.
     """
-    import keras
-
+    keras = program_keras()
     function, arguments, custom_objects, callbacks, compiled = pickle.loads(plan.model.pickled)
     with keras.saving.custom_object_scope(custom_objects):
         model = _model(plan.model, function, arguments)
@@ -113,23 +113,37 @@ def make_model(plan: FitPlan) -> tuple[Any, list[Any]]:
 
 
 def _model(plan: ModelPlan, function: Any, arguments: Mapping[str, Any]) -> Any:
-    import keras
-
     if function is None:
         assert plan.archive is not None
-        return load_archive(plan.archive)
-    model = function(**arguments)
-    name = getattr(function, "__qualname__", type(function).__qualname__)
+        model, name = load_archive(plan.archive), "the file"
+    else:
+        model, name = function(**arguments), function_name(function)
+    _check_kind(model, name)
+    return model
+
+
+def _check_kind(model: Any, name: str) -> None:
+    """Check that a model is one of the program's Keras, and tells its inputs.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    keras = program_keras()
+    old, wanted_old = is_of_keras_2(type(model)), is_of_keras_2(keras.Model)
+    if hasattr(model, "get_weights") and old is not wanted_old:
+        raise ConfigurationError(
+            f"the model of {name} is one of Keras {2 if old else 3}, but the nodes have Keras "
+            f"{2 if wanted_old else 3}; set clusterSettings={{'legacy_keras': {old}}}"
+        )
     if not isinstance(model, keras.Model):
         raise ConfigurationError(
-            f"the function {name} must return a Keras model, not a {type(model).__qualname__}"
+            f"{name} must return a Keras model, not a {type(model).__qualname__}"
         )
     if not isinstance(model, keras.Sequential) and not getattr(model, "inputs", None):
         raise ConfigurationError(
             f"the model of {name} does not tell its inputs and outputs, as subclassed models do "
             "not; make a keras.Model(inputs, outputs) of it"
         )
-    return model
 
 
 def _set_weights(model: Any, initial: Any) -> None:
@@ -144,9 +158,8 @@ def _set_weights(model: Any, initial: Any) -> None:
 
 def _compile(model: Any, compiled: Mapping[str, Any], steps: int | None) -> None:
     """Compile a model with what the params name, and with its own optimizer, loss and metrics."""
-    import keras
-
-    own = bool(getattr(model, "compiled", False))
+    keras = program_keras()
+    own = model.get_compile_config()
     if not own and "loss" not in compiled:
         raise ConfigurationError(
             "the model is not compiled; call model.compile(optimizer, loss), or set the params "
@@ -156,7 +169,7 @@ def _compile(model: Any, compiled: Mapping[str, Any], steps: int | None) -> None
         model.steps_per_execution = steps
     if not compiled:
         return
-    found = keras.saving.deserialize_keras_object(model.get_compile_config()) if own else {}
+    found = keras.saving.deserialize_keras_object(own) if own else {}
     for name, value in compiled.items():
         several = isinstance(value, list)
         values = [_object(each) for each in (value if several else [value])]
@@ -166,8 +179,7 @@ def _compile(model: Any, compiled: Mapping[str, Any], steps: int | None) -> None
 
 def _object(value: Any) -> Any:
     """Return an object of Keras that was serialized, or what is none."""
-    import keras
-
+    keras = program_keras()
     return keras.saving.deserialize_keras_object(value) if isinstance(value, Mapping) else value
 
 
@@ -179,7 +191,7 @@ def task_of(model: Any) -> tuple[Task | None, bool]:
     if isinstance(loss, Mapping | list | tuple):
         [loss] = loss.values() if isinstance(loss, Mapping) else loss
     name = _loss_name(loss)
-    from_logits = bool(getattr(loss, "from_logits", False))
+    from_logits = bool(_config(loss).get("from_logits", False))
     if name in _BINARY and _units(model) == 1:
         return Task.BINARY, from_logits
     if name in (*_SPARSE, *_ONE_HOT):
@@ -190,6 +202,10 @@ def task_of(model: Any) -> tuple[Task | None, bool]:
 def _tensors(model: Any, name: str) -> list[Any]:
     """Return a model's inputs or outputs; none for a sequential model that has seen no rows yet."""
     return getattr(model, name, None) or []
+
+
+def _config(loss: Any) -> Mapping[str, Any]:
+    return loss.get_config() if hasattr(loss, "get_config") else {}
 
 
 def _loss_name(loss: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tensorsparkml.errors import ConfigurationError
-from tensorsparkml.trainer.repairs.keras_versions import is_of_keras_2
+from tensorsparkml.program.keras_versions import is_of_keras_2
 
 __all__ = [
     "AllGather",
