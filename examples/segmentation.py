@@ -13,7 +13,7 @@ from session import start_spark
 
 import tensorsparkml as tsm
 
-PICTURES = range(2000)
+PICTURES = range(1200)
 TEST_PICTURES = range(10_000, 10_400)
 
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-PICTURES = range(2000)
+PICTURES = range(1200)
 TEST_PICTURES = range(10_000, 10_400)
 
 
