@@ -47,6 +47,8 @@ MAY_IMPORT = {
     | {"control.protocol", "data", "program", "executor.folders", "driver.spark"}
     | {"driver.lifecycle.addresses", "driver.lifecycle.certificate"}
     | {"executor.launch.gpu_assignment"},
+    "tfrecord": {"errors"},
+    "tfrecord.codec": {"data.files.framing"},
     "ml": FOUNDATION
     | {"control.text", "data", "driver.run", "driver.spark", "inference", "program", "trainer"},
     "__init__": {

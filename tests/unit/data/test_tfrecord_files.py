@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,27 +10,13 @@ import fsspec
 import pytest
 
 from tensorsparkml.data.files.listing import find_files
-from tensorsparkml.data.files.tfrecord import TFRecordFiles, count_records, masked_crc32c
+from tensorsparkml.data.files.tfrecord import TFRecordFiles, count_records
 from tensorsparkml.errors import DataError
-
-
-def framed(*records: bytes) -> bytes:
-    """The records as TFRecord frames them."""
-    parts = []
-    for data in records:
-        length = struct.pack("<Q", len(data))
-        parts += [length, struct.pack("<I", masked_crc32c(length))]
-        parts += [data, struct.pack("<I", masked_crc32c(data))]
-    return b"".join(parts)
+from tfrecord_bytes import framed
 
 
 def files_at(uri: str, copies: Path) -> TFRecordFiles:
     return TFRecordFiles(find_files([uri]), 0, 1, lambda value: [value], copies)
-
-
-def test_checksums_are_those_of_tensorflow() -> None:
-    # What tf.io.TFRecordWriter writes for b"abc".
-    assert framed(b"abc").hex() == "0300000000000000b099490e6162636e57f121"
 
 
 PLAIN: Callable[[bytes], bytes] = bytes
@@ -60,10 +45,10 @@ def test_a_length_that_looks_like_gzip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda data: data[:-1], "ends within record 2"),
-        (lambda data: data[:45], "corrupt at record 2 .*length has a wrong checksum"),
-        (lambda data: data[:19] + b"\xff" + data[20:], "corrupt at record 1 "),
-        (lambda data: b"text" + data, "is not a TFRecord file"),
+        (lambda data: data[:-1], "corrupt at record 2 .*, at byte 38: it ends within a record of"),
+        (lambda data: data[:45], "corrupt at record 2 .*it ends within the length of a record"),
+        (lambda data: data[:19] + b"\xff" + data[20:], "corrupt at record 1 .*wrong checksum"),
+        (lambda data: b"text" + data, "not a TFRecord file: the length of a record has a wrong"),
     ],
 )
 def test_damaged_files(
@@ -75,7 +60,7 @@ def test_damaged_files(
     whole = framed(b"abc", b"def", b"ghi")
     assert len(whole) == 3 * 19
     (tmp_path / "bad.tfrecord").write_bytes(packed(damage(whole)))
-    with pytest.raises(DataError, match=rf"bad.tfrecord {message}|bad.tfrecord is {message}"):
+    with pytest.raises(DataError, match=rf"bad.tfrecord is {message}"):
         files_at(str(tmp_path), tmp_path / "copies")
 
 

@@ -16,6 +16,15 @@ from typing import BinaryIO
 
 from fsspec.implementations.local import LocalFileSystem
 
+from tensorsparkml.data.files.framing import (
+    AROUND,
+    HEADER,
+    NO_HEADER,
+    Damage,
+    RecordReader,
+    Records,
+    is_header,
+)
 from tensorsparkml.data.files.listing import FoundFile
 from tensorsparkml.data.files.row_counts import AllGather, exchange_counts, name_of
 from tensorsparkml.data.files.sharding import Part, nodes_by_size, parts_of, share_rows
@@ -23,8 +32,6 @@ from tensorsparkml.errors import DataError
 from tensorsparkml.storage import translated_errors
 
 _LENGTH = struct.Struct("<Q")
-_HEADER = struct.Struct("<QI")
-_AROUND = 16  # bytes of a record besides its data: length, and checksums of length and of data
 _GZIP = b"\x1f\x8b"
 
 
@@ -120,8 +127,9 @@ class TFRecordFiles:
             if part.rows:
                 path = self.local_path(part.file)
                 with _opened(path) as stream:
-                    length, _ = _HEADER.unpack(stream.read(_HEADER.size))
-                    return stream.read(length)
+                    found = next(RecordReader(stream, verify=False).read())
+                    assert isinstance(found, Records)  # all of them were counted
+                    return found.data[found.start[0] : found.end[0]]
         raise DataError(f"{self.name} has no records")
 
     def _count(self, index: int) -> int:
@@ -153,8 +161,8 @@ def count_records(path: str) -> int:
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         end, place, count = len(data), 0, 0
         length_at = _LENGTH.unpack_from
-        while place + _AROUND <= end:
-            place += length_at(data, place)[0] + _AROUND
+        while place + AROUND <= end:
+            place += length_at(data, place)[0] + AROUND
             count += 1
     if place != end:
         with _opened(path) as stream:
@@ -165,8 +173,8 @@ def count_records(path: str) -> int:
 def compression_of(path: str) -> str:
     """Return `GZIP` or, for an uncompressed file, an empty string."""
     with open(path, "rb") as file:
-        head = file.read(_HEADER.size)
-    return "GZIP" if head.startswith(_GZIP) and not _is_header(head) else ""
+        head = file.read(HEADER)
+    return "GZIP" if head.startswith(_GZIP) and not is_header(head) else ""
 
 
 def name_digest(file: FoundFile) -> str:
@@ -186,32 +194,11 @@ def _opened(path: str) -> BinaryIO:
 
 def _count_stream(stream: BinaryIO) -> int:
     count = 0
-    while head := stream.read(_HEADER.size):
-        if not _is_header(head):
-            what = "is not a TFRecord file" if not count else f"is corrupt at record {count}"
-            raise _CorruptRecordError(f"{what} (the first is 0): its length has a wrong checksum")
-        left = _LENGTH.unpack_from(head)[0] + 4
-        while left:
-            data = stream.read(min(left, 2**20))
-            if not data:
-                raise _CorruptRecordError(f"ends within record {count} (the first is 0)")
-            left -= len(data)
-        count += 1
+    for found in RecordReader(stream, verify=False).read():
+        if isinstance(found, Damage):
+            if found.reason == NO_HEADER and not count:
+                raise _CorruptRecordError(f"is not a TFRecord file: {found.reason}")
+            where = f"record {count} (the first is 0), at byte {found.offset:,}"
+            raise _CorruptRecordError(f"is corrupt at {where}: {found.reason}")
+        count += len(found.start)
     return count
-
-
-def _is_header(head: bytes) -> bool:
-    return (
-        len(head) == _HEADER.size and masked_crc32c(head[: _LENGTH.size]) == _HEADER.unpack(head)[1]
-    )
-
-
-def masked_crc32c(data: bytes) -> int:
-    """Return TFRecord's checksum of some bytes: few, as this is Python."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
-    crc ^= 0xFFFFFFFF
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF

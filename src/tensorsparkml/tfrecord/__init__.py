@@ -1,0 +1,1 @@
+"""TFRecords and DataFrames."""

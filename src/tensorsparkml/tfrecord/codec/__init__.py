@@ -1,0 +1,1 @@
+"""Records to columns and back: pure computation, with NumPy and Arrow."""
