@@ -110,6 +110,36 @@ def test_records_after_damage_are_found() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        header(2**20),  # a length that is a lie
+        framed(b"x" * 5000)[:400],  # whoever wrote it has died
+        framed(b"x" * 500)[:-1] + b"?",  # larger than what is read at once
+    ],
+)
+def test_no_record_behind_damage_is_passed_over(
+    damage: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(framing, "_CHUNK", 64)
+    many = [b"%d" % number for number in range(100)]
+    data = framed(b"before") + damage + framed(*many)
+    for begin in (0, 23):  # at the first record, and behind it
+        reader, found = reader_of(data, begin), []
+        while reader.find():
+            for each in reader.read():
+                if isinstance(each, Damage):
+                    assert reader.find()  # at once, as callers do
+                    break
+                found += [
+                    each.data[start:end]
+                    for row, (start, end) in enumerate(zip(each.start, each.end, strict=True))
+                    if row not in each.wrong
+                ]
+        assert found[-100:] == many
+        assert found[:-100] == [b"before"][: begin == 0]
+
+
 @given(st.binary(max_size=200), st.lists(st.binary(max_size=30), max_size=3))
 def test_any_bytes_end_in_records_or_damage(noise: bytes, records: list[bytes]) -> None:
     reader, found = reader_of(noise + framed(*records)), 0

@@ -102,15 +102,17 @@ class RecordReader:
         """
         ended = False
         while True:
-            for place in _header_places(self._buffer, self._size).tolist():
+            searched = self._size
+            for place in _header_places(self._buffer, searched).tolist():
                 after = place + _LENGTH.unpack_from(self._buffer, place)[0] + AROUND
                 while not ended and self._size < after:
                     ended = not self._more()
                 if after <= self._size and _is_sound(self._buffer, place, after):
                     self._skip(place)
                     return True
-            self._skip(max(0, self._size - HEADER + 1))
-            if ended or not self._more():
+            longer = self._size > searched
+            self._skip(max(0, searched - HEADER + 1))
+            if not longer and (ended or not self._more()):
                 return False
 
     def read(self, stop: int | None = None) -> Iterator[Records | Damage]:
@@ -128,8 +130,9 @@ class RecordReader:
             if not self._size:
                 return
             if (reason := self._first_record()) is not None:
-                yield Damage(self._offset, reason)
-                self._skip(min(1, self._size))
+                damage = Damage(self._offset, reason)
+                self._skip(1)  # before the caller may call `find`
+                yield damage
                 return
             found = self._whole_records(stop)
             self._skip(int(found.end[-1]) + AROUND - HEADER)
@@ -151,14 +154,13 @@ class RecordReader:
         if length > LONGEST:
             return f"a record has {length:,} bytes; the most are {LONGEST:,}"
         pieces, missing = [self._buffer[: self._size]], length + AROUND - self._size
-        while missing > 0:  # not all at once, as the length may be a lie
-            if not (piece := self._stream.read(min(missing, _CHUNK))):
-                return f"it ends within a record of {length:,} bytes"
+        # Not all at once, as the length may be a lie.
+        while missing > 0 and (piece := self._stream.read(min(missing, _CHUNK))):
             pieces.append(piece)
             missing -= len(piece)
         if len(pieces) > 1:
             self._buffer = b"".join([*pieces, bytes(PADDING)])
-        return None
+        return f"it ends within a record of {length:,} bytes" if missing > 0 else None
 
     def _whole_records(self, stop: int | None) -> Records:
         data, place, count = self._buffer, 0, 0

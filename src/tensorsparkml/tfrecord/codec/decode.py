@@ -12,9 +12,16 @@ import pyarrow as pa
 from tensorsparkml.tfrecord.codec.features import FeatureColumn, Kind
 from tensorsparkml.tfrecord.codec.layout import FEW, MANY, Entries, Rows, entries
 from tensorsparkml.tfrecord.codec.varints import packed_varints, single_varints
-from tensorsparkml.tfrecord.codec.wire import Heads, Places, View, bounds, heads
+from tensorsparkml.tfrecord.codec.wire import (
+    FIRST,
+    SECOND,
+    Heads,
+    Places,
+    View,
+    bounds,
+    heads,
+)
 
-_FIRST, _SECOND = 0x0A, 0x12  # tags of the fields 1 and 2, if they have a length
 _MORE = 0x80  # the bit of a varint's byte that another one follows
 
 Read = tuple[pa.Array, Rows]  # the values, and the rows that they are of
@@ -49,7 +56,7 @@ def decode_features(
     """
     rows = np.flatnonzero(start < end)
     top = heads(view, start[rows])
-    rows, top = _kept(rows, top, (top.tag == _FIRST) & (top.end == end[rows]), left)
+    rows, top = _kept(rows, top, (top.tag == FIRST) & (top.end == end[rows]), left)
     return _columns(view, rows, top.start, top.end, columns, left)
 
 
@@ -60,7 +67,7 @@ def decode_sequences(
     rows = np.flatnonzero(start < end)
     start, end = start[rows], end[rows]
     context = heads(view, start)
-    there = context.tag == _FIRST
+    there = context.tag == FIRST
     rest = np.where(there, context.end, start)
     good = ~there | (context.end <= end)
     rows, context = _kept(rows, context, good, left)
@@ -76,7 +83,7 @@ def decode_sequences(
     more = rest < end
     rows, rest, end = rows[more], rest[more], end[more]
     lists = heads(view, rest)
-    rows, lists = _kept(rows, lists, (lists.tag == _SECOND) & (lists.end == end), left)
+    rows, lists = _kept(rows, lists, (lists.tag == SECOND) & (lists.end == end), left)
     of_lists = [column for column in columns if column.steps]
     others = _columns(view, rows, lists.start, lists.end, of_lists, left)
     found |= dict(zip(of_lists, others, strict=True))
@@ -222,12 +229,12 @@ def _packed(
     inner = heads(view, start)
     empty = start == end
     if not empty.any():
-        rows, inner = _kept(rows, inner, (inner.tag == _FIRST) & (inner.end == end), left)
+        rows, inner = _kept(rows, inner, (inner.tag == FIRST) & (inner.end == end), left)
         return rows, inner.start, inner.end
     if not many:
         there = ~empty
         return _packed(view, rows[there], start[there], end[there], many, left)
-    good = empty | ((inner.tag == _FIRST) & (inner.end == end))
+    good = empty | ((inner.tag == FIRST) & (inner.end == end))
     left.add(rows[~good])
     rows, start, empty, inner = rows[good], start[good], empty[good], inner.where(good)
     return rows, np.where(empty, start, inner.start), np.where(empty, start, inner.end)
@@ -248,7 +255,7 @@ def _repeated(
     good = np.ones(len(rows), np.bool_)
     while len(going):
         inner = heads(view, place)
-        sound = (inner.tag == _FIRST) & (inner.end <= stop)
+        sound = (inner.tag == FIRST) & (inner.end <= stop)
         if turn >= MANY and len(going) <= FEW:
             sound[:] = False
         turn += 1

@@ -14,11 +14,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from tensorsparkml.tfrecord.codec.wire import Places, View, heads
+from tensorsparkml.tfrecord.codec.wire import FIRST, SECOND, Places, View, heads
 
 Rows = npt.NDArray[np.int64]
 
-_FIRST, _SECOND = 0x0A, 0x12  # tags of the fields 1 and 2, if they have a length
 FEW = 8  # records that go on for so long are read one by one
 MANY = 256  # features of a record
 
@@ -74,7 +73,7 @@ def entries(
         count += 1
         entry = heads(view, start)
         key = heads(view, entry.start)
-        good = (entry.tag == _FIRST) & (entry.end <= end) & (key.tag == _FIRST)
+        good = (entry.tag == FIRST) & (entry.end <= end) & (key.tag == FIRST)
         good &= key.end < entry.end
         if not good.all():
             leave(rows[~good])
@@ -110,7 +109,7 @@ def _by_key(
         if wanted(key):
             rows, _, key_end, end = found if everything else (each[same] for each in found)
             value = heads(view, key_end)
-            good = (value.tag == _SECOND) & (value.end == end)
+            good = (value.tag == SECOND) & (value.end == end)
             if not good.all():
                 leave(rows[~good])
                 rows, value = rows[good], value.where(good)

@@ -17,9 +17,11 @@ import pyarrow as pa
 
 from tensorsparkml.data.files.framing import Places
 
-__all__ = ["Heads", "Places", "View", "Words", "bounds", "heads"]
+__all__ = ["FIRST", "SECOND", "Heads", "Places", "View", "Words", "bounds", "heads"]
 
 Words = npt.NDArray[np.uint64]
+
+FIRST, SECOND = 0x0A, 0x12  # tags of the fields 1 and 2, if they have a length
 
 _LOW_7 = np.uint64(0x7F)
 _HIGH_BIT = np.uint64(0x80)
