@@ -5,13 +5,21 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorsparkml.data.files import framing
-from tensorsparkml.data.files.framing import LONGEST, Damage, RecordReader, Records, is_header
+from tensorsparkml.data.files.framing import (
+    LONGEST,
+    Damage,
+    NestedRecordsError,
+    RecordReader,
+    Records,
+    is_header,
+)
 from tfrecord_bytes import framed, header
 
 
@@ -55,6 +63,49 @@ def test_each_record_is_in_one_part_of_a_file(
             if reader.find():
                 found += records_of(reader, stop)
     assert found == records
+
+
+@given(
+    records=st.lists(st.binary(max_size=40), min_size=1, max_size=8),
+    places=st.lists(st.integers(0, 400), max_size=3),
+    damage=st.lists(st.tuples(st.integers(0, 400), st.integers(1, 255)), max_size=3),
+)
+def test_no_damage_is_overlooked_between_the_parts_of_a_file(
+    records: list[bytes], places: list[int], damage: list[tuple[int, int]]
+) -> None:
+    data = bytearray(framed(*records))
+    for place, bits in damage:
+        data[place % len(data)] ^= bits
+
+    def read(*cuts: int) -> list[Any]:
+        found: list[Any] = []
+        for begin, stop in pairwise(cuts):
+            reader = reader_of(bytes(data), begin)
+            more = begin == 0 or reader.find()
+            while more:
+                more = False
+                for each in reader.read(stop):
+                    if isinstance(each, Damage):
+                        found.append(each)
+                        more = reader.find()
+                        continue
+                    for row in range(len(each.start)):
+                        content = each.data[each.start[row] : each.end[row]]
+                        found.append((each.offset_of(row), content, row in each.wrong))
+        return found
+
+    cuts = sorted({0, len(data), *(place for place in places if place < len(data))})
+    assert read(*cuts) == read(0, len(data))
+
+
+def test_a_record_that_holds_records_is_not_divided() -> None:
+    inner = framed(b"first", b"second")
+    data = framed(b"before", b"x" * 20 + inner + b"y" * 20, b"after")
+    assert list(records_of(reader_of(data), len(data)))[1] == b"x" * 20 + inner + b"y" * 20
+    with pytest.raises(NestedRecordsError, match="the record at byte 22 holds records itself"):
+        list(records_of(reader_of(data), 40))
+    # Behind the last of them, nobody is misled.
+    assert len(list(records_of(reader_of(data), 22 + 12 + 20 + len(inner)))) == 2
 
 
 def test_data_with_a_wrong_checksum_is_one_record() -> None:

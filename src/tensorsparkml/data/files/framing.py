@@ -7,9 +7,9 @@ of the data: https://www.tensorflow.org/tutorials/load_data/tfrecord
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import google_crc32c
 import numpy as np
@@ -21,6 +21,8 @@ PADDING = 16  # bytes of any content after the last record of `Records`
 LONGEST = 2**31 - 2**16  # bytes of a record; neither Arrow's nor Spark's arrays hold more
 NO_HEADER = "the length of a record has a wrong checksum"
 _CHUNK = 2 * 2**20
+_FIRST_WINDOW, _LAST_WINDOW = 2**12, 2**21  # bytes that are searched for a record at once
+_HEAD = 1024  # bytes that are shown of what cannot be read
 _MOST = 16_384  # records that are read together
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
@@ -38,7 +40,7 @@ class Records:
         start: Where the data of each record begins in them.
         end: Where it ends.
         offset: Where the bytes begin in the file, uncompressed.
-        wrong: The records whose data has another checksum than the file says.
+        wrong: The records whose data does not have the checksum that follows it.
     """
 
     data: bytes
@@ -59,10 +61,38 @@ class Damage:
     Attributes:
         offset: Where the record begins that cannot be read.
         reason: Why it cannot.
+        head: The first bytes that are there.
     """
 
     offset: int
     reason: str
+    head: bytes = b""
+
+
+class ByteStream(Protocol):
+    """Where bytes come from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most so many bytes, and none only at the end."""
+
+
+class DamagedStreamError(Exception):
+    """A stream has no more bytes, but this is not its end; the text says why."""
+
+
+class NestedRecordsError(Exception):
+    """A record holds records, at a place where the file would be divided.
+
+    Attributes:
+        offset: Where the record begins.
+    """
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(
+            f"the record at byte {offset:,} holds records itself, so several tasks cannot read "
+            "the file; set the option splitFiles to false"
+        )
+        self.offset = offset
 
 
 def masked_checksum(data: bytes) -> int:
@@ -79,8 +109,29 @@ def is_header(head: bytes) -> bool:
     return masked_checksum(head[:8]) == expected
 
 
+def frame_records(records: Sequence[bytes]) -> bytes:
+    """Return records as a file holds them."""
+    lengths = np.fromiter(map(len, records), "<u8", len(records))
+    sums = np.fromiter(map(google_crc32c.value, records), "<u4", len(records))
+    heads = np.empty((len(records), HEADER), np.uint8)
+    heads[:, : _LENGTH.size] = lengths.view(np.uint8).reshape(-1, _LENGTH.size)
+    checksums = _masked(_checksums_of_integers(lengths)).astype("<u4")
+    heads[:, _LENGTH.size :] = checksums.view(np.uint8).reshape(-1, _CHECKSUM.size)
+    before, after = heads.tobytes(), _masked(sums).astype("<u4").tobytes()
+    parts: list[bytes] = []
+    for place, record in enumerate(records):
+        parts += (
+            before[HEADER * place : HEADER * (place + 1)],
+            record,
+            after[_CHECKSUM.size * place : _CHECKSUM.size * (place + 1)],
+        )
+    return b"".join(parts)
+
+
 class RecordReader:
     """Reads the records of a part of a file.
+
+    It holds two megabytes and one record at most: `LONGEST` bytes, if a length is a lie.
 
     Args:
         stream: The bytes from a place in the file on, uncompressed.
@@ -88,11 +139,14 @@ class RecordReader:
         verify: Whether the checksums of the data are compared. Those of the lengths always are.
     """
 
-    def __init__(self, stream: BinaryIO, offset: int = 0, *, verify: bool = True) -> None:
+    def __init__(self, stream: ByteStream, offset: int = 0, *, verify: bool = True) -> None:
         self._stream = stream
-        self._offset = offset
         self._verify = verify
-        self._buffer = bytes(PADDING)  # what was read and is not used, and the padding
+        self._data = bytes(PADDING)  # what was read, and the padding
+        self._base = offset  # where that begins in the file
+        self._place = 0  # where the part of it begins that is not used
+        self._ended = False
+        self._failure = ""  # why the stream ended too early, if it did and nobody was told
 
     def find(self) -> bool:
         """Go to the first place where a record begins: one with two right checksums.
@@ -100,72 +154,122 @@ class RecordReader:
         Returns:
             Whether there is one.
         """
-        ended = False
-        while True:
-            searched = self._size
-            for place in _header_places(self._buffer, searched).tolist():
-                after = place + _LENGTH.unpack_from(self._buffer, place)[0] + AROUND
-                while not ended and self._size < after:
-                    ended = not self._more()
-                if after <= self._size and _is_sound(self._buffer, place, after):
-                    self._skip(place)
+        window = _FIRST_WINDOW
+        while self._fill(HEADER):
+            size = min(window, self._left)
+            for place in _header_places(self._data, self._place, size).tolist():
+                if self._is_sound(place):
+                    self._place += place
                     return True
-            longer = self._size > searched
-            self._skip(max(0, searched - HEADER + 1))
-            if not longer and (ended or not self._more()):
-                return False
+            self._place += size - HEADER + 1
+            window = min(2 * window, _LAST_WINDOW)
+        self._place += self._left
+        return False
 
     def read(self, stop: int | None = None) -> Iterator[Records | Damage]:
         """Read records, the first of which begins here.
 
+        Several readers may read the parts of a file, each from where `find` takes it. All that
+        lies before the first sound record from the end of a part on belongs to the part: nothing
+        is read twice, and no damage is overlooked.
+
         Args:
-            stop: The place in the file from which on no record is wanted; None for its end.
+            stop: The place in the file where another part begins; None for the end of the file.
 
         Yields:
             The records, and at last what is wrong with the file, if something is. Then `find`
             goes to the next record.
+
+        Raises:
+            NestedRecordsError: Another reader would take a part of a record for records.
         """
-        while stop is None or self._offset < stop:
-            self._more()
-            if not self._size:
+        while True:
+            self._fill(_CHUNK)
+            if not self._left and not self._failure:
                 return
+            offset = self._base + self._place
+            past = stop is not None and offset >= stop
             if (reason := self._first_record()) is not None:
-                damage = Damage(self._offset, reason)
-                self._skip(1)  # before the caller may call `find`
-                yield damage
+                head = self._data[self._place : self._place + min(self._left, _HEAD)]
+                self._place += min(self._left, 1)  # before the caller may call `find`
+                yield Damage(offset, reason, head)
                 return
-            found = self._whole_records(stop)
-            self._skip(int(found.end[-1]) + AROUND - HEADER)
+            if past and self._is_sound(0):
+                return
+            found, whole = self._whole_records(None if past else stop), True
+            if past:
+                found, whole = _before_sound(found)
+            elif stop is not None:
+                _check_last(found, stop)
+            if self._verify:
+                found = replace(found, wrong=_wrong_data(found))
+            self._place = int(found.end[-1]) + AROUND - HEADER
             yield found
+            if not whole:
+                return
 
     @property
-    def _size(self) -> int:
-        return len(self._buffer) - PADDING
+    def _left(self) -> int:
+        return len(self._data) - PADDING - self._place
+
+    def _fill(self, size: int) -> bool:
+        """Read until some bytes are left, and return whether there are so many."""
+        missing, pieces = size - self._left, []
+        while missing > 0 and (piece := self._next_piece()):
+            pieces.append(piece)
+            missing -= len(piece)
+        if pieces or self._place + size > LONGEST:  # offsets have 32 bits
+            rest = memoryview(self._data)[self._place : self._place + self._left]
+            self._data = b"".join([rest, *pieces, bytes(PADDING)])
+            self._base += self._place
+            self._place = 0
+        return missing <= 0
+
+    def _next_piece(self) -> bytes:
+        if self._ended:
+            return b""
+        try:
+            piece = self._stream.read(_CHUNK)
+        except DamagedStreamError as error:
+            piece, self._failure = b"", str(error)
+        self._ended = not piece
+        return piece
 
     def _first_record(self) -> str | None:
         """Read until the first record is whole, or return why there is none."""
-        while self._size < HEADER and self._more():  # a stream may give less than is asked for
-            pass
-        if self._size < HEADER:
-            return f"it ends within the length of a record, after {self._size} bytes"
-        if not is_header(self._buffer[:HEADER]):
+        if not self._fill(HEADER):
+            return (
+                self._told() or f"it ends within the length of a record, after {self._left} bytes"
+            )
+        if not is_header(self._data[self._place : self._place + HEADER]):
             return NO_HEADER
-        length = _LENGTH.unpack_from(self._buffer)[0]
+        length = _LENGTH.unpack_from(self._data, self._place)[0]
         if length > LONGEST:
             return f"a record has {length:,} bytes; the most are {LONGEST:,}"
-        pieces, missing = [self._buffer[: self._size]], length + AROUND - self._size
-        # Not all at once, as the length may be a lie.
-        while missing > 0 and (piece := self._stream.read(min(missing, _CHUNK))):
-            pieces.append(piece)
-            missing -= len(piece)
-        if len(pieces) > 1:
-            self._buffer = b"".join([*pieces, bytes(PADDING)])
-        return f"it ends within a record of {length:,} bytes" if missing > 0 else None
+        if not self._fill(length + AROUND):
+            return self._told() or f"it ends within a record of {length:,} bytes"
+        return None
+
+    def _told(self) -> str:
+        """Return why the stream ended too early, once."""
+        failure, self._failure = self._failure, ""
+        return failure
+
+    def _is_sound(self, place: int) -> bool:
+        """Return whether a record is whole, and its data has the checksum that follows it.
+
+        Args:
+            place: Where it begins, of the bytes that are left.
+        """
+        length = _LENGTH.unpack_from(self._data, self._place + place)[0]
+        if not self._fill(place + length + AROUND):
+            return False
+        return _has_checksum(self._data, self._place + place + HEADER, length)
 
     def _whole_records(self, stop: int | None) -> Records:
-        data, place, count = self._buffer, 0, 0
-        end = self._size - AROUND
-        limit = end if stop is None else min(end, stop - self._offset - 1)
+        data, place, count = self._data, self._place, 0
+        end = min(len(data) - PADDING - AROUND, LONGEST)
+        limit = end if stop is None else min(end, stop - self._base - 1)
         starts, length_at = [], _LENGTH.unpack_from
         while place <= limit and count < _MOST:
             after = place + length_at(data, place)[0]
@@ -180,38 +284,55 @@ class RecordReader:
         if not good.all():
             sound = int(np.argmin(good))  # what follows begins anywhere
             begin, finish = begin[:sound], finish[:sound]
-        begin += HEADER
-        wrong = _wrong_data(data, begin, finish) if self._verify else frozenset()
-        return Records(data, begin, finish, self._offset, wrong)
-
-    def _more(self) -> bool:
-        piece = self._stream.read(_CHUNK)
-        self._buffer = b"".join([self._buffer[: self._size], piece, bytes(PADDING)])
-        return bool(piece)
-
-    def _skip(self, count: int) -> None:
-        self._buffer = self._buffer[count:]
-        self._offset += count
+        return Records(data, begin + HEADER, finish, self._base)
 
 
-def _is_sound(buffer: bytes, place: int, after: int) -> bool:
-    """Return whether the data of a record has the checksum that follows it."""
-    end = after - (AROUND - HEADER)
-    expected: int = _CHECKSUM.unpack_from(buffer, end)[0]
-    return masked_checksum(buffer[place + HEADER : end]) == expected
+def _before_sound(records: Records) -> tuple[Records, bool]:
+    """Return the records before the first sound one, and whether these are all."""
+    wrong = _wrong_data(records)
+    count = next((row for row in range(len(records.start)) if row not in wrong), None)
+    if count is None:
+        return records, True
+    return replace(records, start=records.start[:count], end=records.end[:count]), False
 
 
-def _wrong_data(data: bytes, start: Places, end: Places) -> frozenset[int]:
-    checksum, bounds = google_crc32c.value, zip(start.tolist(), end.tolist(), strict=True)
+def _check_last(records: Records, stop: int) -> None:
+    """Check that the record in which another part begins holds no records.
+
+    Raises:
+        NestedRecordsError: It does.
+    """
+    place, end = stop - records.offset, int(records.end[-1])
+    for inside in _header_places(records.data, place, end - place).tolist():
+        begin = place + inside + HEADER
+        length = _LENGTH.unpack_from(records.data, begin - HEADER)[0]
+        if begin + length + AROUND - HEADER <= end and _has_checksum(records.data, begin, length):
+            raise NestedRecordsError(records.offset_of(len(records.start) - 1))
+
+
+def _has_checksum(data: bytes, start: int, length: int) -> bool:
+    """Return whether some bytes have the checksum that follows them."""
+    end = start + length
+    expected: int = _CHECKSUM.unpack_from(data, end)[0]
+    return masked_checksum(data[start:end]) == expected
+
+
+def _wrong_data(records: Records) -> frozenset[int]:
+    """Return the records whose data does not have the checksum that follows it."""
+    data, checksum = records.data, google_crc32c.value
+    bounds = zip(records.start.tolist(), records.end.tolist(), strict=True)
     found = np.array([checksum(data[first:last]) for first, last in bounds], np.uint32)
-    return frozenset(np.flatnonzero(_masked(found) != _integers(data, "<u4")[end]).tolist())
+    expected = _integers(data, "<u4")[records.end]
+    return frozenset(np.flatnonzero(_masked(found) != expected).tolist())
 
 
-def _header_places(buffer: bytes, size: int) -> Places:
-    """Return where the bytes may be those before a record."""
-    lengths = _integers(buffer, "<u8")[: max(0, size - HEADER + 1)]
+def _header_places(data: bytes, begin: int, size: int) -> Places:
+    """Return where some bytes may be those before a record, counted from the first of them."""
+    if size < HEADER:
+        return np.zeros(0, np.int64)
+    lengths = _integers(data, "<u8")[begin : begin + size - HEADER + 1]
     places = np.flatnonzero(lengths <= LONGEST)
-    return places[_are_headers(buffer, places)]
+    return places[_are_headers(data, places + begin)]
 
 
 def _are_headers(data: bytes, places: Places) -> npt.NDArray[np.bool_]:

@@ -5,25 +5,29 @@ TensorFlow reads the records; it cannot say how many there are, and it has no hd
 
 from __future__ import annotations
 
-import gzip
 import mmap
 import os
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from fsspec.implementations.local import LocalFileSystem
 
+from tensorsparkml.data.files.compression import (
+    HEAD,
+    Compression,
+    compression_of,
+    uncompressed,
+)
 from tensorsparkml.data.files.framing import (
     AROUND,
-    HEADER,
     NO_HEADER,
+    ByteStream,
     Damage,
     RecordReader,
     Records,
-    is_header,
 )
 from tensorsparkml.data.files.listing import FoundFile
 from tensorsparkml.data.files.row_counts import AllGather, exchange_counts, name_of
@@ -32,11 +36,11 @@ from tensorsparkml.errors import DataError
 from tensorsparkml.storage import translated_errors
 
 _LENGTH = struct.Struct("<Q")
-_GZIP = b"\x1f\x8b"
+_TENSORFLOW_NAMES = {Compression.NONE: "", Compression.GZIP: "GZIP", Compression.ZLIB: "ZLIB"}
 
 
 class TFRecordFiles:
-    """TFRecord files, uncompressed or compressed with gzip.
+    """TFRecord files, which may be compressed with gzip or zlib.
 
     Each node counts the records of some files, and all nodes exchange what they counted. A file
     that is not local is copied to local disk, once, when it is needed.
@@ -115,7 +119,7 @@ class TFRecordFiles:
 
     def compression(self, index: int) -> str:
         """Return a file's compression as TensorFlow calls it."""
-        return compression_of(self.local_path(index))
+        return _TENSORFLOW_NAMES[_compression_of(self.local_path(index))]
 
     def first_record(self) -> bytes:
         """Return the first record of all files.
@@ -137,7 +141,7 @@ class TFRecordFiles:
             return count_records(self.local_path(index))
         except _CorruptRecordError as error:
             raise DataError(f"{self._files[index].path} {error}") from None
-        except (OSError, EOFError) as error:
+        except OSError as error:
             raise DataError(f"cannot read {self._files[index].path}: {error}") from error
 
 
@@ -155,7 +159,7 @@ def count_records(path: str) -> int:
     """
     if not os.path.getsize(path):
         return 0
-    if compression_of(path):
+    if _compression_of(path) is not Compression.NONE:
         with _opened(path) as stream:
             return _count_stream(stream)
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -170,11 +174,9 @@ def count_records(path: str) -> int:
     return count
 
 
-def compression_of(path: str) -> str:
-    """Return `GZIP` or, for an uncompressed file, an empty string."""
+def _compression_of(path: str) -> Compression:
     with open(path, "rb") as file:
-        head = file.read(HEADER)
-    return "GZIP" if head.startswith(_GZIP) and not is_header(head) else ""
+        return compression_of(path, file.read(HEAD))
 
 
 def name_digest(file: FoundFile) -> str:
@@ -188,11 +190,13 @@ def name_digest(file: FoundFile) -> str:
     return hashlib.sha256(version.encode()).hexdigest()[:32]
 
 
-def _opened(path: str) -> BinaryIO:
-    return gzip.open(path, "rb") if compression_of(path) else open(path, "rb")  # type: ignore[return-value]
+@contextmanager
+def _opened(path: str) -> Iterator[ByteStream]:
+    with open(path, "rb") as file:
+        yield uncompressed(file, _compression_of(path))
 
 
-def _count_stream(stream: BinaryIO) -> int:
+def _count_stream(stream: ByteStream) -> int:
     count = 0
     for found in RecordReader(stream, verify=False).read():
         if isinstance(found, Damage):
