@@ -43,3 +43,13 @@ def tables(draw: st.DrawFn) -> tuple[bool, list[FeatureColumn], list[Row]]:
     found = draw(columns(sequences))
     rows = draw(st.lists(st.tuples(*map(values, found)).map(list), max_size=6))
     return sequences, found, rows
+
+
+@st.composite
+def mutations(draw: st.DrawFn, record: bytes) -> bytes:
+    """A record with some bytes changed, and an end of it missing."""
+    found = bytearray(record)
+    for _ in range(draw(st.integers(0, 2))):
+        if found:
+            found[draw(st.integers(0, len(found) - 1))] = draw(st.integers(0, 255))
+    return bytes(found[: draw(st.integers(0, len(found)))])

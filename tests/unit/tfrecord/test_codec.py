@@ -13,14 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorsparkml.data.files.framing import PADDING
-from tensorsparkml.tfrecord.codec.decode import Left, decode_features, decode_sequences
+from tensorsparkml.tfrecord.codec.decode import (
+    Left,
+    decode_features,
+    decode_sequences,
+    features_maps,
+)
 from tensorsparkml.tfrecord.codec.encode import encode_records
 from tensorsparkml.tfrecord.codec.exact import RecordError, features_of, sequence_of
 from tensorsparkml.tfrecord.codec.features import FeatureColumn, Kind
+from tensorsparkml.tfrecord.codec.layout import entries
 from tensorsparkml.tfrecord.codec.records import decode_records, read_record
+from tensorsparkml.tfrecord.codec.survey import Seen, Survey, survey
 from tensorsparkml.tfrecord.codec.varints import encoded_varints, packed_varints
 from tensorsparkml.tfrecord.codec.wire import View
-from tfrecord_tables import Row, tables
+from tfrecord_tables import Row, mutations, tables
 
 Columns = Sequence[FeatureColumn]
 NUMBER = FeatureColumn("n", Kind.INT64)
@@ -81,14 +88,7 @@ def test_damaged_records_are_read_as_one_by_one(
     table: tuple[bool, Columns, list[Row]], data: st.DataObject
 ) -> None:
     sequences, columns, rows = table
-    records = []
-    for record in encoded(rows, columns, sequences):
-        damaged = bytearray(record)
-        for _ in range(data.draw(st.integers(0, 2))):
-            if damaged:
-                place = data.draw(st.integers(0, len(damaged) - 1))
-                damaged[place] = data.draw(st.integers(0, 255))
-        records.append(bytes(damaged[: data.draw(st.integers(0, len(damaged)))]))
+    records = [data.draw(mutations(each)) for each in encoded(rows, columns, sequences)]
     found, errors = decoded(records, columns, sequences)
     nothing = [None] * len(columns)
     for place, record in enumerate(records):
@@ -114,6 +114,60 @@ def test_records_without_some_features(
     wanted = [columns[place] for place in chosen]
     expected = [[row[place] for place in chosen] for row in rows]
     assert decoded(records, wanted, sequences) == (expected, {})
+
+
+@given(tables(), st.data())
+def test_a_survey_finds_what_one_by_one_finds(
+    table: tuple[bool, Columns, list[Row]], data: st.DataObject
+) -> None:
+    sequences, columns, rows = table
+    intact = encoded(rows, columns, sequences)
+    records = [record + data.draw(mutations(record)) for record in intact]
+    expected = Survey()
+
+    def see(names: dict[str, Seen], key: bytes, row: int, values: Sequence[Any]) -> None:
+        seen = names.setdefault(key.decode(errors="replace"), Seen())
+        for kind, content in values:
+            if content:
+                text = kind is not Kind.BYTES or all(map(is_text, content))
+                seen.add(kind, row, several=len(content) > 1, text=text)
+
+    for row, record in enumerate(records):
+        try:
+            features, steps = sequence_of(record) if sequences else (features_of(record), {})
+        except RecordError as error:
+            expected.errors[row] = str(error)
+            continue
+        for key, value in features.items():
+            see(expected.features, key, row, [value])
+        for key, values in steps.items():
+            see(expected.steps, key, row, values)
+    assert survey(*laid_out(records), sequences=sequences) == expected
+
+
+def is_text(value: bytes) -> bool:
+    return "\ufffd" not in value.decode(errors="replace") or "\ufffd".encode() in value
+
+
+def test_records_with_keys_of_their_own_take_linear_time() -> None:
+    def only(key: bytes) -> bytes:
+        entry = b"\x0a" + bytes([len(key)]) + key + b"\x12\x05\x1a\x03\x0a\x01\x05"
+        features = b"\x0a" + bytes([len(entry)]) + entry
+        return b"\x0a" + bytes([len(features)]) + features
+
+    records = [only(b"%d" % number) for number in range(16_000)]
+    looks = 0
+
+    def wanted(key: bytes) -> bool:
+        nonlocal looks
+        looks += 1
+        return key == b"n"
+
+    view, start, end = laid_out(records)
+    kept = Left(len(records))
+    assert list(entries(view, *features_maps(view, start, end, kept), wanted, kept.add)) == []
+    assert looks < 100 and kept.rows.sum() == len(records) - looks
+    assert decoded([*records, only(b"n")], [NUMBER])[0] == [[None]] * len(records) + [[5]]
 
 
 def feature(content: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -54,16 +55,39 @@ def decode_features(
         columns: What to read.
         left: Gets the records that are left to `exact`, which are null here.
     """
-    rows = np.flatnonzero(start < end)
-    top = heads(view, start[rows])
-    rows, top = _kept(rows, top, (top.tag == FIRST) & (top.end == end[rows]), left)
-    return _columns(view, rows, top.start, top.end, columns, left)
+    return _columns(view, features_maps(view, start, end, left), columns, left)
 
 
 def decode_sequences(
     view: View, start: Places, end: Places, columns: Sequence[FeatureColumn], left: Left
 ) -> list[pa.Array]:
     """Return columns of records of the kind `SequenceExample`; see `decode_features`."""
+    context, lists = sequence_maps(view, start, end, left)
+    of_context = [column for column in columns if not column.steps]
+    of_lists = [column for column in columns if column.steps]
+    found = dict(zip(of_context, _columns(view, context, of_context, left), strict=True))
+    found |= dict(zip(of_lists, _columns(view, lists, of_lists, left), strict=True))
+    return [found[column] for column in columns]
+
+
+class Maps(NamedTuple):
+    """The maps of some records: which records have one, and where it begins and ends."""
+
+    rows: Rows
+    start: Places
+    end: Places
+
+
+def features_maps(view: View, start: Places, end: Places, left: Left) -> Maps:
+    """Return the features of records of the kind `Example`."""
+    rows = np.flatnonzero(start < end)
+    top = heads(view, start[rows])
+    rows, top = _kept(rows, top, (top.tag == FIRST) & (top.end == end[rows]), left)
+    return Maps(rows, top.start, top.end)
+
+
+def sequence_maps(view: View, start: Places, end: Places, left: Left) -> tuple[Maps, Maps]:
+    """Return the contexts and the feature lists of records of the kind `SequenceExample`."""
     rows = np.flatnonzero(start < end)
     start, end = start[rows], end[rows]
     context = heads(view, start)
@@ -72,36 +96,21 @@ def decode_sequences(
     good = ~there | (context.end <= end)
     rows, context = _kept(rows, context, good, left)
     there, rest, end = there[good], rest[good], end[good]
-    of_context = [column for column in columns if not column.steps]
-    found = dict(
-        zip(
-            of_context,
-            _columns(view, rows[there], context.start[there], context.end[there], of_context, left),
-            strict=True,
-        )
-    )
+    first = Maps(rows[there], context.start[there], context.end[there])
     more = rest < end
     rows, rest, end = rows[more], rest[more], end[more]
     lists = heads(view, rest)
     rows, lists = _kept(rows, lists, (lists.tag == SECOND) & (lists.end == end), left)
-    of_lists = [column for column in columns if column.steps]
-    others = _columns(view, rows, lists.start, lists.end, of_lists, left)
-    found |= dict(zip(of_lists, others, strict=True))
-    return [found[column] for column in columns]
+    return first, Maps(rows, lists.start, lists.end)
 
 
 def _columns(
-    view: View,
-    rows: Rows,
-    start: Places,
-    end: Places,
-    columns: Sequence[FeatureColumn],
-    left: Left,
+    view: View, maps: Maps, columns: Sequence[FeatureColumn], left: Left
 ) -> list[pa.Array]:
     """Return the columns of maps, of which some rows have none."""
     by_key = {column.name.encode(): column for column in columns}
     found: dict[bytes, list[Entries]] = defaultdict(list)
-    for each in entries(view, rows, start, end, by_key.__contains__, left.add):
+    for each in entries(view, *maps, by_key.__contains__, left.add):
         found[each.key].append(each)
     return [_column(view, column, found[key], left) for key, column in by_key.items()]
 
@@ -134,7 +143,7 @@ def _steps(
     view: View, column: FeatureColumn, rows: Rows, start: Places, end: Places, left: Left
 ) -> Read:
     """Read feature lists."""
-    rows, offsets, start, end = _repeated(view, rows, start, end, left)
+    rows, offsets, start, end = repeated(view, rows, start, end, left)
     count = int(offsets[-1])
     bad = Left(count)
     many = column.depth == 2
@@ -212,7 +221,7 @@ def _floats(view: View, rows: Rows, start: Places, end: Places, many: bool, left
 
 def _bytes(view: View, rows: Rows, start: Places, end: Places, many: bool, left: Left) -> Read:
     if many:
-        rows, offsets, start, end = _repeated(view, rows, start, end, left)
+        rows, offsets, start, end = repeated(view, rows, start, end, left)
         return pa.ListArray.from_arrays(pa.array(offsets), view.slices(start, end)), rows
     rows, start, end = _packed(view, rows, start, end, many, left)
     return view.slices(start, end), rows
@@ -240,7 +249,7 @@ def _packed(
     return rows, np.where(empty, start, inner.start), np.where(empty, start, inner.end)
 
 
-def _repeated(
+def repeated(
     view: View, rows: Rows, start: Places, end: Places, left: Left
 ) -> tuple[Rows, npt.NDArray[np.int32], Places, Places]:
     """Return the fields of messages that have nothing but field 1, any number of times.

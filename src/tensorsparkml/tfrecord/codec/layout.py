@@ -20,6 +20,7 @@ Rows = npt.NDArray[np.int64]
 
 FEW = 8  # records that go on for so long are read one by one
 MANY = 256  # features of a record
+_KEYS = 64  # at one place of records; each costs a look at all of them
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,9 @@ def _by_key(
         leave: As for `entries`.
     """
     last = len(view.words) - 1
-    while len(found[0]):
+    for _ in range(_KEYS):
+        if not len(found[0]):
+            return
         _, start, key_end, _ = found
         key = view.bytes[start[0] : key_end[0]].tobytes()
         same = key_end - start == len(key)
@@ -118,6 +121,7 @@ def _by_key(
             return
         others = ~same
         found = found[0][others], found[1][others], found[2][others], found[3][others]
+    leave(found[0])
 
 
 @lru_cache(maxsize=4096)
