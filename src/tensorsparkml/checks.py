@@ -129,6 +129,11 @@ def text(name: str, value: Any) -> str:
     return value
 
 
+def text_or(check: Check) -> Check:
+    """Return a check that also takes strings that are not empty."""
+    return lambda name, value: value if isinstance(value, str) and value else check(name, value)
+
+
 def function(name: str, value: Any) -> Any:
     """Check for a function or another callable."""
     if not callable(value):
@@ -170,6 +175,11 @@ def names(name: str, value: Any) -> list[str]:
     if len(set(found)) < len(found):
         refuse(name, "a list of different names", value)
     return found
+
+
+def name_or_names(name: str, value: Any) -> list[str]:
+    """Check for a string, or a list of different ones, which may be empty."""
+    return names(name, [value] if isinstance(value, str) else value)
 
 
 def some_names(name: str, value: Any) -> list[str]:

@@ -160,6 +160,17 @@ def arrow_filesystem(filesystem: AbstractFileSystem) -> Any:
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem))
 
 
+def move_file(filesystem: AbstractFileSystem, source: str, target: str) -> None:
+    """Move a file to a path that is not taken: in one step, where the filesystem can rename."""
+    from fsspec.spec import AbstractFileSystem
+
+    if type(filesystem).mv is AbstractFileSystem.mv:  # which takes the paths for patterns
+        filesystem.cp_file(source, target)
+        filesystem.rm_file(source)
+    else:
+        filesystem.mv(source, target)
+
+
 def write_directory(uri: str, write: Callable[[str], None]) -> None:
     """Write a folder, and replace an existing one.
 

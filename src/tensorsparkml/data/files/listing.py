@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
 
 _GLOB = re.compile(r"[*?\[]")
-_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_ALTERNATIVES = re.compile(r"\{([^{}]*)\}")  # the innermost ones
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
@@ -38,20 +39,21 @@ class FoundFile:
     partition: Mapping[str, str | None] = field(default_factory=dict)
 
 
-def find_files(uris: Sequence[str], filesystem: Any = None) -> list[FoundFile]:
+def find_files(uris: Sequence[str], filesystem: Any = None, *, least: int = 1) -> list[FoundFile]:
     """Return the files behind URIs, sorted by path within each URI.
 
     In folders, names that begin with `_` or `.` are left out, as Spark and Hive do.
 
     Args:
-        uris: Files, folders, or globs.
+        uris: Files, folders, or globs, which may have alternatives such as `day={1,2}`.
         filesystem: A filesystem of fsspec or of pyarrow on which they are paths, or None for the
             one that each URI names.
+        least: Number of files that there must be behind each URI.
 
     Raises:
         MissingPackageError: The package that opens such URIs is not installed.
         ConfigurationError: No filesystem is known for a URI.
-        DataError: Nothing is there, or the filesystem does not answer or refuses to.
+        DataError: Fewer files are there, or the filesystem does not answer or refuses to.
     """
     found = []
     for uri in uris:
@@ -59,7 +61,7 @@ def find_files(uris: Sequence[str], filesystem: Any = None) -> list[FoundFile]:
         with translated_errors(f"list {uri}"):
             opened.invalidate_cache()  # others may have written since it was last listed
             files = _files_below(opened, path)
-        if not files:
+        if len(files) < least:
             raise DataError(
                 f"there are no files at {uri}; names that begin with '_' or '.' are ignored"
             )
@@ -67,8 +69,8 @@ def find_files(uris: Sequence[str], filesystem: Any = None) -> list[FoundFile]:
     return found
 
 
-def partition_types(files: Sequence[FoundFile]) -> dict[str, type]:
-    """Return the columns that the folders' names make, each `int` or `str`.
+def partition_names(files: Sequence[FoundFile]) -> list[str]:
+    """Return the columns that the folders' names make.
 
     Raises:
         DataError: Not all files lie below the same columns.
@@ -80,6 +82,16 @@ def partition_types(files: Sequence[FoundFile]) -> dict[str, type]:
                 f"the folders of {files[0].path} give {_keys(names)}, but those of {file.path} "
                 f"give {_keys(list(file.partition))}; all files must have the same"
             )
+    return names
+
+
+def partition_types(files: Sequence[FoundFile]) -> dict[str, type]:
+    """Return the columns that the folders' names make, each `int` or `str`.
+
+    Raises:
+        DataError: Not all files lie below the same columns.
+    """
+    names = partition_names(files)
     columns = {name: [file.partition[name] for file in files] for name in names}
     return {
         name: int if all(v is None or _INTEGER.fullmatch(v) for v in values) else str
@@ -100,24 +112,38 @@ def _files_below(filesystem: AbstractFileSystem, path: str) -> list[FoundFile]:
         return [FoundFile(filesystem, path, int(details["size"]))]
     if details["type"] == "directory":
         return _files_in(filesystem, path)
-    if not _GLOB.search(path):
+    patterns = without_braces(path)
+    if len(patterns) == 1 and not _GLOB.search(path):
         return []
     found = []
-    for match in sorted(filesystem.glob(path)):
+    for match in sorted({match for each in patterns for match in filesystem.glob(each)}):
         if not _is_hidden(posixpath.basename(match)):
             found += _files_below(filesystem, match)
     return found
+
+
+def without_braces(pattern: str) -> list[str]:
+    """Return the patterns that one with alternatives stands for: `{a,b}c` for `ac` and `bc`."""
+    found = _ALTERNATIVES.search(pattern)
+    if found is None:
+        return [pattern]
+    before, after = pattern[: found.start()], pattern[found.end() :]
+    return [each for one in found[1].split(",") for each in without_braces(before + one + after)]
 
 
 def _files_in(filesystem: AbstractFileSystem, folder: str) -> list[FoundFile]:
     root = folder.strip("/") + "/"
     found = []
     for path, details in sorted(filesystem.find(folder, detail=True).items()):
-        relative = path.lstrip("/").removeprefix(root).split("/")
-        if not any(_is_hidden(name) for name in relative):
-            partition = dict(_key_value(name) for name in relative[:-1] if "=" in name)
-            found.append(FoundFile(filesystem, path, int(details["size"]), partition))
+        relative = path.lstrip("/").removeprefix(root)
+        if not any(_is_hidden(name) for name in relative.split("/")):
+            found.append(FoundFile(filesystem, path, int(details["size"]), partition_of(relative)))
     return found
+
+
+def partition_of(relative: str) -> dict[str, str | None]:
+    """Return what the folders of a path say, such as `{"year": "2024"}` for `year=2024/file`."""
+    return dict(_key_value(name) for name in relative.split("/")[:-1] if "=" in name)
 
 
 def _is_hidden(name: str) -> bool:
@@ -127,4 +153,4 @@ def _is_hidden(name: str) -> bool:
 
 def _key_value(name: str) -> tuple[str, str | None]:
     key, _, value = name.partition("=")
-    return unquote(key), None if value == _NO_VALUE else unquote(value)
+    return unquote(key), None if value == NO_VALUE else unquote(value)

@@ -5,6 +5,7 @@ Every function raises `UnsupportedVersionError` if the installed Spark lacks wha
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,10 @@ from tensorsparkml.errors import (
 )
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
+    from pyspark.sql.types import StructType
 
 
 def _context(spark: SparkSession) -> Any:
@@ -63,6 +66,25 @@ def default_filesystem(spark: SparkSession) -> str:
     except Exception as error:  # as above
         raise UnsupportedVersionError(
             f"cannot read the Hadoop configuration of Spark {context.version}: {error}"
+        ) from error
+
+
+def arrow_schema(schema: StructType) -> pa.Schema:
+    """Return a schema as Arrow has it, with timestamps in UTC."""
+    try:
+        from pyspark.sql.pandas.types import to_arrow_schema
+
+        names = inspect.signature(to_arrow_schema).parameters
+        # https://github.com/apache/spark/blob/v4.1.0/python/pyspark/sql/pandas/types.py
+        utc: dict[str, Any] = (
+            {"timezone": "UTC"} if "timezone" in names else {"timestamp_utc": True}
+        )
+        return to_arrow_schema(schema, **utc)
+    except (ImportError, TypeError) as error:
+        import pyspark
+
+        raise UnsupportedVersionError(
+            f"cannot convert the schemas of PySpark {pyspark.__version__}: {error}"
         ) from error
 
 
