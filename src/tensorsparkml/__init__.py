@@ -12,6 +12,7 @@ from tensorsparkml import errors
 from tensorsparkml._version import __version__
 
 if TYPE_CHECKING:
+    from tensorsparkml import tfrecord
     from tensorsparkml.config import ClusterConfig
     from tensorsparkml.data.columns.options import Column, Matrix
     from tensorsparkml.driver.cluster import Cluster
@@ -46,6 +47,7 @@ __all__ = [
     "predict",
     "run",
     "run_parallel",
+    "tfrecord",
     "typed_errors",
 ]
 
@@ -65,14 +67,17 @@ _HOMES = {
     "predict": "tensorsparkml.inference.predict",
     "run": "tensorsparkml.driver.run",
     "run_parallel": "tensorsparkml.driver.parallel",
+    "tfrecord": "tensorsparkml.tfrecord",
     "typed_errors": "tensorsparkml.inference.engine.failure_reports",
 }
+_PACKAGES = {"tfrecord"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    home = importlib.import_module(_HOMES[name])
+    return home if name in _PACKAGES else getattr(home, name)
 
 
 def __dir__() -> list[str]:

@@ -47,8 +47,13 @@ MAY_IMPORT = {
     | {"control.protocol", "data", "program", "executor.folders", "driver.spark"}
     | {"driver.lifecycle.addresses", "driver.lifecycle.certificate"}
     | {"executor.launch.gpu_assignment"},
-    "tfrecord": {"errors"},
+    "tfrecord": FOUNDATION | {"driver.spark", "tfrecord.source", "tfrecord.spark"},
     "tfrecord.codec": {"data.files.framing"},
+    "tfrecord.schema": {"errors", "tfrecord.codec"},
+    "tfrecord.source": FOUNDATION
+    | {"data.columns.names", "data.files", "tfrecord.codec", "tfrecord.schema"},
+    "tfrecord.spark": FOUNDATION
+    | {"data.columns.names", "data.files", "driver.spark", "tfrecord.source"},
     "ml": FOUNDATION
     | {"control.text", "data", "driver.run", "driver.spark", "inference", "program", "trainer"},
     "__init__": {
@@ -59,6 +64,7 @@ MAY_IMPORT = {
         "driver",
         "inference",
         "java",
+        "tfrecord",
         "trainer",
     },
 }
@@ -75,11 +81,17 @@ FOR_THE_OLD_API = {
     "tensorsparkml.program.naming",
     "tensorsparkml.ml.params",
     "tensorsparkml.storage",
+    "tensorsparkml.tfrecord",
+    "tensorsparkml.tfrecord.codec.encode",
+    "tensorsparkml.tfrecord.codec.exact",
+    "tensorsparkml.tfrecord.codec.features",
+    "tensorsparkml.tfrecord.schema.conversions",
 }
 # Its modules that nobody imports without Spark.
 STAGES_OF_THE_OLD_API = {"pipeline.py", "model.py"}
 
 PRIVATE_SPARK = "driver/spark/private_api.py"
+SPARK_SOURCE = "tfrecord/spark/"  # its classes are those of Spark
 PRIVATE_TENSORFLOW = "trainer/repairs/tensorflow_fix.py"
 PRIVATE_KERAS = {
     "trainer/repairs/keras_fix.py",
@@ -207,9 +219,10 @@ def imports_against_the_order(source: Source) -> Iterator[str]:
 
 def imports_of_spark(source: Source) -> Iterator[str]:
     for found in foreign_imports(source, "pyspark", "py4j"):
-        if source.top == "ml" or (found.for_types and source.top in ("driver", "inference")):
+        if source.top == "ml" or source.path.startswith(SPARK_SOURCE):
             continue
-        if source.top not in ("driver", "inference") or not found.lazy:
+        late = found.lazy or found.for_types
+        if source.top not in ("driver", "inference", "tfrecord") or not late:
             yield f"{source.path}:{found.line}: imports {found.module}"
 
 

@@ -114,6 +114,15 @@ REFUSED: dict[str, list[Any]] = {
     "run.data": NO_ROWS,
     "predict.data": [None, "a.parquet", *NO_ROWS],
     "predict.model": [None, *NO_PATH],
+    "read.spark": [None, 3, "local[1]", {}, *OTHERS],
+    "register.spark": [None, 3, "local[1]", {}, *OTHERS],
+    "count.spark": [None, 3, "local[1]", {}, *OTHERS],
+    "read.schema": [3, "", [], {}, *OTHERS],
+    "read.columns": [value for value in NO_SOME_NAMES if value is not None],
+    "read.where": [3, "", True, [], {}, *OTHERS],
+    "write.df": [None, 3, "x", {}, *OTHERS],
+    "write.mode": [3, "", "errorifexists", True, None, *OTHERS],
+    "write.partition_by": [value for value in NO_NAMES if value != "x"],
     "load_model.model": [3, None, "", True, NAN, "a\0b", {}, *OTHERS],
     "predict.batch_size": NO_SIZE,
     "load_model.batch_size": NO_SIZE,
@@ -142,6 +151,9 @@ REFUSED: dict[str, list[Any]] = {
 
 # Arguments that take whatever they get, and why.
 TAKES_ANYTHING = {
+    "read.options": "the source checks them",
+    "write.options": "the source checks them",
+    "count.options": "the source checks them",
     "run.args": "main gets it, and what cannot be pickled is an UnpicklableError",
     "Cluster.args": "as in run",
     "run.settings": "see the test of the settings",
@@ -222,6 +234,8 @@ VALID: dict[str, Any] = {
     "model": Layer(),
     "path": "x",
     "seconds": 1,
+    "spark": Table(),
+    "df": Table(),
     "step": print,
     "uri": "rows.parquet",
     "predict.model": "model",
@@ -247,6 +261,7 @@ FUNCTIONS = (
     tsm.predict,
     tsm.typed_errors,
     tsm.ensure_java,
+    *(getattr(tsm.tfrecord, name) for name in tsm.tfrecord.__all__),
 )
 CALLBACKS = tuple(getattr(callbacks, name) for name in callbacks.__all__)
 

@@ -27,6 +27,7 @@ PUBLIC_NAMES = [
     "predict",
     "run",
     "run_parallel",
+    "tfrecord",
     "typed_errors",
 ]
 

@@ -1,1 +1,202 @@
-"""TFRecords and DataFrames."""
+"""TFRecord files as DataFrames, without TensorFlow and without a jar."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from tensorsparkml.checks import (
+    checked,
+    choice,
+    instance_of,
+    name_or_names,
+    optional,
+    path,
+    some_names,
+    text_or,
+)
+from tensorsparkml.driver.spark.private_api import default_filesystem
+from tensorsparkml.errors import ConfigurationError, MissingColumnError
+from tensorsparkml.storage import absolute_path, filesystem_of, translated_errors
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+__all__ = ["count", "read", "register", "write"]
+
+_SESSION = instance_of(("pyspark",), "a SparkSession")
+
+
+@checked(spark=_SESSION)
+def register(spark: SparkSession) -> None:
+    """Make `tfrecord` a format of a session, for `spark.read` and `df.write`.
+
+    Args:
+        spark: The session.
+    """
+    from tensorsparkml.tfrecord.spark.data_source import TFRecordDataSource
+
+    context = spark.sparkContext
+
+    class Registered(TFRecordDataSource):
+        """With what the session knows, and the processes beside it do not."""
+
+        default_fs: ClassVar[str] = default_filesystem(spark)
+        working_dir: ClassVar[str] = os.getcwd()
+        defaults: ClassVar[Mapping[str, str]] = {
+            "minPartitions": str(context.defaultParallelism),
+            "maxPartitionBytes": spark.conf.get("spark.sql.files.maxPartitionBytes") or "128m",
+            "timeZone": spark.conf.get("spark.sql.session.timeZone") or "UTC",
+        }
+
+    spark.dataSource.register(Registered)
+
+
+@checked(
+    spark=_SESSION,
+    uri=path,
+    schema=optional(text_or(instance_of(("pyspark",), "a StructType or DDL"))),
+    columns=optional(some_names),
+    where=optional(text_or(instance_of(("pyspark",), "a condition, as text or as a Column"))),
+)
+def read(
+    spark: SparkSession,
+    uri: str,
+    *,
+    schema: StructType | str | None = None,
+    columns: Sequence[str] | None = None,
+    where: str | Column | None = None,
+    **options: Any,
+) -> DataFrame:
+    """Read TFRecord files, of which only some columns and some folders may be needed.
+
+    It does what `spark.read.format("tfrecord")` does, which Spark tells neither the columns nor the
+    filters of a query.
+
+    Args:
+        spark: The session.
+        uri: A file, a folder, or a glob.
+        schema: The columns; None infers them.
+        columns: The columns to read of these; None reads all.
+        where: A condition on columns that folders make, such as `"day >= '2026-11-01'"`. Folders
+            that do not fulfil it are not read.
+        options: Options of the format, such as `mode="DROPMALFORMED"`.
+
+    Returns:
+        The rows.
+
+    Raises:
+        ConfigurationError: An argument or an option is wrong.
+        MissingColumnError: There is no such column.
+        DataError: There are no files, or no folder fulfils the condition.
+    """
+    from pyspark.sql.types import StructType
+
+    from tensorsparkml.tfrecord.source.options import parse_options
+    from tensorsparkml.tfrecord.spark.pruning import folders_where
+
+    register(spark)
+    given = {name: str(value) for name, value in options.items()}
+    reader = spark.read.format("tfrecord").options(**given)
+    paths = {"path": _absolute(spark, uri)}
+    if isinstance(schema, str):
+        schema = cast("StructType", StructType.fromDDL(schema))
+    if where is not None:
+        found = parse_options({**given, **paths})
+        found = replace(found, basePath=found.basePath or paths["path"])
+        folders = folders_where(spark, found, schema, where)
+        paths = {"paths": json.dumps(folders), "basePath": found.basePath}
+    reader = reader.options(**paths)
+    if columns is not None:
+        known = schema or reader.load().schema
+        if missing := [name for name in columns if name not in known.names]:
+            raise MissingColumnError(
+                f"{uri} has no column {missing[0]!r}; it has {', '.join(known.names)}"
+            )
+        schema = StructType([known[name] for name in columns])
+    return (reader if schema is None else reader.schema(schema)).load()
+
+
+def _absolute(spark: SparkSession, uri: str) -> str:
+    return absolute_path(uri, default_filesystem(spark), os.getcwd())
+
+
+@checked(
+    df=instance_of(("pyspark",), "a DataFrame"),
+    uri=path,
+    mode=choice("error", "append", "overwrite", "ignore"),
+    partition_by=name_or_names,
+)
+def write(
+    df: DataFrame,
+    uri: str,
+    *,
+    mode: str = "error",
+    partition_by: str | Sequence[str] = (),
+    **options: Any,
+) -> None:
+    """Write a DataFrame as TFRecord files.
+
+    It does what `df.write.format("tfrecord")` does, whose modes `error` and `ignore`, and
+    `partitionBy`, Spark refuses for sources in Python. Vectors of Spark ML are written as arrays.
+
+    Args:
+        df: The rows.
+        uri: The folder.
+        mode: What happens if something is there: `error`, `append`, `overwrite` or `ignore`.
+        partition_by: Columns whose values name the folders of the files.
+        options: Options of the format, such as `compression="gzip"`.
+
+    Raises:
+        ConfigurationError: Something is there, and the mode is `error`.
+        TensorSparkMLError: The rows cannot be written.
+    """
+    spark = df.sparkSession
+    register(spark)
+    if mode in ("error", "ignore"):
+        target = _absolute(spark, uri)
+        filesystem, place = filesystem_of(target)
+        with translated_errors(f"look for {target}"):
+            there = filesystem.exists(place)
+        if there and mode == "error":
+            raise ConfigurationError(
+                f"{target} is there already; set mode to 'append' or 'overwrite'"
+            )
+        if there:
+            return
+        mode = "append"
+    writer = _without_vectors(df).write.format("tfrecord").mode(mode).options(**options)
+    if partition_by:
+        writer = writer.option("partitionBy", ",".join(partition_by))
+    writer.save(uri)
+
+
+def _without_vectors(df: DataFrame) -> DataFrame:
+    """Return a DataFrame with arrays in place of Spark ML's vectors."""
+    from pyspark.ml.functions import vector_to_array
+    from pyspark.ml.linalg import VectorUDT
+
+    vectors = [field.name for field in df.schema if isinstance(field.dataType, VectorUDT)]
+    if not vectors:
+        return df
+    return df.withColumns({name: vector_to_array(df[name], "float32") for name in vectors})
+
+
+@checked(spark=_SESSION, uri=path)
+def count(spark: SparkSession, uri: str, **options: Any) -> int:
+    """Return the number of records of TFRecord files, none of which is decoded.
+
+    Args:
+        spark: The session.
+        uri: A file, a folder, or a glob.
+        options: Options of the format, such as `mode="DROPMALFORMED"`.
+    """
+    from pyspark.sql.types import StructType
+
+    register(spark)
+    reader = spark.read.format("tfrecord").options(**options).schema(StructType([]))
+    return reader.load(uri).count()

@@ -1,0 +1,1 @@
+"""Types of columns: those of Spark, of Arrow, and of features."""

@@ -1,0 +1,1 @@
+"""TFRecord files as a source and a sink of Spark's DataFrames."""

@@ -1,0 +1,1 @@
+"""The source as Spark calls it, in Python processes beside the driver and in tasks."""
