@@ -58,16 +58,14 @@ def loadTFRecords(
     from pyspark.sql import SparkSession
     from pyspark.sql.types import ArrayType, DoubleType, FloatType
 
-    spark = SparkSession(sc)
-    tfrecord.register(spark)
-    reader = spark.read.format("tfrecord").option("binaryColumns", ",".join(binary_features))
-    schema = reader.load(input_dir).schema
+    spark, options = SparkSession(sc), {"binaryColumns": ",".join(binary_features)}
+    schema = tfrecord.read(spark, input_dir, **options).schema
     for field in schema:
         if isinstance(field.dataType, FloatType):
             field.dataType = DoubleType()
         elif isinstance(field.dataType, ArrayType) and field.dataType.elementType == FloatType():
             field.dataType = ArrayType(DoubleType(), containsNull=False)
-    found = reader.schema(schema).load(input_dir)
+    found = tfrecord.read(spark, input_dir, schema=schema, **options)
     loadedDF[found] = input_dir
     return found
 

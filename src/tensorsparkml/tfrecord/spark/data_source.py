@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from pyspark.sql.datasource import (
 )
 from pyspark.sql.types import StructType
 
+from tensorsparkml.data.files.listing import FoundFile
 from tensorsparkml.errors import ConfigurationError
 from tensorsparkml.storage import absolute_path
 from tensorsparkml.tfrecord.source.files import files_of, folder_fields
@@ -41,16 +42,7 @@ class TFRecordDataSource(DataSource):
     def schema(self) -> StructType:
         """Infer the schema of the files."""
         options = self._options()
-        files = files_of(options)
-        found = infer_schema(files, options)
-        for field in folder_fields(files, options):
-            if field.name in found.names:
-                raise ConfigurationError(
-                    f"{field.name!r} is a feature, and the folders name it, too; give a schema, "
-                    "with which the column is that of the folders, or set recursiveFileLookup"
-                )
-            found = found.add(field)
-        return found
+        return schema_of(files_of(options), options)
 
     def reader(self, schema: StructType) -> DataSourceReader:
         """Return a reader of rows of a schema."""
@@ -72,3 +64,21 @@ class TFRecordDataSource(DataSource):
         found = parse_options(self.options, self.defaults)
         paths = [absolute_path(path, self.default_fs, self.working_dir) for path in found.paths]
         return replace(found, paths=tuple(paths))
+
+
+def schema_of(files: Sequence[FoundFile], options: Options) -> StructType:
+    """Infer the columns of files: those of their records, and those that their folders make.
+
+    Raises:
+        ConfigurationError: Records and folders have a column of the same name.
+        DataError: Records cannot be read, or have different kinds of values for a feature.
+    """
+    found = infer_schema(files, options)
+    for field in folder_fields(files, options):
+        if field.name in found.names:
+            raise ConfigurationError(
+                f"{field.name!r} is a feature, and the folders name it, too; give a schema, with "
+                "which the column is that of the folders, or set recursiveFileLookup"
+            )
+        found = found.add(field)
+    return found
