@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from tensorsparkml.data.files.framing import masked_checksum
+from tensorsparkml.data.files.checksums import masked_checksum
 
 
 def header(length: int) -> bytes:

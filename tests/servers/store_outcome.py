@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from store_script import ROWS
+from tfrecord_flows import ROWS as TABLE_ROWS
 
 from tensorsparkml.storage import write_directory
 
@@ -22,6 +23,7 @@ def run_script(name: str = "store_script.py", **arguments: Any) -> dict[str, Any
         "environment": {},
         "spark": {},
         "saved": [],
+        "end_to_end": False,
     }
     result = subprocess.run(
         [sys.executable, str(FOLDER / name), json.dumps(defaults | arguments)],
@@ -62,6 +64,18 @@ def check_failures(outcome: dict[str, Any], missing: str, unreachable: str) -> N
     for node in outcome["nodes"]:
         assert node["missing"].startswith(f"there are no files at {missing};")
         assert node["unreachable"].startswith(f"cannot list {unreachable}: ")
+
+
+def check_tfrecords(outcome: dict[str, Any], uri: str) -> None:
+    """All that was written is there once, but for the partition that was replaced."""
+    found = outcome["tfrecords"]
+    others = [number for number in range(3 * TABLE_ROWS) if number % 3 != 1]
+    negative = [-number for number in range(1, TABLE_ROWS, 3)]
+    assert found["ids"] == sorted(negative + others)
+    assert found["chosen"] == TABLE_ROWS
+    assert found["streamed"] == len(found["ids"])
+    assert found["refused"].startswith(f"{uri}-tfrecords is there already; set mode to")
+    assert found["left"] == ["_SUCCESS", "part=0", "part=1", "part=2"]
 
 
 def check_saved(outcome: dict[str, Any], loaded: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import tempfile
 from typing import Any
 
 from saved_pipeline import save_pipeline
+from tfrecord_flows import end_to_end, write_and_read
 
 import tensorsparkml as tsm
 from tensorsparkml.errors import DataError
@@ -140,6 +141,8 @@ def main(args: dict[str, Any]) -> dict[str, Any]:
     with tsm.Cluster(read, args, fed=False, **settings) as cluster:
         report = cluster.train(args["table"])
     predicted = predictions(session, f"{args['table']}-model")
+    tables = write_and_read(session, filesystem, f"{args['table']}-tfrecords")
+    trained = end_to_end(session, f"{args['table']}-flow") if args["end_to_end"] else None
     saved = save_pipeline(session, args["saved"]) if args["saved"] else None
     session.stop()
     return {
@@ -147,6 +150,8 @@ def main(args: dict[str, Any]) -> dict[str, Any]:
         "rows_read": report.rows_read,
         "predicted": predicted,
         "saved": saved,
+        "tfrecords": tables,
+        "trained": trained,
     }
 
 

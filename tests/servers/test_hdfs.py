@@ -9,6 +9,7 @@ from store_outcome import (
     check_replacing,
     check_saved,
     check_shares,
+    check_tfrecords,
     run_script,
 )
 
@@ -46,6 +47,7 @@ def outcome(hdfs, unreachable, saved, tmp_path_factory):
         unreachable=unreachable,
         environment={"HADOOP_CONF_DIR": str(conf)},
         saved=saved,
+        end_to_end=True,
     )
 
 
@@ -73,6 +75,14 @@ def test_a_damaged_model_is_refused(loaded, saved):
 
 def test_missing_and_unreachable(outcome, hdfs, unreachable):
     check_failures(outcome, f"{hdfs.url}/no/table", unreachable)
+
+
+def test_tfrecords_as_tables(outcome, hdfs):
+    check_tfrecords(outcome, f"{hdfs.url}/data/table")
+
+
+def test_from_a_table_to_predictions_by_tfrecords(outcome):
+    assert outcome["trained"] == pytest.approx([0.0, 3.6, 1.2, 4.8], abs=0.2)
 
 
 def test_a_folder_is_written_and_replaced(hdfs):

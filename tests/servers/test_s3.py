@@ -13,6 +13,7 @@ from store_outcome import (
     check_replacing,
     check_saved,
     check_shares,
+    check_tfrecords,
     run_script,
 )
 
@@ -97,6 +98,10 @@ def test_a_saved_pipeline_predicts_the_same_in_another_application(outcome, load
 
 def test_a_damaged_model_is_refused(loaded):
     check_damaged(loaded, SAVED)
+
+
+def test_tfrecords_as_tables(outcome):
+    check_tfrecords(outcome, f"s3://{BUCKET}/table")
 
 
 def test_missing_and_unreachable(outcome):

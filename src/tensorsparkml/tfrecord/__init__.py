@@ -165,10 +165,13 @@ def write(
         ConfigurationError: Something is there, and the mode is `error`.
         TensorSparkMLError: The rows cannot be written.
     """
-    spark = df.sparkSession
-    register(spark)
+    from tensorsparkml.tfrecord.spark.table import write_table
+
+    if partition_by:
+        options["partitionBy"] = ",".join(partition_by)
+    found = _options(df.sparkSession, uri, options)
+    [target] = found.paths
     if mode in ("error", "ignore"):
-        target = _absolute(spark, uri)
         filesystem, place = filesystem_of(target)
         with translated_errors(f"look for {target}"):
             there = filesystem.exists(place)
@@ -178,11 +181,7 @@ def write(
             )
         if there:
             return
-        mode = "append"
-    writer = _without_vectors(df).write.format("tfrecord").mode(mode).options(**options)
-    if partition_by:
-        writer = writer.option("partitionBy", ",".join(partition_by))
-    writer.save(uri)
+    write_table(_without_vectors(df), found, overwrite=mode == "overwrite")
 
 
 def _without_vectors(df: DataFrame) -> DataFrame:

@@ -201,3 +201,39 @@ def test_any_bytes_end_in_records_or_damage(noise: bytes, records: list[bytes]) 
     else:
         pytest.fail("it does not end")
     assert found >= len(records)
+
+
+def test_records_behind_lost_bytes_are_found() -> None:
+    """The length of the record is right, but not all of it is there: it ends within another."""
+    first, second = framed(b"x" * 100), framed(b"second", b"third")
+    data = first[:90] + second
+    reader = reader_of(data)
+    [damage] = reader.read()
+    assert isinstance(damage, Damage)
+    assert (damage.offset, damage.reason) == (0, framing.WRONG_END)
+    assert reader.find() and list(records_of(reader)) == [b"second", b"third"]
+
+
+def test_places_in_more_than_32_bits_are_left_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(framing, "LONGEST", 100)
+    records = [b"x" * 80, b"", b"y" * 70, b"z" * 100, *[b"-" * 7] * 30]
+    found = list(reader_of(framed(*records)).read())
+    assert all(isinstance(each, Records) and each.end[-1] <= 100 + 12 for each in found)
+    assert list(records_of(reader_of(framed(*records)))) == records
+
+
+def test_a_large_record_is_found_by_reading_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(framing, "_CHUNK", 1000)
+    searched = 0
+
+    def places(data: bytes, begin: int, size: int) -> framing.Places:
+        nonlocal searched
+        searched += size
+        return header_places(data, begin, size)
+
+    header_places = framing._header_places
+    monkeypatch.setattr(framing, "_header_places", places)
+    record = b"x" * 1_000_000
+    reader = reader_of(b"?" * 5000 + framed(record))
+    assert reader.find() and list(records_of(reader)) == [record]
+    assert searched < 30_000

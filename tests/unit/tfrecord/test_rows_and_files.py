@@ -281,11 +281,11 @@ RECORDS = [b"\x0a\x0c\x0a\x0a\x0a\x01n\x12\x05\x1a\x03\x0a\x01" + bytes([n]) for
 
 
 def damaged() -> bytes:
-    """Five records, of which the second has a wrong checksum, and the third no length."""
+    """Five records, of which the second has a wrong checksum, and the fourth no length."""
     data = bytearray(framed(*RECORDS))
     size = len(data) // 5
     data[2 * size - 1] ^= 1
-    data[2 * size + 3] ^= 1
+    data[3 * size + 3] ^= 1
     return bytes(data)
 
 
@@ -300,12 +300,12 @@ def test_malformed_records(tmp_path: Path, pack: Any, split: str) -> None:
     ):
         rows_of(options_of(tmp_path, **settings), NUMBERS)
     options = options_of(tmp_path, **settings, mode="DROPMALFORMED")
-    assert rows_of(options, NUMBERS) == [{"n": 0}, {"n": 3}, {"n": 4}]
+    assert rows_of(options, NUMBERS) == [{"n": 0}, {"n": 2}, {"n": 4}]
     schema = pa.schema([*NUMBERS, ("_corrupt_record", pa.binary())])
     found = rows_of(options_of(tmp_path, **settings, mode="PERMISSIVE"), schema)
-    assert [row["n"] for row in found] == [0, None, None, 3, 4]
+    assert [row["n"] for row in found] == [0, None, 2, None, 4]
     assert found[1]["_corrupt_record"] == RECORDS[1]
-    assert found[2]["_corrupt_record"].startswith(damaged()[2 * size : 3 * size])
+    assert found[3]["_corrupt_record"].startswith(damaged()[3 * size : 4 * size])
     assert found[0]["_corrupt_record"] is None
 
 

@@ -15,18 +15,20 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
+from tensorsparkml.data.files.checksums import checksums_of_integers, masked, masked_checksum
+
 HEADER = 12  # bytes before a record's data
 AROUND = 16  # bytes of a record besides its data
 PADDING = 16  # bytes of any content after the last record of `Records`
 LONGEST = 2**31 - 2**16  # bytes of a record; neither Arrow's nor Spark's arrays hold more
 NO_HEADER = "the length of a record has a wrong checksum"
+WRONG_END = "the checksum of its data does not match, and no other record begins where it ends"
 _CHUNK = 2 * 2**20
 _FIRST_WINDOW, _LAST_WINDOW = 2**12, 2**21  # bytes that are searched for a record at once
 _HEAD = 1024  # bytes that are shown of what cannot be read
 _MOST = 16_384  # records that are read together
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
-_MASK_DELTA = 0xA282EAD8
 
 Places = npt.NDArray[np.int64]
 
@@ -95,12 +97,6 @@ class NestedRecordsError(Exception):
         self.offset = offset
 
 
-def masked_checksum(data: bytes) -> int:
-    """Return TFRecord's checksum of some bytes."""
-    crc: int = google_crc32c.value(data)
-    return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
-
-
 def is_header(head: bytes) -> bool:
     """Return whether 12 bytes are those before the data of a record."""
     if len(head) < HEADER:
@@ -115,9 +111,9 @@ def frame_records(records: Sequence[bytes]) -> bytes:
     sums = np.fromiter(map(google_crc32c.value, records), "<u4", len(records))
     heads = np.empty((len(records), HEADER), np.uint8)
     heads[:, : _LENGTH.size] = lengths.view(np.uint8).reshape(-1, _LENGTH.size)
-    checksums = _masked(_checksums_of_integers(lengths)).astype("<u4")
+    checksums = masked(checksums_of_integers(lengths)).astype("<u4")
     heads[:, _LENGTH.size :] = checksums.view(np.uint8).reshape(-1, _CHECKSUM.size)
-    before, after = heads.tobytes(), _masked(sums).astype("<u4").tobytes()
+    before, after = heads.tobytes(), masked(sums).astype("<u4").tobytes()
     parts: list[bytes] = []
     for place, record in enumerate(records):
         parts += (
@@ -190,20 +186,23 @@ class RecordReader:
             offset = self._base + self._place
             past = stop is not None and offset >= stop
             if (reason := self._first_record()) is not None:
-                head = self._data[self._place : self._place + min(self._left, _HEAD)]
-                self._place += min(self._left, 1)  # before the caller may call `find`
-                yield Damage(offset, reason, head)
+                yield self._damage(reason)
                 return
             if past and self._is_sound(0):
                 return
             found, whole = self._whole_records(None if past else stop), True
             if past:
                 found, whole = _before_sound(found)
-            elif stop is not None:
+            if not self._ends_well(found):
+                if len(found.start) == 1:
+                    yield self._damage(WRONG_END)
+                    return
+                found, whole = _first(found, len(found.start) - 1), True
+            if stop is not None and not past:
                 _check_last(found, stop)
             if self._verify:
                 found = replace(found, wrong=_wrong_data(found))
-            self._place = int(found.end[-1]) + AROUND - HEADER
+            self._place = found.offset + int(found.end[-1]) + AROUND - HEADER - self._base
             yield found
             if not whole:
                 return
@@ -234,6 +233,13 @@ class RecordReader:
             piece, self._failure = b"", str(error)
         self._ended = not piece
         return piece
+
+    def _damage(self, reason: str) -> Damage:
+        """Leave the first byte, from which on `find` may be called, and return the damage."""
+        head = self._data[self._place : self._place + min(self._left, _HEAD)]
+        damage = Damage(self._base + self._place, reason, head)
+        self._place += min(self._left, 1)
+        return damage
 
     def _first_record(self) -> str | None:
         """Read until the first record is whole, or return why there is none."""
@@ -266,6 +272,21 @@ class RecordReader:
             return False
         return _has_checksum(self._data, self._place + place + HEADER, length)
 
+    def _ends_well(self, records: Records) -> bool:
+        """Return whether the last record is sound, or ends where another one begins.
+
+        Otherwise bytes are missing in it, or too many, and its end is within another record.
+        """
+        start, end = int(records.start[-1]), int(records.end[-1])
+        if _has_checksum(records.data, start, end - start):
+            return True
+        place = self._base + self._place
+        size = records.offset + end + AROUND - HEADER - place  # of all records
+        if not self._fill(size + HEADER):
+            return self._left == size
+        begin = self._place + size
+        return is_header(self._data[begin : begin + HEADER])
+
     def _whole_records(self, stop: int | None) -> Records:
         data, place, count = self._data, self._place, 0
         end = min(len(data) - PADDING - AROUND, LONGEST)
@@ -293,7 +314,11 @@ def _before_sound(records: Records) -> tuple[Records, bool]:
     count = next((row for row in range(len(records.start)) if row not in wrong), None)
     if count is None:
         return records, True
-    return replace(records, start=records.start[:count], end=records.end[:count]), False
+    return _first(records, count), False
+
+
+def _first(records: Records, count: int) -> Records:
+    return replace(records, start=records.start[:count], end=records.end[:count])
 
 
 def _check_last(records: Records, stop: int) -> None:
@@ -323,7 +348,7 @@ def _wrong_data(records: Records) -> frozenset[int]:
     bounds = zip(records.start.tolist(), records.end.tolist(), strict=True)
     found = np.array([checksum(data[first:last]) for first, last in bounds], np.uint32)
     expected = _integers(data, "<u4")[records.end]
-    return frozenset(np.flatnonzero(_masked(found) != expected).tolist())
+    return frozenset(np.flatnonzero(masked(found) != expected).tolist())
 
 
 def _header_places(data: bytes, begin: int, size: int) -> Places:
@@ -337,37 +362,10 @@ def _header_places(data: bytes, begin: int, size: int) -> Places:
 
 def _are_headers(data: bytes, places: Places) -> npt.NDArray[np.bool_]:
     lengths, checksums = _integers(data, "<u8")[places], _integers(data, "<u4")[places + 8]
-    return np.asarray(_masked(_checksums_of_integers(lengths)) == checksums)
+    return np.asarray(masked(checksums_of_integers(lengths)) == checksums)
 
 
 def _integers(data: bytes, dtype: str) -> npt.NDArray[np.unsignedinteger]:
     """Return the integers that begin at each of the bytes."""
     size = np.dtype(dtype).itemsize
     return np.ndarray((len(data) - size + 1,), dtype, data, strides=(1,))
-
-
-def _checksums_of_integers(values: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.uint32]:
-    """Return the CRC-32C of the eight bytes of integers."""
-    crc = np.full(len(values), _TABLES_START, np.uint32)
-    for place in range(8):
-        crc ^= _TABLES[place][(values >> np.uint64(8 * place)).astype(np.uint8)]
-    return crc
-
-
-def _masked(crc: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    return (crc >> np.uint32(15) | crc << np.uint32(17)) + np.uint32(_MASK_DELTA)
-
-
-# A checksum is linear in the bits of the data but for a constant: that of eight bytes is the
-# constant, and for each byte what the byte alone changes.
-_TABLES_START = google_crc32c.value(bytes(8))
-_TABLES = [
-    np.array(
-        [
-            google_crc32c.value(bytes(place) + bytes([byte]) + bytes(7 - place)) ^ _TABLES_START
-            for byte in range(256)
-        ],
-        np.uint32,
-    )
-    for place in range(8)
-]

@@ -1,7 +1,8 @@
-"""Reads files through `mapInArrow`, without the processes that Spark starts for a source."""
+"""Reads and writes files by `mapInArrow`, without the processes that Spark starts for a source."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,8 +14,10 @@ from pyspark.sql.types import StructType
 from tensorsparkml.data.columns.names import listed
 from tensorsparkml.data.files.listing import FoundFile
 from tensorsparkml.errors import MissingColumnError
+from tensorsparkml.tfrecord.source.commit import Job, WrittenFile
 from tensorsparkml.tfrecord.source.options import Options
 from tensorsparkml.tfrecord.spark.reader import FileReader
+from tensorsparkml.tfrecord.spark.writer import FileWriter
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -47,6 +50,33 @@ def chosen_columns(schema: StructType, columns: Sequence[str], uri: str) -> Stru
         if name not in schema.names:
             raise MissingColumnError(f"{uri} has no column {name!r}; it has {listed(schema.names)}")
     return StructType([schema[name] for name in columns])
+
+
+def write_table(df: DataFrame, options: Options, *, overwrite: bool) -> None:
+    """Write rows, all of them or none."""
+    writer = FileWriter(df.schema, options)
+    job = Job(writer.uri, overwrite=overwrite, dynamic=options.replaces_partitions)
+    tasks = df.mapInArrow(partial(_write, writer, job.staging), "staged string, name string")
+    session, tag = df.sparkSession, f"write TFRecords {uuid.uuid4().hex}"
+    session.addTag(tag)
+    try:
+        job.commit([WrittenFile(row.staged, row.name) for row in tasks.collect()])
+    except BaseException:  # such as a KeyboardInterrupt, after which tasks would go on writing
+        session.interruptTag(tag)
+        job.abort()
+        raise
+    finally:
+        session.removeTag(tag)
+
+
+def _write(
+    writer: FileWriter, staging: str, rows: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    files = writer.write(rows, staging)
+    staged, names = [file.staged for file in files], [file.name for file in files]
+    yield pa.RecordBatch.from_pydict(
+        {"staged": pa.array(staged, pa.string()), "name": pa.array(names, pa.string())}
+    )
 
 
 def _numbers(spark: SparkSession, tasks: Sequence[InputPartition]) -> DataFrame:
