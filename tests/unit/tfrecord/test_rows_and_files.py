@@ -277,6 +277,27 @@ def test_the_type_of_the_corrupt_column() -> None:
         RowReader(schema, frozenset(), options_of("a", mode="PERMISSIVE"))
 
 
+def test_a_commit_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options, batch = options_of(tmp_path), pa.RecordBatch.from_pylist([{"n": 1}], NUMBERS)
+    written(options, batch)
+    moved: list[str] = []
+
+    def move(filesystem: Any, source: str, target: str) -> None:
+        if moved:
+            raise OSError("the disk is full")
+        move_file(filesystem, source, target)
+        moved.append(target)
+
+    monkeypatch.setattr(commit, "move_file", move)
+    monkeypatch.setattr(commit, "_AT_ONCE", 1)
+    with pytest.raises(DataError, match="the disk is full"):
+        written(options, batch, batch, overwrite=True)
+    assert moved and not Path(moved[0]).exists()
+    assert rows_of(options, NUMBERS) == [{"n": 1}]
+
+
 RECORDS = [b"\x0a\x0c\x0a\x0a\x0a\x01n\x12\x05\x1a\x03\x0a\x01" + bytes([n]) for n in range(5)]
 
 

@@ -72,7 +72,11 @@ class Job:
         with translated_errors(f"write to {output.uri}"):
             output.filesystem.invalidate_cache()
             replaced = self._replaced(files)
-            output.show(files)
+            try:
+                output.show(files)
+            except BaseException:  # readers must not see a part of them
+                output.remove([f"{output.root}/{each.name}" for each in files])
+                raise
             output.remove(replaced)
             output.remove_staging()
             output.filesystem.touch(f"{output.root}/{_SUCCESS}")
