@@ -72,11 +72,12 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
             return False
         return True
 
+    # A bucket takes seven volumes when it gets its first file.
     command = [
         str(Path(sys.executable).parent / "weed"), "server", "-dir", str(folder),
         "-ip", HOST, "-ip.bind", HOST, "-s3", "-s3.config", str(config), "-s3.iam=false",
         "-s3.port.iceberg=0", "-s3.port.lance=0",
-        "-master.volumeSizeLimitMB=64", "-volume.max=8",
+        "-master.volumeSizeLimitMB=64", "-volume.max=64",
         *(f"-{name}={port}" for name, port in ports.items()),
     ]  # fmt: skip
     with running(command, folder / "weed.log", ready), filesystems_dropped("s3"):

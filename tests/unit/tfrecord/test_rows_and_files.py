@@ -341,6 +341,8 @@ def test_malformed_records(tmp_path: Path, pack: Any, split: str) -> None:
         (b"text" + framed(*RECORDS), "byte 0: the length of a record has a wrong checksum"),
         (zlib.compress(framed(*RECORDS))[:-9], "its compressed data is damaged: it ends too early"),
     ],
+    # Not the content, in which gzip has the time.
+    ids=["text", "message", "length", "truncated", "gzip", "start", "zlib"],
 )
 def test_damage_is_told_with_file_and_place(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "bad").write_bytes(content)
@@ -369,6 +371,7 @@ def deflated(data: bytes, window: int) -> bytes:
         deflated(framed(*RECORDS), 9),
         zlib.compress(framed(*RECORDS), 0),
     ],
+    ids=["members", "padding", "members of zlib", "small window", "stored"],
 )
 def test_compressed_data_of_any_writer(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "some").write_bytes(content)
