@@ -152,8 +152,8 @@ class FileContext(StrategyContext):
         """Return TFRecord files of `tf.train.Example`s as a dataset; see `read_parquet`.
 
         All nodes must call it, with the same arguments and in the same order. Files may be
-        compressed with gzip. The nodes first count the records, each in some of the files. Files
-        that are not local are copied once to the node's spool.
+        compressed with gzip or zlib. The nodes first count the records, each in some of the files.
+        Files that are not local are copied once to the node's spool.
 
         Args:
             uri: A file, a folder, a glob, or several of these.

@@ -203,11 +203,12 @@ def _is_text(view: View, start: Places, end: Places) -> bool:
 def _add_one(seen: Seen, row: int, features: Iterable[FeatureValue]) -> None:
     for kind, values in features:
         if kind is not None and values:
-            text = kind is not Kind.BYTES or all(map(_is_utf8, values))
+            text = kind is not Kind.BYTES or all(map(is_utf8, values))
             seen.add(kind, row, several=len(values) > 1, text=text)
 
 
-def _is_utf8(value: bytes) -> bool:
+def is_utf8(value: bytes) -> bool:
+    """Return whether bytes are UTF-8."""
     try:
         value.decode()
     except UnicodeDecodeError:

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from tensorsparkml.errors import NullValueError, UnsupportedColumnError
 from tensorsparkml.tfrecord.codec.features import FeatureColumn, Kind
+from tensorsparkml.tfrecord.codec.survey import is_utf8
 
 _MICROSECONDS = "us"
 _MOST_LEVELS = 2
@@ -151,18 +152,9 @@ def _to_text(found: pa.Array, wanted: pa.DataType) -> _Found:
     try:
         return found.cast(wanted), np.zeros(0, np.int64), ""
     except pa.ArrowInvalid:  # which does not say where
-        bad = np.array([place for place, each in enumerate(found) if not _is_text(each)], np.int64)
+        values = enumerate(found.to_pylist())
+        bad = np.array([row for row, each in values if each and not is_utf8(each)], np.int64)
     return _without(found, bad).cast(wanted), bad, "has bytes that are not UTF-8; read it as binary"
-
-
-def _is_text(value: pa.Scalar) -> bool:
-    if not value.is_valid:
-        return True
-    try:
-        value.as_py().decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _to_decimal(found: pa.Array, wanted: pa.DataType) -> _Found:
